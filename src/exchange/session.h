@@ -1,0 +1,77 @@
+/* exchange/session.h: what every protocol machine looks like to a connection.
+ *
+ * A session turns bytes into exchanges and back, for one connection, without any I/O: http1 and
+ * http2 implement it. The connection reads, calls feed, then drain, writes, and looks at `wait`
+ * for its deadline. All calls on one thread. The session embeds this struct as its first member. */
+#ifndef EXCHANGE_SESSION_H
+#define EXCHANGE_SESSION_H
+
+#include "base/slice.h"
+#include "base/span.h"
+#include "exchange/exchange.h"
+
+struct session;
+
+/* What the session is waiting for: the connection turns it into a deadline and a log text. */
+enum session_wait {
+    SESSION_IDLE,    /* between requests: keep-alive time */
+    SESSION_HEAD,    /* the first byte of a head is here, the rest is not: header time, absolute */
+    SESSION_BODY,    /* for request content that was granted: minimum rate and stall time */
+    SESSION_ANSWER,  /* for the application; the time is the application's own business */
+    SESSION_TUNNEL,  /* raw bytes; no deadline but the transport's */
+    SESSION_LINGER,  /* everything is written; draining input before the close */
+    SESSION_FINISHED /* close at once when the output is written */
+};
+
+struct session_ops {
+    /* Consumes bytes and returns how many; fewer than given means "not now": the connection
+     * keeps the rest and feeds again after drain or after `ready`. The bytes are part of
+     * `block`, so that content can be taken as slices of it; block may be NULL. */
+    size_t (*feed)(struct session *s, struct block *block, struct span bytes);
+    /* The peer will send nothing more. */
+    void (*feed_end)(struct session *s);
+    /* Fills `out` with up to `max` spans of queued output, in order, and returns how many. They
+     * live until the next drained, feed or release. */
+    size_t (*drain)(struct session *s, struct span *out, size_t max);
+    /* `bytes` of the drained output are written. Frees them, raises response credit. */
+    void (*drained)(struct session *s, size_t bytes);
+    /* Ends a wait that took too long or answers overload: the session answers with the error's
+     * status where an answer is still possible and goes to LINGER or FINISHED. */
+    void (*fail)(struct session *s, int error);
+    /* No new request after those in progress; idle: FINISHED at once. WebSockets stay: the
+     * application closes them. */
+    void (*shut)(struct session *s);
+    /* The transport is dead: closes every exchange with `error`. Output is dropped. */
+    void (*abort)(struct session *s, int error);
+    /* Asks for a sign of life where the protocol has one (see docs/decisions/): queues bytes
+     * that a client must tolerate and that a dead one answers with a reset. False: none now. */
+    bool (*probe)(struct session *s);
+    /* After abort or when FINISHED: frees the session. No callback runs afterwards. */
+    void (*free)(struct session *s);
+};
+
+/* What the connection gives to the session. */
+struct session_host {
+    /* A head is complete and valid, identity fields are removed: the connection fills in peer,
+     * scheme is already set, and calls exchange_open (or exchange_fail). */
+    void (*on_exchange)(void *host, struct exchange *x);
+    /* The exchange is over and logged after this; on_close of the application already ran. */
+    void (*on_exchange_end)(void *host, struct exchange *x, int error);
+    /* Something was queued outside feed/drained: run the connection soon. */
+    void (*on_ready)(void *host);
+    /* A request was refused before it became an exchange (for counters and the access log).
+     * `x` has what was parsed so far; status is what was answered. */
+    void (*on_refused)(void *host, const struct exchange *x, int error, uint16_t status);
+    void *host;
+};
+
+struct session {
+    const struct session_ops *ops;
+    struct session_host host;
+    enum session_wait wait;
+    bool wants_input;  /* false: backpressure, do not read (feed would return 0) */
+    uint64_t bytes_in; /* content and framing fed, for the minimum rate */
+    uint64_t requests; /* heads seen */
+};
+
+#endif

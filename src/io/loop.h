@@ -1,0 +1,107 @@
+/* io/loop.h: one thread, one epoll instance, its timers, its mailbox.
+ *
+ * Everything but loop_post and loop_stop is for the loop's own thread. Descriptors are watched
+ * edge-triggered and once: a handle is added with all its interests and removed by closing, so
+ * a request costs no epoll_ctl. The owner of a handle reads or writes until the kernel says
+ * "again" and remembers what is left. */
+#ifndef IO_LOOP_H
+#define IO_LOOP_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+
+/* ---- descriptors ---- */
+
+enum {
+    LOOP_READABLE = 1,
+    LOOP_WRITABLE = 2,
+    LOOP_HALF_CLOSED = 4, /* the peer ended its direction; there may still be bytes to read */
+    LOOP_HUNG_UP = 8      /* both directions are dead */
+};
+
+struct loop_handle {
+    int fd; /* -1: not watched */
+    void (*on_ready)(struct loop_handle *h, unsigned events);
+};
+
+/* Watches h->fd for everything, edge-triggered. ROUTED_OK, ROUTED_ERROR_MEMORY or
+ * ROUTED_ERROR_SYSTEM. */
+int loop_watch(struct loop *l, struct loop_handle *h);
+/* Watches for input only, level-triggered: for listeners, which may leave clients waiting. */
+int loop_watch_level(struct loop *l, struct loop_handle *h);
+/* Level-triggered handles: stop and start hearing of input without forgetting the handle. */
+void loop_pause(struct loop *l, struct loop_handle *h);
+void loop_resume(struct loop *l, struct loop_handle *h);
+/* Forgets the handle: no on_ready after this, not even for events already fetched this turn.
+ * Does not close the descriptor; call before closing it. */
+void loop_forget(struct loop *l, struct loop_handle *h);
+
+/* ---- timers: a hierarchical wheel, one millisecond a tick, O(1) to set and clear ---- */
+
+struct loop_timer {
+    struct list_link link;
+    milliseconds due;
+    void (*on_due)(struct loop_timer *t);
+};
+
+void loop_timer_init(struct loop_timer *t, void (*on_due)(struct loop_timer *t));
+/* (Re)arms; fires once, not before `due`, a point in time of loop_now. */
+void loop_timer_set(struct loop *l, struct loop_timer *t, milliseconds due);
+void loop_timer_clear(struct loop *l, struct loop_timer *t);
+static inline bool loop_timer_is_set(const struct loop_timer *t)
+{
+    return list_is_linked(&t->link);
+}
+
+/* ---- later in this turn: how "a send only queues" is kept ---- */
+
+struct loop_task {
+    struct list_link link;
+    void (*run)(struct loop_task *t);
+};
+
+void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *t));
+/* Runs once before the loop sleeps again. Already waiting: nothing changes. */
+void loop_task_defer(struct loop *l, struct loop_task *t);
+void loop_task_cancel(struct loop_task *t);
+
+/* ---- from other threads ---- */
+
+struct loop_message {
+    struct loop_message *next;
+    void (*on_delivery)(struct loop_message *m); /* on the loop's thread; now owns the message */
+};
+
+/* Any thread. Wakes the loop only when its mailbox was empty. Order of one sender is kept.
+ * False once the loop has ended for good: the message is still the caller's. */
+bool loop_post(struct loop *l, struct loop_message *m);
+
+/* ---- life ---- */
+
+struct loop *loop_new(void);
+void loop_free(struct loop *l);
+/* Runs turns until loop_stop. */
+void loop_run(struct loop *l);
+/* One turn, sleeping at most `wait` milliseconds; for tests and for embedding. */
+void loop_turn(struct loop *l, int wait);
+/* Any thread: loop_run returns after its current turn. */
+void loop_stop(struct loop *l);
+/* Becomes readable when loop_turn has something to do (the epoll descriptor). */
+int loop_descriptor(const struct loop *l);
+
+/* Monotonic milliseconds, read once a turn. */
+milliseconds loop_now(const struct loop *l);
+/* Wall clock seconds since 1970, read at most once a second. */
+int64_t loop_wall_seconds(const struct loop *l);
+/* Is the caller on the thread that runs (last ran) this loop? */
+bool loop_is_here(const struct loop *l);
+
+/* Reads the monotonic clock now, in microseconds: for durations in logs. */
+microseconds loop_clock(void);
+
+#endif
