@@ -41,8 +41,9 @@ struct loop; /* io/loop.h; never used here, only handed to who needs a timer or 
  * filtered, states are right, lengths add up. Each only queues. */
 struct exchange_carrier {
     int (*inform)(struct exchange *x, const struct http_response *head);
-    /* `length`: body bytes to come, or HTTP_LENGTH_UNKNOWN; 0 for answers without content. The
-     * bytes of `head` are copied or encoded before this returns. */
+    /* `length` is the declared content-length, or HTTP_LENGTH_UNKNOWN; `head` has no such field.
+     * With x->suppress_content no body follows whatever the length says (HEAD, 304). The bytes
+     * of `head` are copied or encoded before this returns. */
     int (*respond)(struct exchange *x, const struct http_response *head, int64_t length);
     /* Takes the slice, on failure too. Never called for content that must not be sent (HEAD). */
     int (*send)(struct exchange *x, struct slice body);
@@ -98,7 +99,7 @@ struct exchange {
     bool is_tunnel;           /* 101 was sent */
     bool is_closed;           /* on_close was called */
     bool is_failed;           /* exchange_fail was called: only on_close follows */
-    bool suppress_content;    /* HEAD, 204, 304: send counts but does not carry */
+    bool suppress_content;    /* HEAD, 204, 304: nothing of the body is carried */
     bool close_after;         /* the application asked for "connection: close" */
     bool reached_application; /* for the access log: did an engine see it */
     uint16_t status;          /* of the final response head; 0 before */
