@@ -78,12 +78,19 @@ struct loop_message {
 };
 
 /* Any thread. Wakes the loop only when its mailbox was empty. Order of one sender is kept.
- * False once the loop has ended for good: the message is still the caller's. */
+ * False once the loop was freed: the message is still the caller's. */
 bool loop_post(struct loop *l, struct loop_message *m);
+
+/* A loop that was freed refuses messages, but its memory stays until the last reference: who
+ * posts from another thread holds one. Any thread. */
+void loop_retain(struct loop *l);
+void loop_release(struct loop *l);
 
 /* ---- life ---- */
 
-struct loop *loop_new(void);
+struct loop *loop_new(void); /* NULL: no memory or no descriptor */
+/* Delivers the last messages, refuses further ones and gives the creator's reference back. NULL
+ * is allowed. */
 void loop_free(struct loop *l);
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *l);

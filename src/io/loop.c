@@ -1,0 +1,341 @@
+#include "io/loop.h"
+
+#include "base/memory.h"
+#include "io/wheel.h"
+#include <errno.h>
+#include <limits.h>
+#include <routed/error.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 256
+
+struct loop {
+    int epoll;
+    struct loop_handle doorbell;
+    struct wheel wheel;
+    struct list_link tasks;
+    milliseconds now;
+    int64_t wall_seconds;
+    int event_count; /* fetched this turn and not yet dispatched: from event_next on */
+    int event_next;
+    struct epoll_event events[EVENTS_MAX];
+    _Atomic(struct loop_message *) mailbox; /* newest first */
+    _Atomic(const void *) thread;
+    atomic_bool is_stopping;
+    atomic_size_t references;
+};
+
+/* A mailbox that takes nothing more. */
+static struct loop_message closed_mailbox;
+
+/* Its address names a thread without a system call. */
+static _Thread_local char thread_marker;
+
+microseconds loop_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (microseconds)t.tv_sec * 1000000 + (microseconds)t.tv_nsec / 1000;
+}
+
+static void read_clocks(struct loop *l)
+{
+    struct timespec t;
+    l->now = loop_clock() / 1000;
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    l->wall_seconds = t.tv_sec;
+}
+
+milliseconds loop_now(const struct loop *l)
+{
+    return l->now;
+}
+
+int64_t loop_wall_seconds(const struct loop *l)
+{
+    return l->wall_seconds;
+}
+
+bool loop_is_here(const struct loop *l)
+{
+    return atomic_load_explicit(&l->thread, memory_order_relaxed) == &thread_marker;
+}
+
+int loop_descriptor(const struct loop *l)
+{
+    return l->epoll;
+}
+
+/* ---- descriptors ---- */
+
+static int watch(struct loop *l, struct loop_handle *h, uint32_t interests)
+{
+    struct epoll_event event = {.events = interests, .data.ptr = h};
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, h->fd, &event) == 0)
+        return ROUTED_OK;
+    return errno == ENOMEM || errno == ENOSPC ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_SYSTEM;
+}
+
+int loop_watch(struct loop *l, struct loop_handle *h)
+{
+    return watch(l, h, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int loop_watch_level(struct loop *l, struct loop_handle *h)
+{
+    return watch(l, h, EPOLLIN);
+}
+
+static void set_interests(struct loop *l, struct loop_handle *h, uint32_t interests)
+{
+    struct epoll_event event = {.events = interests, .data.ptr = h};
+    epoll_ctl(l->epoll, EPOLL_CTL_MOD, h->fd, &event);
+}
+
+void loop_pause(struct loop *l, struct loop_handle *h)
+{
+    set_interests(l, h, 0);
+}
+
+void loop_resume(struct loop *l, struct loop_handle *h)
+{
+    set_interests(l, h, EPOLLIN);
+}
+
+void loop_forget(struct loop *l, struct loop_handle *h)
+{
+    struct epoll_event unused = {0};
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, h->fd, &unused);
+    for (int i = l->event_next; i < l->event_count; i++)
+        if (l->events[i].data.ptr == h)
+            l->events[i].data.ptr = NULL;
+}
+
+static unsigned translate(uint32_t events)
+{
+    unsigned result = 0;
+    if (events & EPOLLIN)
+        result |= LOOP_READABLE;
+    if (events & EPOLLOUT)
+        result |= LOOP_WRITABLE;
+    if (events & EPOLLRDHUP)
+        result |= LOOP_HALF_CLOSED;
+    if (events & (EPOLLHUP | EPOLLERR))
+        result |= LOOP_HUNG_UP;
+    return result;
+}
+
+static void dispatch_events(struct loop *l)
+{
+    for (l->event_next = 0; l->event_next < l->event_count;) {
+        struct epoll_event *event = &l->events[l->event_next++];
+        struct loop_handle *h = event->data.ptr;
+        if (h)
+            h->on_ready(h, translate(event->events));
+    }
+    l->event_count = l->event_next = 0;
+}
+
+/* ---- timers ---- */
+
+void loop_timer_init(struct loop_timer *t, void (*on_due)(struct loop_timer *t))
+{
+    list_init(&t->link);
+    t->due = CLOCK_NEVER;
+    t->on_due = on_due;
+}
+
+void loop_timer_set(struct loop *l, struct loop_timer *t, milliseconds due)
+{
+    if (loop_timer_is_set(t)) {
+        if (t->due == due)
+            return;
+        wheel_remove(&l->wheel, t);
+    }
+    t->due = due;
+    wheel_add(&l->wheel, t);
+}
+
+void loop_timer_clear(struct loop *l, struct loop_timer *t)
+{
+    wheel_remove(&l->wheel, t);
+}
+
+/* ---- tasks ---- */
+
+void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *t))
+{
+    list_init(&t->link);
+    t->run = run;
+}
+
+void loop_task_defer(struct loop *l, struct loop_task *t)
+{
+    if (!list_is_linked(&t->link))
+        list_append(&l->tasks, &t->link);
+}
+
+void loop_task_cancel(struct loop_task *t)
+{
+    list_remove(&t->link);
+}
+
+/* Tasks that tasks defer wait for the next turn, so that no two of them can keep the loop from
+ * its descriptors. */
+static void run_tasks(struct loop *l)
+{
+    struct list_link end;
+    list_append(&l->tasks, &end);
+    while (l->tasks.next != &end) {
+        struct loop_task *t = LIST_ITEM(l->tasks.next, struct loop_task, link);
+        list_remove(&t->link);
+        t->run(t);
+    }
+    list_remove(&end);
+}
+
+/* ---- mailbox ---- */
+
+bool loop_post(struct loop *l, struct loop_message *m)
+{
+    struct loop_message *head = atomic_load_explicit(&l->mailbox, memory_order_relaxed);
+    do {
+        if (head == &closed_mailbox)
+            return false;
+        m->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&l->mailbox, &head, m, memory_order_release,
+                                                    memory_order_relaxed));
+    if (!head) {
+        uint64_t one = 1;
+        /* Fails only when the counter is full, and then the bell has been rung. */
+        ssize_t ignored = write(l->doorbell.fd, &one, sizeof(one));
+        (void)ignored;
+    }
+    return true;
+}
+
+static void deliver_messages(struct loop *l, struct loop_message *replacement)
+{
+    struct loop_message *newest =
+        atomic_exchange_explicit(&l->mailbox, replacement, memory_order_acquire);
+    if (newest == &closed_mailbox)
+        return;
+    struct loop_message *oldest = NULL;
+    while (newest) {
+        struct loop_message *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct loop_message *next = oldest->next;
+        oldest->on_delivery(oldest);
+        oldest = next;
+    }
+}
+
+/* Edge-triggered: every ring is a new event, so the counter need not be read. */
+static void on_doorbell(struct loop_handle *h, unsigned events)
+{
+    (void)events;
+    deliver_messages(LIST_ITEM(h, struct loop, doorbell), NULL);
+}
+
+/* ---- life ---- */
+
+static bool open_descriptors(struct loop *l)
+{
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->doorbell.on_ready = on_doorbell;
+    return l->epoll >= 0 && l->doorbell.fd >= 0 &&
+           watch(l, &l->doorbell, EPOLLIN | EPOLLET) == ROUTED_OK;
+}
+
+static void close_descriptors(struct loop *l)
+{
+    if (l->epoll >= 0)
+        close(l->epoll);
+    if (l->doorbell.fd >= 0)
+        close(l->doorbell.fd);
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *l = memory_new_zeroed(sizeof(*l));
+    if (!l)
+        return NULL;
+    atomic_init(&l->references, 1);
+    list_init(&l->tasks);
+    read_clocks(l);
+    wheel_init(&l->wheel, l->now);
+    if (!open_descriptors(l)) {
+        loop_release(l);
+        return NULL;
+    }
+    return l;
+}
+
+void loop_free(struct loop *l)
+{
+    if (!l)
+        return;
+    deliver_messages(l, &closed_mailbox);
+    loop_release(l);
+}
+
+void loop_retain(struct loop *l)
+{
+    atomic_fetch_add_explicit(&l->references, 1, memory_order_relaxed);
+}
+
+/* The descriptors live as long as the memory: a late post may still ring the bell. */
+void loop_release(struct loop *l)
+{
+    if (atomic_fetch_sub_explicit(&l->references, 1, memory_order_acq_rel) != 1)
+        return;
+    close_descriptors(l);
+    memory_free(l);
+}
+
+static int time_to_sleep(const struct loop *l, int wait)
+{
+    if (!list_is_empty(&l->tasks))
+        return 0;
+    milliseconds next = wheel_next(&l->wheel);
+    if (next == CLOCK_NEVER)
+        return wait;
+    milliseconds sleep = next > l->now ? next - l->now : 0;
+    if (wait >= 0 && sleep > (milliseconds)wait)
+        return wait;
+    return sleep > INT_MAX ? INT_MAX : (int)sleep;
+}
+
+void loop_turn(struct loop *l, int wait)
+{
+    atomic_store_explicit(&l->thread, &thread_marker, memory_order_relaxed);
+    int count = epoll_wait(l->epoll, l->events, EVENTS_MAX, time_to_sleep(l, wait));
+    l->event_count = count > 0 ? count : 0;
+    read_clocks(l);
+    dispatch_events(l);
+    wheel_advance(&l->wheel, l->now);
+    run_tasks(l);
+}
+
+void loop_run(struct loop *l)
+{
+    while (!atomic_load_explicit(&l->is_stopping, memory_order_acquire))
+        loop_turn(l, -1);
+}
+
+void loop_stop(struct loop *l)
+{
+    atomic_store_explicit(&l->is_stopping, true, memory_order_release);
+    uint64_t one = 1;
+    ssize_t ignored = write(l->doorbell.fd, &one, sizeof(one));
+    (void)ignored;
+}
