@@ -36,9 +36,9 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) || defined(__clang__)
-#define ROUTED_FORMAT(format, first) __attribute__((format(printf, format, first)))
+#define ROUTED_FORMAT(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
-#define ROUTED_FORMAT(format, first)
+#define ROUTED_FORMAT(text, first)
 #endif
 
 #ifdef __cplusplus
@@ -244,11 +244,11 @@ ROUTED_API int routed_request_param_number(routed_exchange *x, const char *name,
 
 /* ---- the request: body ---- */
 
-/* Part of the body. `bytes` last until the callback returns; `is_end` is 1 in the last call, which
- * may have a size of 0, and comes once. Returns ROUTED_OK; ROUTED_ERROR_AGAIN to take nothing: the
- * same bytes come again when the response is writable or after routed_request_resume; any other
- * negative code is a failure as of a handler. So an echo is
- *     return is_end && !size ? routed_response_end(x) : routed_response_write(x, bytes, size); */
+/* Part of the body. `bytes` last until the callback returns. The end is a call of its own, the
+ * last, with `is_end` 1 and a size of 0. Returns ROUTED_OK; ROUTED_ERROR_AGAIN to take nothing: the
+ * same call comes again when the response is writable or after routed_request_resume; any other
+ * negative code is a failure as of a handler. So the body of an echo's callback is
+ *     return is_end ? routed_response_end(x) : routed_response_write(x, bytes, size); */
 typedef int routed_body_callback(routed_exchange *x, const void *bytes, size_t size, int is_end,
                                  void *user);
 
