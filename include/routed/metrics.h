@@ -1,0 +1,14 @@
+/* routed/metrics.h: one number of a server. The names are listed in docs/architecture.md. */
+#ifndef ROUTED_METRICS_H
+#define ROUTED_METRICS_H
+
+#include <stdint.h>
+
+typedef struct routed_metric {
+    const char *name;    /* static, for example "requests" or "limit.request_line" */
+    uint32_t is_counter; /* 1: only grows; 0: a gauge */
+    uint32_t reserved;
+    uint64_t value;
+} routed_metric;
+
+#endif

@@ -1,0 +1,135 @@
+/* routed/serve.h: boots the front and joins it to an engine.
+ *
+ *     routed_serve_options options;
+ *     routed_serve_options_init(&options);
+ *     options.port = 8080;
+ *     routed_server *server;
+ *     int error = routed_serve(engine, &options, &server);
+ *
+ * The library installs no signal handler, prints nothing and never ends the process; it blocks
+ * no signal of the caller and its threads take none. Whatever can fail at the start fails in
+ * routed_serve. */
+#ifndef ROUTED_SERVE_H
+#define ROUTED_SERVE_H
+
+#include <routed/engine.h>
+#include <routed/limits.h>
+#include <routed/metrics.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct routed_server routed_server;
+
+/* Where the engine runs. */
+enum routed_mode {
+    ROUTED_MODE_BRIDGE = 0,       /* engine threads in this process, behind the private bridge */
+    ROUTED_MODE_PROCESSES = 1,    /* supervised engine processes behind the bridge. They are forked
+                                     from the caller inside routed_serve: call it before other
+                                     threads hold locks that handlers need */
+    ROUTED_MODE_IN_PROCESS = 2,   /* handlers on the front's own threads, no bridge */
+    ROUTED_MODE_NATIVE_DIRECT = 3 /* no engine: every request gets
+                                     {"ok":true,"label":"routed_ffi_native_direct"} */
+};
+
+enum routed_bridge_kind {
+    ROUTED_BRIDGE_UNIX = 0, /* a socket in a private directory; loopback TCP where that fails */
+    ROUTED_BRIDGE_TCP = 1   /* loopback TCP: any local user can connect to it */
+};
+
+enum routed_log_level {
+    ROUTED_LOG_DEBUG = 0,
+    ROUTED_LOG_INFO = 1,
+    ROUTED_LOG_WARNING = 2,
+    ROUTED_LOG_ERROR = 3
+};
+
+/* One line without a newline. Called from any thread of the server. */
+typedef void routed_log_callback(void *user, int level, const char *line);
+
+typedef struct routed_serve_options {
+    size_t size; /* of this struct, set by routed_serve_options_init */
+
+    /* Listening. Strings are copied during the call. */
+    const char *host;      /* an address, a name, "localhost" for both loopbacks, "any"; NULL:
+                              127.0.0.1 */
+    uint16_t port;         /* 0: the system chooses, routed_server_port tells */
+    const char *unix_path; /* listens on this Unix socket too, or NULL */
+    uint32_t backlog;      /* 0: 1,024 */
+    int v6_only;           /* IPv6 sockets refuse IPv4 */
+    int shared;            /* SO_REUSEPORT: other processes of the same user may listen too */
+
+    /* Work. */
+    uint32_t workers; /* front threads; 0: one per core */
+    uint32_t engines; /* engine threads or processes; 0: one per core */
+    int mode;         /* enum routed_mode */
+    int bridge;       /* enum routed_bridge_kind */
+    routed_limits limits;
+
+    /* Telling. */
+    const char *access_log; /* a file for one JSON line per request, or NULL */
+    routed_log_callback *log;
+    void *log_user;
+    int log_level; /* enum routed_log_level: lines below are dropped */
+
+    /* TLS and the versions that need it: ROUTED_ERROR_UNSUPPORTED when set. */
+    const char *tls_certificate;
+    const char *tls_key;
+    const char *tls_key_password;
+    int http2;
+    int http3;
+
+    /* ROUTED_MODE_PROCESSES: run in each engine process before it serves and after its last
+     * exchange, or NULL. A return other than ROUTED_OK ends the process; it is not restarted
+     * more often than the back-off allows. */
+    int (*engine_started)(void *user, uint32_t number);
+    void (*engine_stopped)(void *user, uint32_t number);
+    void *engine_user;
+} routed_serve_options;
+
+ROUTED_API void routed_serve_options_init(routed_serve_options *options);
+
+/* Starts everything and returns when the listeners accept. `engine` is frozen from now on and
+ * must outlive the server; NULL only with ROUTED_MODE_NATIVE_DIRECT. On failure *server is NULL
+ * and routed_last_error tells more than the code. */
+ROUTED_API int routed_serve(routed_engine *engine, const routed_serve_options *options,
+                            routed_server **server);
+
+/* The text of the last failure of a routed_serve or routed_ffi_start call on this thread, for
+ * example "listen on 127.0.0.1:8080: the address is in use"; "" without one. Lives until the next
+ * such call on this thread. */
+ROUTED_API const char *routed_last_error(void);
+
+/* The real port; 0 for servers on a Unix socket only. */
+ROUTED_API uint16_t routed_server_port(const routed_server *server);
+
+/* Begins to stop: listeners close, idle connections close, requests in flight finish until
+ * `timeout` milliseconds have passed (ROUTED_NO_LIMIT: limits.drain_timeout), WebSockets get
+ * 1001. A second call forces: everything is cut. Returns at once. Any thread; also from a signal
+ * handler. */
+ROUTED_API void routed_server_stop(routed_server *server, uint64_t timeout);
+
+/* Blocks until the server has stopped: ROUTED_OK, ROUTED_ERROR_TIMEOUT when the drain ended by
+ * its deadline, ROUTED_ERROR_CLOSED when it was forced. Does not stop it. One thread at a time;
+ * not from the server's own threads. */
+ROUTED_API int routed_server_wait(routed_server *server);
+
+/* Forces what still runs, waits, and frees. NULL is allowed. */
+ROUTED_API void routed_server_free(routed_server *server);
+
+/* Opens the access log anew, after it was renamed. Any thread; also from a signal handler. */
+ROUTED_API void routed_server_reopen_log(routed_server *server);
+
+/* Counters and gauges now: fills up to `max` and returns how many there are. Any thread. */
+ROUTED_API size_t routed_server_metrics(const routed_server *server, routed_metric *out,
+                                        size_t max);
+/* The same as one JSON object of name: number. Writes at most `size` bytes with a NUL and
+ * returns what was needed without it, as snprintf does. Any thread. */
+ROUTED_API size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

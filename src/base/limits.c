@@ -1,0 +1,97 @@
+#include "base/limits.h"
+
+#include <routed/error.h>
+#include <string.h>
+
+#define ENTRY(member, standard)                                                                    \
+    {                                                                                              \
+#member, offsetof(routed_limits, member), standard                                         \
+    }
+
+const struct limit_entry limit_entries[] = {
+    ENTRY(connections, 10000),
+    ENTRY(connections_per_address, 256),
+    ENTRY(memory, UINT64_C(1) << 30),
+    ENTRY(requests_per_connection, 10000),
+    ENTRY(connection_lifetime, 3600000),
+    ENTRY(request_line, 8192),
+    ENTRY(field_line, 8192),
+    ENTRY(fields_bytes, 32768),
+    ENTRY(fields_count, 100),
+    ENTRY(content, ROUTED_NO_LIMIT),
+    ENTRY(chunk_extension, 256),
+    ENTRY(chunk_extensions, 4096),
+    ENTRY(chunk_overhead, 102400),
+    ENTRY(unread_content, 65536),
+    ENTRY(pipelined, 16),
+    ENTRY(header_timeout, 10000),
+    ENTRY(idle_timeout, 60000),
+    ENTRY(stall_timeout, 30000),
+    ENTRY(rate, 500),
+    ENTRY(rate_grace, 20000),
+    ENTRY(linger_timeout, 1000),
+    ENTRY(window, 262144),
+    ENTRY(engine_connect_timeout, 1000),
+    ENTRY(engine_answer_timeout, 30000),
+    ENTRY(engine_idle_timeout, 30000),
+    ENTRY(engine_total_timeout, ROUTED_NO_LIMIT),
+    ENTRY(engine_connections, 1024),
+    ENTRY(engine_idle_connections, 64),
+    ENTRY(engine_idle_expiry, 30000),
+    ENTRY(queue_requests, 1000),
+    ENTRY(queue_timeout, 5000),
+    ENTRY(drain_timeout, 30000),
+};
+
+const unsigned limit_count = sizeof(limit_entries) / sizeof(limit_entries[0]);
+
+void routed_limits_init(routed_limits *limits)
+{
+    memset(limits, 0, sizeof(*limits));
+    limits->size = sizeof(*limits);
+}
+
+void limits_resolve(routed_limits *out, const routed_limits *given)
+{
+    routed_limits_init(out);
+    for (unsigned i = 0; i < limit_count; i++) {
+        const struct limit_entry *entry = &limit_entries[i];
+        uint64_t value = 0;
+        if (given && given->size >= entry->offset + sizeof(value))
+            memcpy(&value, (const char *)given + entry->offset, sizeof(value));
+        if (value == 0)
+            value = entry->standard;
+        memcpy((char *)out + entry->offset, &value, sizeof(value));
+    }
+}
+
+unsigned limit_number(size_t offset)
+{
+    return (unsigned)((offset - offsetof(routed_limits, connections)) / sizeof(uint64_t));
+}
+
+bool limit_of_error(int error, unsigned *number)
+{
+    static const struct {
+        int error;
+        size_t offset;
+    } pairs[] = {
+        {ROUTED_ERROR_TARGET_TOO_LONG, offsetof(routed_limits, request_line)},
+        {ROUTED_ERROR_FIELD_TOO_LARGE, offsetof(routed_limits, field_line)},
+        {ROUTED_ERROR_FIELDS_TOO_LARGE, offsetof(routed_limits, fields_bytes)},
+        {ROUTED_ERROR_FIELDS_TOO_MANY, offsetof(routed_limits, fields_count)},
+        {ROUTED_ERROR_CONTENT_TOO_LARGE, offsetof(routed_limits, content)},
+        {ROUTED_ERROR_BUDGET, offsetof(routed_limits, chunk_overhead)},
+        {ROUTED_ERROR_REQUEST_TIMEOUT, offsetof(routed_limits, header_timeout)},
+        {ROUTED_ERROR_TOO_SLOW, offsetof(routed_limits, rate)},
+        {ROUTED_ERROR_OVERLOADED, offsetof(routed_limits, memory)},
+        {ROUTED_ERROR_ENGINE_TIMEOUT, offsetof(routed_limits, engine_answer_timeout)},
+    };
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (pairs[i].error == error) {
+            *number = limit_number(pairs[i].offset);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,26 @@
+/* base/limits.h: the table of limits: names, defaults, and which error counts as which limit. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <routed/limits.h>
+#include <stdbool.h>
+
+struct limit_entry {
+    const char *name; /* as in routed/limits.h */
+    size_t offset;    /* of the member */
+    uint64_t standard;
+};
+
+extern const struct limit_entry limit_entries[];
+extern const unsigned limit_count;
+
+/* Copies what `given` (may be NULL) says, with defaults for the rest. */
+void limits_resolve(routed_limits *out, const routed_limits *given);
+
+/* The number of a limit from its member's offset: limit_number(offsetof(routed_limits, rate)). */
+unsigned limit_number(size_t offset);
+
+/* The limit that an error of a client reports, if it reports one. */
+bool limit_of_error(int error, unsigned *number);
+
+#endif
