@@ -56,18 +56,20 @@ struct wire_decoder {
     struct wire_limits limits;
     enum wire_direction direction;
     enum wire_phase phase;
-    enum wire_type type; /* of the frame in progress */
+    uint8_t step;       /* inside a frame: see decoder.c */
+    bool after_interim; /* a 1xx head came and its final response did not */
+    uint8_t prefix_size;
     uint8_t prefix[WIRE_CHUNK_PREFIX_SIZE];
-    uint8_t prefix_size;   /* bytes of the prefix that are here */
-    uint8_t step;          /* inside a frame: see decoder.c */
-    bool after_interim;    /* a 1xx head came and its final response did not */
-    uint32_t payload_left; /* of the frame, not yet consumed */
-    uint32_t walked;       /* head bytes already understood */
-    uint32_t strings_left; /* of a request, before the fields */
+    uint32_t frame_size;   /* bytes of the frame after its type */
+    uint32_t content_left; /* of the frame's content, not yet handed out */
+    /* The walk through a head. */
+    uint8_t stage;
+    uint32_t walked;     /* bytes understood so far */
+    uint32_t parts_left; /* strings of the stage that are still to come */
     struct wire_head head;
-    uint32_t fields_left;
-    bool counted;           /* the field count was read */
     struct buffer gathered; /* a head that came in pieces */
+    int error;              /* once failed */
+    const char *text;
 };
 
 /* `limits` may be NULL for the defaults above. Allocates nothing. */

@@ -41,14 +41,14 @@ enum wire_type {
 
 /* The prefix of a frame of type 4, 7 or 9 with `size` content bytes, which follow it. `size` is
  * at most WIRE_PAYLOAD_MAX - 6; senders stay at or under WIRE_CHUNK_DATA_MAX. */
-void wire_chunk_prefix(uint8_t out[WIRE_CHUNK_PREFIX_SIZE], enum wire_type type, uint32_t size);
+void wire_frame_chunk(uint8_t out[WIRE_CHUNK_PREFIX_SIZE], enum wire_type type, uint32_t size);
 
 /* A whole frame without fields: type 5, 8 or 10. */
-void wire_mark(uint8_t out[WIRE_PREFIX_SIZE], enum wire_type type);
+void wire_frame_mark(uint8_t out[WIRE_PREFIX_SIZE], enum wire_type type);
 
 /* The same, appended: ROUTED_OK or ROUTED_ERROR_MEMORY, and the buffer as it was. */
-int wire_append_chunk_prefix(struct buffer *out, enum wire_type type, uint32_t size);
-int wire_append_mark(struct buffer *out, enum wire_type type);
+int wire_frame_append_chunk(struct buffer *out, enum wire_type type, uint32_t size);
+int wire_frame_append_mark(struct buffer *out, enum wire_type type);
 
 static inline bool wire_type_is_single(enum wire_type t)
 {

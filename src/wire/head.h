@@ -40,10 +40,10 @@ bool wire_peer_read(struct span text, struct span *address, uint16_t *port);
 int wire_request_write(struct buffer *out, enum wire_type type, const struct http_request *r,
                        const struct wire_origin *origin, uint32_t body_size);
 
-/* Appends the head of a response; the same rules. A content-length field is added when
- * `content_length` is not HTTP_LENGTH_UNKNOWN and r->fields has none; status 101 gets
- * "connection: Upgrade" and "upgrade: websocket". 1xx heads other than 101 are start frames
- * that no chunk and no end follows. */
+/* Appends the head of a response with its fields as they are; the same limits and errors. A
+ * content-length field is added when `content_length` is not HTTP_LENGTH_UNKNOWN and r->fields
+ * has none. Status 101 gets "connection: Upgrade" and "upgrade: websocket" in place of its own.
+ * 1xx heads other than 101 are start frames that no chunk and no end follows. */
 int wire_response_write(struct buffer *out, enum wire_type type, const struct http_response *r,
                         int64_t content_length, uint32_t body_size);
 
@@ -58,7 +58,7 @@ struct wire_head {
 
 /* The meaning of a request head. All spans of `r` and `origin` live in `a` or are static.
  *
- * Empty strings get the defaults of section 1.4: method GET, scheme http, authority 127.0.0.1,
+ * Empty strings get defaults: method GET, scheme http, authority 127.0.0.1,
  * path "/", protocol 1.1. content_length is the body size of a single frame, else the field's
  * value or HTTP_LENGTH_UNKNOWN. The fields that name an upgrade become r->upgrade; connection
  * and x-routed- fields are taken out. `origin` may be NULL.
