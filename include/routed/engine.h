@@ -58,10 +58,11 @@ typedef struct routed_exchange routed_exchange;
  * all that are no mistake of the client, and nothing of the text; after it the response is cut. */
 typedef int routed_handler(routed_exchange *x, void *user);
 
-/* What a middleware returns, besides a negative code, which means what it means for a handler. */
+/* What a middleware returns, besides a negative code, which means what it means for a handler.
+ * To stop is ROUTED_OK, so that "return routed_response_error(x, 403);" stops. */
 enum {
-    ROUTED_NEXT = 1, /* go on with the next middleware, or the handler */
-    ROUTED_STOP = 2  /* the middleware answered, or will, or will call routed_exchange_next */
+    ROUTED_STOP = 0, /* it answered, or will, or will call routed_exchange_next */
+    ROUTED_NEXT = 1  /* go on with the next middleware, or the handler */
 };
 typedef int routed_middleware(routed_exchange *x, void *user);
 
@@ -106,7 +107,8 @@ typedef struct routed_route_options {
  * with "%00", is answered with 400.
  *
  * ROUTED_ERROR_ARGUMENT also for a pattern that breaks these rules, has more than 16 parameters or
- * 64 segments, and for a method and pattern that are there already. */
+ * 64 segments, and for a method and pattern that are there already (names of parameters make no
+ * difference); ROUTED_ERROR_LIMIT for more than 64 different methods. */
 ROUTED_API int routed_engine_route(routed_engine *engine, const char *method, const char *pattern,
                                    routed_handler *handler, void *user,
                                    const routed_route_options *options);
