@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 struct limit_entry {
-    const char *name; /* as in routed/limits.h */
-    size_t offset;    /* of the member */
+    const char *name;   /* as in routed/limits.h */
+    const char *metric; /* "limit." and the name */
+    size_t offset;      /* of the member */
     uint64_t standard;
 };
 

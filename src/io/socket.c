@@ -223,16 +223,29 @@ static int new_socket(const struct socket_address *a)
     return socket(family_of(a), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+/* Accepted connections inherit these from their listener, which saves a call for each. */
+static void set_tcp_options(int fd, const struct socket_listen_options *options)
+{
+    set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (options->shared)
+        set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options->dead_after == 0)
+        return;
+    int seconds = (int)(options->dead_after / 1000);
+    set_flag(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->dead_after);
+    set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds > 0 ? seconds : 1);
+    set_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+}
+
 int socket_listen(const struct socket_address *a, const struct socket_listen_options *options)
 {
     int fd = new_socket(a);
     if (fd < 0)
         return error_of_errno(errno);
-    if (!socket_address_is_unix(a)) {
-        set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-        if (options->shared)
-            set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    }
+    if (!socket_address_is_unix(a))
+        set_tcp_options(fd, options);
     if (family_of(a) == AF_INET6)
         set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->v6_only);
     if (bind(fd, (const struct sockaddr *)(const void *)a->storage, a->size) != 0 ||
@@ -261,8 +274,6 @@ int socket_accept(int listener, struct socket_address *peer)
                      SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
         peer->size = size;
-        if (!socket_address_is_unix(peer))
-            set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
         return fd;
     }
     switch (errno) {

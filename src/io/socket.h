@@ -36,6 +36,9 @@ struct socket_listen_options {
     int backlog;  /* 0: 1024 */
     bool v6_only; /* IPv6 sockets only */
     bool shared;  /* SO_REUSEPORT: several sockets on one address */
+    /* TCP: a peer that acknowledges nothing for this many milliseconds is dead, silent ones are
+     * asked after the same time; accepted connections inherit it. 0: the system's defaults. */
+    unsigned dead_after;
 };
 
 /* Addresses of a host: a numeric address, a name, "localhost" for both loopbacks, "any" or ""
@@ -46,7 +49,8 @@ int socket_address_unix(const char *path, struct socket_address *out);
 void socket_address_set_port(struct socket_address *a, uint16_t port);
 
 /* A listening descriptor, or a negative routed_error: ADDRESS_IN_USE, PERMISSION,
- * ADDRESS_UNKNOWN (not of this machine) or SYSTEM. SO_REUSEADDR is always set for TCP. */
+ * ADDRESS_UNKNOWN (not of this machine) or SYSTEM. SO_REUSEADDR and TCP_NODELAY are always set
+ * for TCP. */
 int socket_listen(const struct socket_address *a, const struct socket_listen_options *options);
 /* The address a socket is bound to. */
 int socket_local_address(int fd, struct socket_address *out);
@@ -55,7 +59,7 @@ enum {
     SOCKET_EXHAUSTED = -3 /* no descriptor or memory for another socket */
 };
 /* A connected descriptor, SOCKET_AGAIN, SOCKET_EXHAUSTED, or SOCKET_DEAD (that client is gone,
- * go on with the next). TCP_NODELAY is set on TCP. */
+ * go on with the next). */
 int socket_accept(int listener, struct socket_address *peer);
 
 /* ---- connecting and moving bytes ---- */
