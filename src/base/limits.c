@@ -5,7 +5,7 @@
 
 #define ENTRY(member, standard)                                                                    \
     {                                                                                              \
-#member, offsetof(routed_limits, member), standard                                         \
+#member, "limit." #member, offsetof(routed_limits, member), standard                       \
     }
 
 const struct limit_entry limit_entries[] = {
