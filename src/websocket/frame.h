@@ -59,8 +59,8 @@ size_t websocket_close_write(uint8_t out[WEBSOCKET_CLOSE_FRAME_MAX], uint16_t co
  * registry). */
 bool websocket_close_code_is_valid(uint16_t code);
 
-/* The close code that answers an error: 1002, 1007, 1009, 1008 for ROUTED_ERROR_BUDGET, 1001 for
- * ROUTED_ERROR_STOPPING, else 1011. */
+/* The close code that answers an error: 1000 for none, 1002, 1007, 1009, 1008 for
+ * ROUTED_ERROR_BUDGET, 1001 for ROUTED_ERROR_STOPPING, else 1011. */
 uint16_t websocket_close_code(int error);
 
 #endif

@@ -129,10 +129,6 @@ static uint32_t string_size(struct wire_decoder *d, struct span head, uint32_t f
     if (!has_bytes(d, head, from, 4))
         return 0;
     uint32_t size = wire_bytes_read_u32(head.data + from);
-    if (size > d->frame_size) {
-        fail(d, "truncated frame");
-        return 0;
-    }
     return has_bytes(d, head, from + 4, size) ? 4 + size : 0;
 }
 
@@ -159,14 +155,14 @@ static void fields_end(struct wire_decoder *d)
     d->stage = wire_type_is_single(d->head.type) ? STAGE_BODY_SIZE : STAGE_DONE;
 }
 
-static bool status_read(struct wire_decoder *d, uint16_t status)
+static bool status_read(struct wire_decoder *d, uint32_t status)
 {
     bool is_interim = status < 200 && status != SWITCHING_PROTOCOLS;
     if (status < 100 || status > 999)
         return fail(d, "status out of range");
     if (is_interim && wire_type_is_single(d->head.type))
         return fail(d, "interim response in a single frame");
-    d->head.status = status;
+    d->head.status = (uint16_t)status;
     d->stage = STAGE_COUNT;
     return true;
 }
@@ -194,21 +190,29 @@ static bool body_size_read(struct wire_decoder *d, uint32_t body_size)
     return true;
 }
 
+static uint32_t number_part(struct wire_decoder *d, struct span head, uint32_t size,
+                            bool (*read)(struct wire_decoder *d, uint32_t number))
+{
+    if (!has_bytes(d, head, d->walked, size))
+        return 0;
+    const uint8_t *at = head.data + d->walked;
+    return read(d, size == 2 ? wire_bytes_read_u16(at) : wire_bytes_read_u32(at)) ? size : 0;
+}
+
 /* One part further; returns its size, 0 when it is not all here or wrong. */
 static uint32_t walk_part(struct wire_decoder *d, struct span head)
 {
-    const uint8_t *at = head.data + d->walked;
     uint32_t size = 0;
     switch (d->stage) {
     case STAGE_STATUS:
-        return has_bytes(d, head, d->walked, 2) && status_read(d, wire_bytes_read_u16(at)) ? 2 : 0;
+        return number_part(d, head, 2, status_read);
     case STAGE_STRINGS:
         size = string_size(d, head, d->walked);
         if (size && --d->parts_left == 0)
             d->stage = STAGE_COUNT;
         return size;
     case STAGE_COUNT:
-        return has_bytes(d, head, d->walked, 4) && count_read(d, wire_bytes_read_u32(at)) ? 4 : 0;
+        return number_part(d, head, 4, count_read);
     case STAGE_NAME:
         size = name_size(d, head, d->walked);
         if (size)
@@ -223,8 +227,7 @@ static uint32_t walk_part(struct wire_decoder *d, struct span head)
         }
         return size;
     case STAGE_BODY_SIZE:
-        return has_bytes(d, head, d->walked, 4) && body_size_read(d, wire_bytes_read_u32(at)) ? 4
-                                                                                              : 0;
+        return number_part(d, head, 4, body_size_read);
     default:
         return 0;
     }
@@ -460,7 +463,7 @@ static bool content_take(struct wire_decoder *d, struct span *input, struct wire
     return true;
 }
 
-/* True when there is an event; false with input left only where a frame began or failed. */
+/* True when there is an event. */
 static bool step(struct wire_decoder *d, struct span *input, struct wire_event *event)
 {
     switch (d->step) {
@@ -483,7 +486,11 @@ void wire_decoder_feed(struct wire_decoder *d, struct span *input, struct wire_e
     if (d->step != STEP_HEAD && d->gathered.data)
         buffer_release(&d->gathered);
     while (d->phase != WIRE_PHASE_FAILED) {
-        if (step(d, input, event) || (input->size == 0 && d->phase != WIRE_PHASE_FAILED))
+        uint8_t before = d->step;
+        if (step(d, input, event))
+            return;
+        /* A frame that just began is judged even without another byte of it. */
+        if (input->size == 0 && d->step == before && d->phase != WIRE_PHASE_FAILED)
             return;
     }
     event->type = WIRE_EVENT_ERROR;
