@@ -62,6 +62,9 @@ install(FILES ${PROJECT_BINARY_DIR}/routed_ffiConfig.cmake
               ${PROJECT_BINARY_DIR}/routed_ffiConfigVersion.cmake
         DESTINATION ${ROUTED_CMAKE_FOLDER})
 
-configure_file(${PROJECT_SOURCE_DIR}/cmake/routed_ffi.pc.in ${PROJECT_BINARY_DIR}/routed_ffi.pc
+# The prefix is known only when it is installed: cmake --install --prefix may name another.
+configure_file(${PROJECT_SOURCE_DIR}/cmake/routed_ffi.pc.in ${PROJECT_BINARY_DIR}/routed_ffi.pc.in
                @ONLY)
+install(CODE "set(pkgconfig_in \"${PROJECT_BINARY_DIR}/routed_ffi.pc.in\")
+configure_file(\"\${pkgconfig_in}\" \"${PROJECT_BINARY_DIR}/routed_ffi.pc\")")
 install(FILES ${PROJECT_BINARY_DIR}/routed_ffi.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
