@@ -46,6 +46,9 @@ struct session_ops {
     /* Asks for a sign of life where the protocol has one (see docs/decisions/): queues bytes
      * that a client must tolerate and that a dead one answers with a reset. False: none now. */
     bool (*probe)(struct session *s);
+    /* Gives back memory that is kept for the next request. For a connection that has been idle
+     * for a while; harmless at any time when no drained spans are in use. */
+    void (*rest)(struct session *s);
     /* After abort or when FINISHED: frees the session. No callback runs afterwards. */
     void (*free)(struct session *s);
 };
@@ -69,6 +72,8 @@ struct session {
     const struct session_ops *ops;
     struct session_host host;
     enum session_wait wait;
+    bool reset;        /* FINISHED inside a response that only the close would end: reset the
+                        * transport after writing, so that the client can tell */
     bool wants_input;  /* false: backpressure, do not read (feed would return 0) */
     uint64_t bytes_in; /* content and framing fed, for the minimum rate */
     uint64_t requests; /* heads seen */

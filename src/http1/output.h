@@ -1,0 +1,55 @@
+/* http1/output.h: what waits to be written: copied bytes and slices, in order.
+ *
+ * Heads and small bodies are copied one behind the other, so that a small response, or several
+ * that were pipelined, leave as one contiguous span. Larger bodies are kept as the slices they
+ * came in. Memory is kept while it is in use again and again; http1_output_rest gives it back. */
+#ifndef HTTP1_OUTPUT_H
+#define HTTP1_OUTPUT_H
+
+#include "base/buffer.h"
+#include "base/slice.h"
+
+#define HTTP1_OUTPUT_COPY_MAX 2048 /* bodies up to this size are copied */
+
+/* Copied bytes with the slice that comes after them. */
+struct http1_output_piece {
+    size_t copied;
+    struct slice slice;
+};
+
+struct http1_output {
+    struct buffer bytes; /* all copied bytes, in order */
+    struct http1_output_piece *pieces;
+    size_t first;
+    size_t count; /* pieces in use, from `first` */
+    size_t capacity;
+    size_t tail;      /* copied bytes after the last piece */
+    size_t size;      /* all bytes that wait */
+    uint64_t written; /* all bytes that ever left */
+};
+
+/* Drops everything and frees it. The zeroed struct is an empty output. */
+void http1_output_release(struct http1_output *o);
+/* Frees the memory of an empty output. */
+void http1_output_rest(struct http1_output *o);
+
+/* Room for up to `size` bytes, or NULL; commit tells how many were used. */
+uint8_t *http1_output_reserve(struct http1_output *o, size_t size);
+void http1_output_commit(struct http1_output *o, size_t size);
+/* ROUTED_OK or ROUTED_ERROR_MEMORY. */
+int http1_output_copy(struct http1_output *o, struct span bytes);
+/* Takes the slice, on failure too. */
+int http1_output_append(struct http1_output *o, struct slice slice);
+
+/* Where the bytes queued last end, counted from the first ever written. */
+static inline uint64_t http1_output_end(const struct http1_output *o)
+{
+    return o->written + o->size;
+}
+
+/* Up to `max` spans from the front; valid until anything is queued, consumed or released. */
+size_t http1_output_spans(const struct http1_output *o, struct span *out, size_t max);
+/* `size` bytes from the front were written. */
+void http1_output_consume(struct http1_output *o, size_t size);
+
+#endif
