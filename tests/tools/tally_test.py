@@ -37,7 +37,8 @@ def test_passed(closing):
 def test_failed(closing):
     line, status, output = closing({"status": "1\n", "junit.xml": FAILING})
     assert (line, status) == ("0 passed, 1 failed", 1)
-    assert "FAILED a\nwhy" in output
+    assert "---- runner: a\nwhy" in output
+    assert "FAILED runner: a\n" in output
 
 
 def test_a_failure_with_an_error_in_its_clean_up_is_one(closing):
@@ -55,6 +56,11 @@ def test_a_runner_without_junit_counts_as_one(closing):
     line, status, output = closing({"status": "139\n", "log": "SEGV\n"}, "second")
     assert (line, status) == ("1 passed, 1 failed", 1)
     assert "SEGV" in output and "status 139" in output
+
+
+def test_a_build_counts_only_when_it_fails(closing):
+    assert closing({"status": "0\n"}, "build-asan")[:2] == ("0 passed, 0 failed", 1)
+    assert closing({"status": "1\n"}, "build-asan")[:2] == ("0 passed, 1 failed", 1)
 
 
 def test_a_runner_that_died_after_its_tests_passed(closing):
