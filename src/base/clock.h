@@ -10,4 +10,10 @@ typedef uint64_t microseconds;
 
 #define CLOCK_NEVER UINT64_MAX
 
+/* A point in time plus a duration; CLOCK_NEVER where there is no such time. */
+static inline milliseconds clock_after(milliseconds start, milliseconds duration)
+{
+    return duration > CLOCK_NEVER - start ? CLOCK_NEVER : start + duration;
+}
+
 #endif

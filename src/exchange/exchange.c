@@ -196,6 +196,8 @@ int exchange_respond(struct exchange *x, const struct http_response *head)
         x->suppress_content = false;
         check.length = HTTP_LENGTH_UNKNOWN;
     }
+    if (x->clock)
+        x->responded_at = x->clock();
     x->status = head->status;
     x->close_after = check.wants_close;
     x->response_length = check.length;

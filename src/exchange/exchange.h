@@ -94,6 +94,11 @@ struct exchange {
     const struct exchange_application *application; /* NULL before open */
     void *application_state;
 
+    /* Set by the front where durations are wanted: a clock in microseconds, and what it said. */
+    uint64_t (*clock)(void);
+    uint64_t opened_at;
+    uint64_t responded_at;
+
     enum exchange_phase request_phase;
     enum exchange_phase response_phase;
     bool is_tunnel;           /* 101 was sent */

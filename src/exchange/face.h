@@ -20,7 +20,8 @@ struct face {
     /* The worker stops gracefully: close what would never end by itself (WebSockets, 1001).
      * Exchanges in flight go on. May be NULL. */
     void (*shut)(void *context);
-    /* After the worker's last exchange. Frees the context. May be NULL. */
+    /* After the worker's last exchange and turn, from whichever thread frees the server. Frees
+     * the context; the loop still exists and does not turn. May be NULL. */
     void (*close)(void *context);
     /* The numbers of this context, or NULL; they live as long as the context. May be NULL. */
     const struct metric_set *(*metrics)(void *context);

@@ -85,6 +85,11 @@ int loop_watch(struct loop *l, struct loop_handle *h)
     return watch(l, h, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
+int loop_watch_input(struct loop *l, struct loop_handle *h)
+{
+    return watch(l, h, EPOLLIN | EPOLLRDHUP | EPOLLET);
+}
+
 int loop_watch_level(struct loop *l, struct loop_handle *h)
 {
     return watch(l, h, EPOLLIN);
@@ -94,6 +99,12 @@ static void set_interests(struct loop *l, struct loop_handle *h, uint32_t intere
 {
     struct epoll_event event = {.events = interests, .data.ptr = h};
     epoll_ctl(l->epoll, EPOLL_CTL_MOD, h->fd, &event);
+}
+
+void loop_hear_output(struct loop *l, struct loop_handle *h, bool wanted)
+{
+    uint32_t output = wanted ? EPOLLOUT : 0;
+    set_interests(l, h, EPOLLIN | EPOLLRDHUP | EPOLLET | output);
 }
 
 void loop_pause(struct loop *l, struct loop_handle *h)

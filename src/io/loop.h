@@ -32,6 +32,12 @@ struct loop_handle {
 /* Watches h->fd for everything, edge-triggered. ROUTED_OK, ROUTED_ERROR_MEMORY or
  * ROUTED_ERROR_SYSTEM. */
 int loop_watch(struct loop *l, struct loop_handle *h);
+/* The same but deaf to LOOP_WRITABLE until told otherwise. For Unix sockets, where every read of
+ * the peer would be such an event. */
+int loop_watch_input(struct loop *l, struct loop_handle *h);
+/* Such a handle is to hear of room for output, or no longer; room that is there now is told in
+ * the next turn. */
+void loop_hear_output(struct loop *l, struct loop_handle *h, bool wanted);
 /* Watches for input only, level-triggered: for listeners, which may leave clients waiting. */
 int loop_watch_level(struct loop *l, struct loop_handle *h);
 /* Level-triggered handles: stop and start hearing of input without forgetting the handle. */

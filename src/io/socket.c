@@ -10,6 +10,7 @@
 #include <routed/error.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -255,6 +256,31 @@ int socket_listen(const struct socket_address *a, const struct socket_listen_opt
         return error;
     }
     return fd;
+}
+
+void socket_unlink(const char *path)
+{
+    unlink(path);
+}
+
+int socket_unlink_stale(const char *path)
+{
+    struct stat status;
+    struct socket_address a;
+    if (lstat(path, &status) != 0)
+        return ROUTED_OK;
+    if (!S_ISSOCK(status.st_mode))
+        return ROUTED_ERROR_FILE;
+    int error = socket_address_unix(path, &a);
+    if (error)
+        return error;
+    int fd = socket_connect(&a);
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 || fd == ROUTED_ERROR_AGAIN)
+        return ROUTED_ERROR_ADDRESS_IN_USE;
+    unlink(path);
+    return ROUTED_OK;
 }
 
 int socket_local_address(int fd, struct socket_address *out)

@@ -71,6 +71,12 @@ ssize_t system_log_write(int fd, struct span bytes)
     return written;
 }
 
+void system_replace(int fd, int onto)
+{
+    dup3(fd, onto, O_CLOEXEC);
+    close(fd);
+}
+
 void system_close(int fd)
 {
     close(fd);

@@ -27,6 +27,8 @@ uint64_t system_descriptors_max(void);
 int system_log_open(const char *path);
 /* Bytes written, or -1: not now or not at all. */
 ssize_t system_log_write(int fd, struct span bytes);
+/* Makes `onto` mean what `fd` means, at once for every thread, and closes `fd`. */
+void system_replace(int fd, int onto);
 void system_close(int fd);
 
 #endif

@@ -1,0 +1,150 @@
+#include "front/listen.h"
+
+#include "io/system.h"
+
+/* A dead client is noticed after this long without an acknowledgement. */
+#define DEAD_AFTER_MS 60000
+/* "localhost" means one port on two addresses: a free one on the first may be taken on the other.
+ */
+#define PORT_TRIES 8
+
+static struct socket_listen_options listen_options(const struct front_options *options)
+{
+    return (struct socket_listen_options){.backlog = options->backlog,
+                                          .v6_only = options->v6_only,
+                                          .shared = options->shared,
+                                          .dead_after = DEAD_AFTER_MS};
+}
+
+static int fail_to_listen(struct failure *why, const struct socket_address *a, int code)
+{
+    char text[SOCKET_TEXT_MAX];
+    int size = (int)socket_address_text(a, text);
+    bool is_v6 = memchr(text, ':', (size_t)size) != NULL;
+    return failure_set(why, code, "listen on %s%.*s%s:%u: %s", is_v6 ? "[" : "", size, text,
+                       is_v6 ? "]" : "", (unsigned)socket_address_port(a), routed_error_text(code));
+}
+
+static int give(struct front_worker *w, int fd, bool owns_descriptor)
+{
+    int error = front_worker_add_listener(w, fd, owns_descriptor);
+    if (error && owns_descriptor)
+        socket_close(fd);
+    return error;
+}
+
+/* Several workers share an address with SO_REUSEPORT, which would also let two servers share it
+ * unnoticed: a first bind without it proves that the address is ours. */
+static int prove_address_is_free(const struct socket_address *a,
+                                 const struct front_options *options)
+{
+    struct socket_listen_options alone = listen_options(options);
+    if (alone.shared)
+        return ROUTED_OK;
+    int fd = socket_listen(a, &alone);
+    if (fd < 0)
+        return fd;
+    socket_close(fd);
+    return ROUTED_OK;
+}
+
+static int listen_for_all(struct front_worker *const *workers, unsigned count,
+                          struct socket_address *a, const struct front_options *options)
+{
+    struct socket_listen_options listening = listen_options(options);
+    listening.shared = options->shared || count > 1;
+    if (count > 1 && socket_address_port(a) != 0) {
+        int error = prove_address_is_free(a, options);
+        if (error)
+            return error;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        int fd = socket_listen(a, &listening);
+        if (fd < 0)
+            return fd;
+        int error = give(workers[i], fd, true);
+        if (error)
+            return error;
+        if (socket_address_port(a) == 0)
+            error = socket_local_address(fd, a);
+        if (error)
+            return error;
+    }
+    return ROUTED_OK;
+}
+
+static void drop_listeners(struct front_worker *const *workers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        front_worker_close_listeners(workers[i]);
+}
+
+static int listen_on_tcp(struct front_worker *const *workers, unsigned count,
+                         const struct front_options *options, uint16_t *port, struct failure *why)
+{
+    struct socket_address addresses[FRONT_LISTENERS_MAX - 1];
+    const char *host = options->host ? options->host : "127.0.0.1";
+    int found = socket_resolve(host, options->port, addresses, FRONT_LISTENERS_MAX - 1);
+    if (found < 0)
+        return failure_set(why, found, "host %s: %s", host, routed_error_text(found));
+    for (int try = 0;; try++) {
+        int error = ROUTED_OK;
+        int i = 0;
+        for (; i < found && !error; i++) {
+            error = listen_for_all(workers, count, &addresses[i], options);
+            *port = socket_address_port(&addresses[i]);
+            for (int j = i + 1; j < found && !error && options->port == 0; j++)
+                socket_address_set_port(&addresses[j], *port);
+        }
+        if (!error)
+            return ROUTED_OK;
+        /* A machine without IPv6 still has one loopback. */
+        bool is_optional = i > 1 && strcmp(host, "localhost") == 0;
+        if (error == ROUTED_ERROR_ADDRESS_UNKNOWN && is_optional)
+            return ROUTED_OK;
+        drop_listeners(workers, count);
+        bool may_try_again = options->port == 0 && found > 1 && try < PORT_TRIES;
+        if (error != ROUTED_ERROR_ADDRESS_IN_USE || !may_try_again)
+            return fail_to_listen(why, &addresses[i - 1], error);
+        for (int j = 0; j < found; j++)
+            socket_address_set_port(&addresses[j], 0);
+    }
+}
+
+static int listen_on_unix(struct front_worker *const *workers, unsigned count,
+                          const struct front_options *options, struct failure *why)
+{
+    struct socket_address a;
+    int error = socket_address_unix(options->unix_path, &a);
+    if (error)
+        return failure_set(why, error, "listen on %s: path too long", options->unix_path);
+    error = socket_unlink_stale(options->unix_path);
+    if (error)
+        return failure_set(why, error, "listen on %s: %s", options->unix_path,
+                           routed_error_text(error));
+    struct socket_listen_options listening = listen_options(options);
+    int fd = socket_listen(&a, &listening);
+    if (fd < 0)
+        return failure_set(why, fd, "listen on %s: %s", options->unix_path, routed_error_text(fd));
+    /* The last worker closes it: the others are given it first. */
+    for (unsigned i = 0; i < count && !error; i++)
+        error = give(workers[i], fd, i == count - 1);
+    return error;
+}
+
+int front_listen(struct front_worker *const *workers, unsigned count,
+                 const struct front_options *options, uint16_t *port, struct failure *why)
+{
+    int error = ROUTED_OK;
+    *port = 0;
+    if (!options->host || *options->host || !options->unix_path)
+        error = listen_on_tcp(workers, count, options, port, why);
+    if (!error && options->unix_path)
+        error = listen_on_unix(workers, count, options, why);
+    return error;
+}
+
+void front_unlisten(const char *unix_path)
+{
+    socket_unlink(unix_path);
+}

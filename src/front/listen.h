@@ -1,0 +1,16 @@
+/* front/listen.h: turns a host, a port and a path into listening sockets for every worker. */
+#ifndef FRONT_LISTEN_H
+#define FRONT_LISTEN_H
+
+#include "base/failure.h"
+#include "front/server.h"
+#include "front/worker.h"
+
+/* Gives each worker its listeners. On success *port is the real TCP port (0 without TCP). On
+ * failure the workers still own, and later close, what they were given. */
+int front_listen(struct front_worker *const *workers, unsigned count,
+                 const struct front_options *options, uint16_t *port, struct failure *why);
+/* Removes the file of a Unix listener. */
+void front_unlisten(const char *unix_path);
+
+#endif

@@ -1,0 +1,78 @@
+#include "front/metrics.h"
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include <pthread.h>
+#include <routed/error.h>
+#include <string.h>
+
+/* Room for the front's own numbers and one for each limit. */
+#define NAMES_MAX 96
+
+static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
+    [FRONT_CONNECTIONS_ACCEPTED] = {"connections.accepted", METRIC_COUNTER},
+    [FRONT_CONNECTIONS_OPEN] = {"connections.open", METRIC_GAUGE},
+    [FRONT_CONNECTIONS_IDLE] = {"connections.idle", METRIC_GAUGE},
+    [FRONT_CONNECTIONS_EVICTED] = {"connections.evicted", METRIC_COUNTER},
+    [FRONT_ACCEPT_FAILURES] = {"accept.failures", METRIC_COUNTER},
+    [FRONT_REQUESTS] = {"requests", METRIC_COUNTER},
+    [FRONT_REQUESTS_REFUSED] = {"requests.refused", METRIC_COUNTER},
+    [FRONT_EXCHANGES_OPEN] = {"exchanges.open", METRIC_GAUGE},
+    [FRONT_EXCHANGES_CANCELLED] = {"exchanges.cancelled", METRIC_COUNTER},
+    [FRONT_EXCHANGES_FAILED] = {"exchanges.failed", METRIC_COUNTER},
+    [FRONT_RESPONSES_2XX] = {"responses.2xx", METRIC_COUNTER},
+    [FRONT_RESPONSES_3XX] = {"responses.3xx", METRIC_COUNTER},
+    [FRONT_RESPONSES_4XX] = {"responses.4xx", METRIC_COUNTER},
+    [FRONT_RESPONSES_5XX] = {"responses.5xx", METRIC_COUNTER},
+    [FRONT_RESPONSES_OTHER] = {"responses.other", METRIC_COUNTER},
+    [FRONT_BYTES_READ] = {"bytes.read", METRIC_COUNTER},
+    [FRONT_BYTES_WRITTEN] = {"bytes.written", METRIC_COUNTER},
+    [FRONT_LOG_LINES] = {"log.lines", METRIC_COUNTER},
+    [FRONT_LOG_DROPPED] = {"log.dropped", METRIC_COUNTER},
+};
+
+static struct metric_name names[NAMES_MAX];
+static unsigned name_count;
+static pthread_once_t names_once = PTHREAD_ONCE_INIT;
+
+static void gather_names(void)
+{
+    memcpy(names, own_names, sizeof(own_names));
+    name_count = FRONT_METRIC_COUNT;
+    for (unsigned i = 0; i < limit_count && name_count < NAMES_MAX; i++)
+        names[name_count++] = (struct metric_name){limit_entries[i].metric, METRIC_COUNTER};
+}
+
+int front_metrics_init(struct metric_set *s)
+{
+    pthread_once(&names_once, gather_names);
+    s->names = names;
+    s->count = name_count;
+    s->values = memory_new_zeroed(name_count * sizeof(*s->values));
+    return s->values ? ROUTED_OK : ROUTED_ERROR_MEMORY;
+}
+
+void front_metrics_release(struct metric_set *s)
+{
+    memory_free((void *)s->values);
+    s->values = NULL;
+}
+
+void front_metrics_hit(struct metric_set *s, size_t limit_offset)
+{
+    metric_add(s, FRONT_METRIC_COUNT + limit_number(limit_offset), 1);
+}
+
+void front_metrics_error(struct metric_set *s, int error)
+{
+    unsigned number;
+    if (limit_of_error(error, &number))
+        metric_add(s, FRONT_METRIC_COUNT + number, 1);
+}
+
+void front_metrics_status(struct metric_set *s, unsigned status)
+{
+    unsigned class = status / 100;
+    metric_add(
+        s, class >= 2 && class <= 5 ? FRONT_RESPONSES_2XX + class - 2 : FRONT_RESPONSES_OTHER, 1);
+}

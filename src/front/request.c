@@ -1,0 +1,142 @@
+#include "front/request.h"
+
+#include "base/memory.h"
+#include "front/connection.h"
+
+#define REQUEST_ID_MAX  64
+#define REQUEST_ID_SIZE 32
+
+/* ---- identity ---- */
+
+static bool request_id_is_valid(struct span id)
+{
+    if (id.size == 0 || id.size > REQUEST_ID_MAX)
+        return false;
+    for (size_t i = 0; i < id.size; i++) {
+        uint8_t c = id.data[i];
+        bool is_word = (c >= '0' && c <= '9') || (span_lower(c) >= 'a' && span_lower(c) <= 'z');
+        if (!is_word && c != '-' && c != '_' && c != '.' && c != ':')
+            return false;
+    }
+    return true;
+}
+
+static struct span new_request_id(struct front_worker *w, struct arena *a)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t *text = arena_new(a, REQUEST_ID_SIZE);
+    if (!text)
+        return SPAN_EMPTY;
+    for (size_t half = 0; half < 2; half++) {
+        uint64_t bits = random_next(&w->random);
+        for (size_t i = 0; i < REQUEST_ID_SIZE / 2; i++, bits >>= 4)
+            text[half * REQUEST_ID_SIZE / 2 + i] = (uint8_t)digits[bits & 15];
+    }
+    return span_of(text, REQUEST_ID_SIZE);
+}
+
+static void identify(struct front_connection *c, struct exchange *x)
+{
+    const struct field *given = field_list_find(&x->request.fields, FIELD_X_REQUEST_ID);
+    x->peer.address = span_of(c->peer_text, c->peer_text_size);
+    x->peer.port = c->peer_port;
+    x->request_id = given && request_id_is_valid(given->value)
+                        ? given->value
+                        : new_request_id(c->worker, &x->arena);
+}
+
+/* ---- admission ---- */
+
+#define MEMORY_SOFT_PERCENT 85
+
+static bool is_short_of_memory(const struct front_shared *shared)
+{
+    return shared->limits.memory != ROUTED_NO_LIMIT &&
+           memory_held() > shared->limits.memory / 100 * MEMORY_SOFT_PERCENT;
+}
+
+/* A connection ends after the answer to this request when it has had its share. */
+static void end_old_connection(struct front_connection *c)
+{
+    const routed_limits *limits = &c->worker->shared->limits;
+    size_t limit;
+    if (c->session->requests >= limits->requests_per_connection)
+        limit = offsetof(routed_limits, requests_per_connection);
+    else if (loop_now(c->worker->loop) >= clock_after(c->opened_at, limits->connection_lifetime))
+        limit = offsetof(routed_limits, connection_lifetime);
+    else
+        return;
+    front_metrics_hit(&c->worker->metrics, limit);
+    c->session->ops->shut(c->session);
+}
+
+void front_request_begin(void *host, struct exchange *x)
+{
+    struct front_connection *c = host;
+    struct front_worker *w = c->worker;
+    const struct face *face = &w->shared->face;
+    metric_add(&w->metrics, FRONT_REQUESTS, 1);
+    metric_add(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
+    if (w->shared->access_log.path) {
+        x->clock = loop_clock;
+        x->opened_at = loop_clock();
+    }
+    identify(c, x);
+    end_old_connection(c);
+    if (is_short_of_memory(w->shared)) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, memory));
+        exchange_fail(x, ROUTED_ERROR_OVERLOADED);
+        return;
+    }
+    exchange_open(x, face->application, w->context);
+}
+
+/* ---- the end ---- */
+
+static void count_end(struct front_worker *w, int error)
+{
+    metric_subtract(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
+    if (error == ROUTED_ERROR_CLIENT_GONE)
+        metric_add(&w->metrics, FRONT_EXCHANGES_CANCELLED, 1);
+    else if (error)
+        metric_add(&w->metrics, FRONT_EXCHANGES_FAILED, 1);
+    front_metrics_error(&w->metrics, error);
+}
+
+static void write_down(struct front_connection *c, const struct exchange *x, int error,
+                       uint16_t status)
+{
+    struct front_worker *w = c->worker;
+    if (status)
+        front_metrics_status(&w->metrics, status);
+    if (!w->shared->access_log.path)
+        return;
+    uint64_t now = loop_clock();
+    struct access_record record = {.exchange = x,
+                                   .status = status,
+                                   .error = error,
+                                   .wall_seconds = loop_wall_seconds(w->loop),
+                                   .started = x->opened_at ? x->opened_at : now,
+                                   .responded = x->responded_at,
+                                   .ended = now};
+    front_worker_log_request(w, &record);
+}
+
+void front_request_end(void *host, struct exchange *x, int error)
+{
+    struct front_connection *c = host;
+    count_end(c->worker, error);
+    write_down(c, x, error, x->status);
+}
+
+/* What was refused has no peer yet: its identity was never asked for. */
+void front_request_refused(void *host, const struct exchange *x, int error, uint16_t status)
+{
+    struct front_connection *c = host;
+    struct exchange told = *x;
+    told.peer.address = span_of(c->peer_text, c->peer_text_size);
+    told.peer.port = c->peer_port;
+    metric_add(&c->worker->metrics, FRONT_REQUESTS_REFUSED, 1);
+    front_metrics_error(&c->worker->metrics, error);
+    write_down(c, &told, error, status);
+}

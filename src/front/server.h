@@ -1,0 +1,54 @@
+/* front/server.h: the front as a whole: listeners, workers, start and stop.
+ *
+ * A worker is one thread with one loop, its own listeners (SO_REUSEPORT) and its own context of
+ * the application face. Workers share the connection count, the table of addresses and the
+ * access log, nothing else. */
+#ifndef FRONT_SERVER_H
+#define FRONT_SERVER_H
+
+#include "base/clock.h"
+#include "base/failure.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "exchange/face.h"
+
+struct front_server;
+
+struct front_options {
+    const char *host; /* NULL: 127.0.0.1; "" with a unix_path: no TCP at all */
+    uint16_t port;
+    const char *unix_path; /* or NULL */
+    int backlog;
+    bool v6_only;
+    bool shared;
+    unsigned workers;            /* 0: one per core */
+    const routed_limits *limits; /* may be NULL: all defaults */
+    const char *access_log;      /* or NULL */
+    struct log log;
+    struct face face;
+};
+
+/* Returns when every listener accepts. All strings are copied. On failure nothing is left
+ * behind and `why` (may be NULL) says what and where. */
+int front_server_start(const struct front_options *options, struct front_server **server,
+                       struct failure *why);
+
+uint16_t front_server_port(const struct front_server *s);
+unsigned front_server_workers(const struct front_server *s);
+
+/* First call: graceful, cut after `timeout` milliseconds (ROUTED_NO_LIMIT: drain_timeout);
+ * second: everything is cut now. Async-signal-safe, any thread. */
+void front_server_stop(struct front_server *s, milliseconds timeout);
+/* Joins the workers: ROUTED_OK, ROUTED_ERROR_TIMEOUT or ROUTED_ERROR_CLOSED (forced). */
+int front_server_wait(struct front_server *s);
+/* After front_server_wait. */
+void front_server_free(struct front_server *s);
+
+void front_server_reopen_log(struct front_server *s);
+
+/* Calls `visit` once for each number: the front's own, then those of the face. Any thread,
+ * before front_server_free. */
+typedef void front_visit(void *user, const struct metric_name *name, uint64_t value);
+void front_server_metrics(const struct front_server *s, front_visit *visit, void *user);
+
+#endif

@@ -1,0 +1,306 @@
+#include "front/worker.h"
+
+#include "base/memory.h"
+#include "front/connection.h"
+#include "io/system.h"
+
+#define ACCEPTS_A_TURN      64
+#define ACCEPT_PAUSE_MS     100
+#define MEMORY_HARD_PERCENT 95
+
+/* ---- accepting ---- */
+
+static void pause_listeners(struct front_worker *w, milliseconds duration)
+{
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        if (!w->listeners[i].is_paused) {
+            loop_pause(w->loop, &w->listeners[i].handle);
+            w->listeners[i].is_paused = true;
+        }
+    }
+    loop_timer_set(w->loop, &w->accept_timer, loop_now(w->loop) + duration);
+}
+
+static void resume_listeners(struct front_worker *w)
+{
+    loop_timer_clear(w->loop, &w->accept_timer);
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        if (w->listeners[i].is_paused) {
+            w->listeners[i].is_paused = false;
+            loop_resume(w->loop, &w->listeners[i].handle);
+        }
+    }
+}
+
+static void on_accept_timer(struct loop_timer *t)
+{
+    resume_listeners(LIST_ITEM(t, struct front_worker, accept_timer));
+}
+
+bool front_worker_evict(struct front_worker *w)
+{
+    if (list_is_empty(&w->idle))
+        return false;
+    struct front_connection *c = LIST_ITEM(w->idle.next, struct front_connection, idle_link);
+    metric_add(&w->metrics, FRONT_CONNECTIONS_EVICTED, 1);
+    front_connection_close(c, ROUTED_ERROR_LIMIT);
+    return true;
+}
+
+static bool has_memory(struct front_worker *w)
+{
+    uint64_t limit = w->shared->limits.memory;
+    if (limit == ROUTED_NO_LIMIT || memory_held() < limit / 100 * MEMORY_HARD_PERCENT)
+        return true;
+    front_metrics_hit(&w->metrics, offsetof(routed_limits, memory));
+    front_worker_evict(w);
+    return false;
+}
+
+/* Room for one more, if need be by closing an idle connection; otherwise clients wait in the
+ * kernel's queue until a connection closes. */
+static bool has_room(struct front_worker *w)
+{
+    struct front_shared *shared = w->shared;
+    if (!has_memory(w))
+        return false;
+    if (atomic_load_explicit(&shared->connections, memory_order_relaxed) <
+        shared->limits.connections)
+        return true;
+    front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
+    return front_worker_evict(w);
+}
+
+static void admit(struct front_worker *w, int fd, const struct socket_address *peer)
+{
+    struct front_shared *shared = w->shared;
+    uint64_t key = socket_address_key(peer, shared->address_seed);
+    if (!address_table_enter(shared->addresses, key, shared->limits.connections_per_address)) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, connections_per_address));
+        socket_close(fd);
+        return;
+    }
+    atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
+    struct front_connection *c = front_connection_open(w, fd, peer, key);
+    if (!c)
+        metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
+}
+
+/* Out of descriptors: the client stays in the kernel's queue. An idle connection gives its
+ * descriptor at once; without one the listener sleeps, so the loop does not spin. */
+static bool make_room_for_descriptor(struct front_worker *w)
+{
+    metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
+    if (front_worker_evict(w))
+        return true;
+    pause_listeners(w, ACCEPT_PAUSE_MS);
+    return false;
+}
+
+static void on_client(struct loop_handle *h, unsigned events)
+{
+    struct front_listener *l = LIST_ITEM(h, struct front_listener, handle);
+    struct front_worker *w = l->worker;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
+        if (!has_room(w)) {
+            pause_listeners(w, ACCEPT_PAUSE_MS);
+            return;
+        }
+        struct socket_address peer;
+        int fd = socket_accept(h->fd, &peer);
+        if (fd >= 0)
+            admit(w, fd, &peer);
+        else if (fd == SOCKET_AGAIN)
+            return;
+        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w))
+            return;
+    }
+}
+
+int front_worker_add_listener(struct front_worker *w, int fd, bool owns_descriptor)
+{
+    if (w->listener_count == FRONT_LISTENERS_MAX)
+        return ROUTED_ERROR_LIMIT;
+    struct front_listener *l = &w->listeners[w->listener_count];
+    *l = (struct front_listener){.handle = {.fd = fd, .on_ready = on_client},
+                                 .worker = w,
+                                 .owns_descriptor = owns_descriptor};
+    int error = loop_watch_level(w->loop, &l->handle);
+    if (error)
+        return error;
+    w->listener_count++;
+    return ROUTED_OK;
+}
+
+void front_worker_close_listeners(struct front_worker *w)
+{
+    loop_timer_clear(w->loop, &w->accept_timer);
+    for (unsigned i = 0; i < w->listener_count; i++) {
+        struct front_listener *l = &w->listeners[i];
+        loop_forget(w->loop, &l->handle);
+        if (l->owns_descriptor)
+            socket_close(l->handle.fd);
+    }
+    w->listener_count = 0;
+}
+
+/* ---- what connections ask for ---- */
+
+struct block *front_worker_read_block(struct front_worker *w)
+{
+    if (w->read_block && block_is_unshared(w->read_block))
+        return w->read_block;
+    block_release(w->read_block);
+    w->read_block = block_new(FRONT_READ_SIZE);
+    return w->read_block;
+}
+
+static void flush_log(struct loop_task *t)
+{
+    struct front_worker *w = LIST_ITEM(t, struct front_worker, log_task);
+    access_log_flush(&w->shared->access_log, &w->log_lines, &w->metrics);
+}
+
+void front_worker_log_request(struct front_worker *w, const struct access_record *r)
+{
+    if (access_log_append(&w->log_lines, r))
+        loop_task_defer(w->loop, &w->log_task);
+    else
+        metric_add(&w->metrics, FRONT_LOG_DROPPED, 1);
+}
+
+static void end_if_drained(struct front_worker *w)
+{
+    if (w->phase == FRONT_WORKER_DRAINING && list_is_empty(&w->connections))
+        w->phase = FRONT_WORKER_ENDED;
+}
+
+void front_worker_connection_closed(struct front_worker *w, uint64_t address_key)
+{
+    address_table_leave(w->shared->addresses, address_key);
+    atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    end_if_drained(w);
+}
+
+/* ---- life ---- */
+
+static void on_drain_deadline(struct loop_timer *t)
+{
+    struct front_worker *w = LIST_ITEM(t, struct front_worker, drain_timer);
+    front_metrics_hit(&w->metrics, offsetof(routed_limits, drain_timeout));
+    front_worker_cut(w);
+}
+
+static size_t bounded(uint64_t limit)
+{
+    return limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)limit;
+}
+
+static void set_http1_options(struct front_worker *w)
+{
+    const routed_limits *limits = &w->shared->limits;
+    w->http1 = (struct http1_session_options){
+        .limits = {.request_line_max = bounded(limits->request_line),
+                   .field_line_max = bounded(limits->field_line),
+                   .fields_bytes_max = bounded(limits->fields_bytes),
+                   .fields_count_max = bounded(limits->fields_count),
+                   .chunk_extension_max = bounded(limits->chunk_extension),
+                   .chunk_extensions_max = bounded(limits->chunk_extensions),
+                   .chunk_overhead_max = bounded(limits->chunk_overhead),
+                   .content_max = (int64_t)bounded(limits->content)},
+        .pipeline_depth = bounded(limits->pipelined),
+        .linger_max = bounded(limits->unread_content),
+        .response_window = bounded(limits->window),
+        .scheme = SPAN("http"),
+        .date = w->date};
+}
+
+int front_worker_init(struct front_worker *w, struct front_shared *shared)
+{
+    w->shared = shared;
+    list_init(&w->connections);
+    list_init(&w->idle);
+    loop_task_init(&w->log_task, flush_log);
+    loop_timer_init(&w->accept_timer, on_accept_timer);
+    loop_timer_init(&w->drain_timer, on_drain_deadline);
+    w->random.state = system_random();
+    w->date_seconds = -1;
+    set_http1_options(w);
+    if (front_metrics_init(&w->metrics) != ROUTED_OK)
+        return ROUTED_ERROR_MEMORY;
+    w->loop = loop_new();
+    return w->loop ? ROUTED_OK : ROUTED_ERROR_SYSTEM;
+}
+
+/* The face closes here, not at the end of the thread: until then its numbers can be read. */
+void front_worker_release(struct front_worker *w)
+{
+    if (w->is_face_open && w->shared->face.close)
+        w->shared->face.close(w->context);
+    if (w->loop)
+        front_worker_close_listeners(w);
+    loop_free(w->loop);
+    block_release(w->read_block);
+    buffer_release(&w->log_lines);
+    front_metrics_release(&w->metrics);
+}
+
+int front_worker_open(struct front_worker *w)
+{
+    const struct face *face = &w->shared->face;
+    w->context = face->state;
+    int error = ROUTED_OK;
+    if (face->open)
+        error = face->open(face->state, w->loop, &w->shared->limits, &w->shared->log, &w->context);
+    w->is_face_open = error == ROUTED_OK;
+    w->phase = FRONT_WORKER_RUNNING;
+    return error;
+}
+
+void front_worker_tell_date(struct front_worker *w)
+{
+    int64_t seconds = loop_wall_seconds(w->loop);
+    if (seconds == w->date_seconds)
+        return;
+    w->date_seconds = seconds;
+    http_date_write(w->date, seconds);
+}
+
+void front_worker_run(struct front_worker *w)
+{
+    while (w->phase != FRONT_WORKER_ENDED)
+        loop_turn(w->loop, -1);
+    access_log_flush(&w->shared->access_log, &w->log_lines, &w->metrics);
+}
+
+void front_worker_drain(struct front_worker *w, milliseconds timeout)
+{
+    if (w->phase != FRONT_WORKER_RUNNING)
+        return;
+    w->phase = FRONT_WORKER_DRAINING;
+    front_worker_close_listeners(w);
+    struct list_link *next;
+    for (struct list_link *l = w->connections.next; l != &w->connections; l = next) {
+        next = l->next;
+        front_connection_shut(LIST_ITEM(l, struct front_connection, link));
+    }
+    if (w->shared->face.shut)
+        w->shared->face.shut(w->context);
+    loop_timer_set(w->loop, &w->drain_timer, clock_after(loop_now(w->loop), timeout));
+    end_if_drained(w);
+}
+
+void front_worker_cut(struct front_worker *w)
+{
+    if (w->phase == FRONT_WORKER_RUNNING)
+        front_worker_drain(w, 0);
+    if (w->phase != FRONT_WORKER_DRAINING)
+        return;
+    loop_timer_clear(w->loop, &w->drain_timer);
+    w->was_cut = true;
+    while (!list_is_empty(&w->connections))
+        front_connection_close(LIST_ITEM(w->connections.next, struct front_connection, link),
+                               ROUTED_ERROR_STOPPING);
+    end_if_drained(w);
+}

@@ -1,0 +1,97 @@
+/* front/worker.h: one thread of the front with all that it owns. */
+#ifndef FRONT_WORKER_H
+#define FRONT_WORKER_H
+
+#include "base/buffer.h"
+#include "base/random.h"
+#include "exchange/face.h"
+#include "front/access_log.h"
+#include "front/address_table.h"
+#include "front/metrics.h"
+#include "http1/session.h"
+#include "io/loop.h"
+#include "io/socket.h"
+#include <pthread.h>
+
+/* What all workers share; lives longer than they do. */
+struct front_shared {
+    routed_limits limits; /* resolved */
+    struct log log;
+    struct face face;
+    struct access_log access_log; /* .path is NULL without one */
+    struct address_table *addresses;
+    uint64_t address_seed;
+    atomic_uint_fast64_t connections;
+};
+
+struct front_listener {
+    struct loop_handle handle;
+    struct front_worker *worker;
+    bool owns_descriptor; /* Unix listeners are shared: the first worker closes */
+    bool is_paused;
+};
+
+#define FRONT_LISTENERS_MAX 10
+#define FRONT_WORKERS_MAX   64
+
+enum front_worker_phase {
+    FRONT_WORKER_STARTING,
+    FRONT_WORKER_RUNNING,
+    FRONT_WORKER_DRAINING,
+    FRONT_WORKER_ENDED
+};
+
+struct front_worker {
+    struct front_shared *shared;
+    struct loop *loop;
+    void *context; /* of the face, for this thread */
+    atomic_bool is_face_open;
+    enum front_worker_phase phase;
+    struct front_listener listeners[FRONT_LISTENERS_MAX];
+    unsigned listener_count;
+    struct list_link connections; /* every one */
+    struct list_link idle;        /* the idle ones, longest idle first */
+    struct block *read_block;     /* where input lands; replaced when content slices hold it */
+    struct http1_session_options http1;
+    char date[HTTP_DATE_SIZE];
+    int64_t date_seconds; /* the second that `date` says */
+    struct random random;
+    struct metric_set metrics;
+    struct buffer log_lines;
+    struct loop_task log_task;
+    struct loop_timer accept_timer; /* ends a pause of the listeners */
+    struct loop_timer drain_timer;
+    bool was_cut; /* the drain ended by its deadline or by force */
+};
+
+/* Everything that does not need the thread. ROUTED_OK, ROUTED_ERROR_MEMORY or _SYSTEM. */
+int front_worker_init(struct front_worker *w, struct front_shared *shared);
+void front_worker_release(struct front_worker *w);
+
+/* Before the thread runs. The descriptor listens already. */
+int front_worker_add_listener(struct front_worker *w, int fd, bool owns_descriptor);
+
+void front_worker_close_listeners(struct front_worker *w);
+
+/* On the worker's thread: opens the face; front_worker_run then serves until the drain is over. */
+int front_worker_open(struct front_worker *w);
+void front_worker_run(struct front_worker *w);
+
+/* On the worker's thread: stops gracefully, cutting after `timeout`; or at once. */
+void front_worker_drain(struct front_worker *w, milliseconds timeout);
+void front_worker_cut(struct front_worker *w);
+
+/* Called by connections. */
+void front_worker_connection_closed(struct front_worker *w, uint64_t address_key);
+/* Where the next read goes, FRONT_READ_SIZE bytes, or NULL without memory. Slices of it may be
+ * taken; the next call then gives another one. */
+#define FRONT_READ_SIZE 65536
+struct block *front_worker_read_block(struct front_worker *w);
+/* Keeps w->date that of the current second; before anything that may write a response head. */
+void front_worker_tell_date(struct front_worker *w);
+/* Queues an access log line. */
+void front_worker_log_request(struct front_worker *w, const struct access_record *r);
+/* Closes the connection that has been idle longest; false when none is idle. */
+bool front_worker_evict(struct front_worker *w);
+
+#endif
