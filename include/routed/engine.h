@@ -234,8 +234,9 @@ ROUTED_API int routed_request_param_at(routed_exchange *x, size_t index, const c
 /* As received. */
 ROUTED_API const char *routed_request_param_raw(routed_exchange *x, const char *name);
 
-/* The first "name=value" of the query, decoded ("+" is a space); "" for a name without "=". NULL
- * when there is none or its escapes are broken. */
+/* The value of the first "name=value" of the query, decoded ("+" is a space); "" for a name
+ * without "=". The name is compared as received. NULL when there is none or its escapes are
+ * broken. */
 ROUTED_API const char *routed_request_query_param(routed_exchange *x, const char *name,
                                                   size_t *size);
 /* The same as a number: `otherwise` when it is missing or no number between 0 and INT64_MAX. */

@@ -1,0 +1,47 @@
+/* engine/desk.h: what an engine keeps for each thread (loop) that it works on: counters without
+ * contention, exchange objects for reuse, the open WebSockets.
+ *
+ * A desk is found by its loop and lives as long as the engine. Only its own thread uses it, but
+ * for the counters, which any thread may read. */
+#ifndef ENGINE_DESK_H
+#define ENGINE_DESK_H
+
+#include "engine/setup.h"
+
+#define DESK_SPARES_MAX 64 /* exchange objects kept for reuse */
+
+struct counters {
+    atomic_uint_fast64_t exchanges;
+    atomic_uint_fast64_t exchanges_open;
+    atomic_uint_fast64_t exchanges_cut;
+    atomic_uint_fast64_t handler_failures;
+    atomic_uint_fast64_t bodies_too_large;
+    atomic_uint_fast64_t websockets;
+    atomic_uint_fast64_t websockets_open;
+    atomic_uint_fast64_t websockets_refused;
+};
+
+struct desk {
+    struct desk *next;
+    struct loop *loop; /* a name, never used: the loop may be gone */
+    struct counters counters;
+    struct routed_exchange *spares;
+    size_t spare_count;
+    struct list_link websockets;
+    atomic_bool is_shut; /* the server stops: no more WebSockets */
+};
+
+/* The desk of this loop, made if need be; NULL without memory. */
+struct desk *desk_of(routed_engine *engine, struct loop *loop);
+/* A server starts: the desks of one that stopped may be used again. */
+void desk_open_all(routed_engine *engine);
+void desk_free_all(routed_engine *engine);
+
+/* Each counter has one writer. */
+static inline void desk_count(atomic_uint_fast64_t *counter, int64_t change)
+{
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + (uint64_t)change, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,265 @@
+#include "base/decimal.h"
+#include "engine/escape.h"
+#include "engine/exchange.h"
+
+/* ---- NUL-terminated copies ---- */
+
+static const char *text_of(routed_exchange *x, enum request_text which, struct span text)
+{
+    const char **cached = &x->texts.texts[which];
+    if (!*cached && text.data)
+        *cached = arena_text(&x->exchange->arena, text);
+    return *cached;
+}
+
+const char *routed_request_method(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_METHOD, x->exchange->request.method) : NULL;
+}
+
+const char *routed_request_scheme(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_SCHEME, x->exchange->request.scheme) : NULL;
+}
+
+const char *routed_request_authority(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_AUTHORITY, x->exchange->request.authority) : NULL;
+}
+
+const char *routed_request_target(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_TARGET, x->exchange->request.target) : NULL;
+}
+
+const char *routed_request_path(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_PATH, x->exchange->request.path) : NULL;
+}
+
+const char *routed_request_query(routed_exchange *x)
+{
+    if (!x->exchange)
+        return NULL;
+    struct span query = x->exchange->request.query;
+    return query.size ? text_of(x, REQUEST_QUERY, query) : "";
+}
+
+const char *routed_request_protocol(routed_exchange *x)
+{
+    static const char *const names[] = {"1.0", "1.1", "2", "3"};
+    return x->exchange ? names[x->exchange->request.protocol] : NULL;
+}
+
+const char *routed_request_upgrade(routed_exchange *x)
+{
+    bool is_upgrade = x->exchange && x->exchange->request.upgrade == HTTP_UPGRADE_WEBSOCKET;
+    return is_upgrade ? "websocket" : NULL;
+}
+
+const char *routed_request_peer_address(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_PEER_ADDRESS, x->exchange->peer.address) : NULL;
+}
+
+uint16_t routed_request_peer_port(routed_exchange *x)
+{
+    return x->exchange ? x->exchange->peer.port : 0;
+}
+
+const char *routed_request_id(routed_exchange *x)
+{
+    return x->exchange ? text_of(x, REQUEST_ID, x->exchange->request_id) : NULL;
+}
+
+const char *routed_request_pattern(routed_exchange *x)
+{
+    return x->match.route ? x->match.route->pattern : NULL;
+}
+
+int64_t routed_request_content_length(routed_exchange *x)
+{
+    return x->exchange ? x->exchange->request.content_length : 0;
+}
+
+/* ---- fields and trailers ---- */
+
+static int field_at(routed_exchange *x, const struct field_list *list, routed_field **texts,
+                    size_t index, const char **name, const char **value)
+{
+    struct arena *arena = &x->exchange->arena;
+    if (index >= list->count)
+        return ROUTED_ERROR_ARGUMENT;
+    if (!*texts) {
+        *texts = arena_new(arena, list->count * sizeof(routed_field));
+        if (!*texts)
+            return ROUTED_ERROR_MEMORY;
+        memset(*texts, 0, list->count * sizeof(routed_field));
+    }
+    routed_field *text = &(*texts)[index];
+    if (!text->name)
+        text->name = arena_text(arena, list->items[index].text);
+    if (!text->value)
+        text->value = arena_text(arena, list->items[index].value);
+    if (!text->name || !text->value)
+        return ROUTED_ERROR_MEMORY;
+    if (name)
+        *name = text->name;
+    if (value)
+        *value = text->value;
+    return ROUTED_OK;
+}
+
+static const char *field_value(routed_exchange *x, const struct field_list *list,
+                               routed_field **texts, const char *name)
+{
+    const char *value = NULL;
+    struct span wanted = span_from(name);
+    for (size_t i = 0; i < list->count; i++)
+        if (span_equals_ignoring_case(list->items[i].text, wanted))
+            return field_at(x, list, texts, i, NULL, &value) == ROUTED_OK ? value : NULL;
+    return NULL;
+}
+
+const char *routed_request_field(routed_exchange *x, const char *name)
+{
+    return x->exchange && name
+               ? field_value(x, &x->exchange->request.fields, &x->texts.fields, name)
+               : NULL;
+}
+
+size_t routed_request_field_count(routed_exchange *x)
+{
+    return x->exchange ? x->exchange->request.fields.count : 0;
+}
+
+int routed_request_field_at(routed_exchange *x, size_t index, const char **name, const char **value)
+{
+    return x->exchange
+               ? field_at(x, &x->exchange->request.fields, &x->texts.fields, index, name, value)
+               : ROUTED_ERROR_CLOSED;
+}
+
+const char *routed_request_trailer(routed_exchange *x, const char *name)
+{
+    return x->exchange && name ? field_value(x, &x->body.trailers, &x->texts.trailers, name) : NULL;
+}
+
+size_t routed_request_trailer_count(routed_exchange *x)
+{
+    return x->exchange ? x->body.trailers.count : 0;
+}
+
+int routed_request_trailer_at(routed_exchange *x, size_t index, const char **name,
+                              const char **value)
+{
+    return x->exchange ? field_at(x, &x->body.trailers, &x->texts.trailers, index, name, value)
+                       : ROUTED_ERROR_CLOSED;
+}
+
+/* ---- parameters ---- */
+
+size_t routed_request_param_count(routed_exchange *x)
+{
+    return x->exchange && x->match.route ? x->match.route->param_count : 0;
+}
+
+static size_t find_param(routed_exchange *x, const char *name)
+{
+    size_t count = name ? routed_request_param_count(x) : 0;
+    for (size_t i = 0; i < count; i++)
+        if (span_equals(x->match.route->names[i], span_from(name)))
+            return i;
+    return PATTERN_PARAMS_MAX;
+}
+
+static const char *param_value(routed_exchange *x, size_t index)
+{
+    const char **cached = &x->texts.params[index];
+    if (!*cached)
+        *cached = escape_decode(&x->exchange->arena, x->match.params[index], false, NULL);
+    return *cached;
+}
+
+const char *routed_request_param(routed_exchange *x, const char *name)
+{
+    size_t index = find_param(x, name);
+    return index < PATTERN_PARAMS_MAX ? param_value(x, index) : NULL;
+}
+
+int routed_request_param_at(routed_exchange *x, size_t index, const char **name, const char **value)
+{
+    if (!x->exchange)
+        return ROUTED_ERROR_CLOSED;
+    if (index >= routed_request_param_count(x))
+        return ROUTED_ERROR_ARGUMENT;
+    const char **cached = &x->texts.param_names[index];
+    if (!*cached)
+        *cached = arena_text(&x->exchange->arena, x->match.route->names[index]);
+    const char *text = param_value(x, index);
+    if (!*cached || !text)
+        return ROUTED_ERROR_MEMORY;
+    if (name)
+        *name = *cached;
+    if (value)
+        *value = text;
+    return ROUTED_OK;
+}
+
+const char *routed_request_param_raw(routed_exchange *x, const char *name)
+{
+    size_t index = find_param(x, name);
+    if (index == PATTERN_PARAMS_MAX)
+        return NULL;
+    const char **cached = &x->texts.params_raw[index];
+    if (!*cached)
+        *cached = arena_text(&x->exchange->arena, x->match.params[index]);
+    return *cached;
+}
+
+static bool read_number(const char *text, int64_t *value)
+{
+    uint64_t number;
+    if (!text || !decimal_read(span_from(text), INT64_MAX, &number))
+        return false;
+    *value = (int64_t)number;
+    return true;
+}
+
+int routed_request_param_number(routed_exchange *x, const char *name, int64_t *value)
+{
+    return value && read_number(routed_request_param(x, name), value) ? ROUTED_OK
+                                                                      : ROUTED_ERROR_ARGUMENT;
+}
+
+/* ---- the query ---- */
+
+static struct span next_pair(struct span *rest)
+{
+    const uint8_t *end = memchr(rest->data, '&', rest->size);
+    struct span pair = end ? span_of(rest->data, (size_t)(end - rest->data)) : *rest;
+    *rest = end ? span_after(*rest, pair.size + 1) : SPAN_EMPTY;
+    return pair;
+}
+
+const char *routed_request_query_param(routed_exchange *x, const char *name, size_t *size)
+{
+    struct span rest = x->exchange && name ? x->exchange->request.query : SPAN_EMPTY;
+    struct span wanted = span_from(name);
+    while (rest.size) {
+        struct span pair = next_pair(&rest);
+        const uint8_t *equals = pair.size ? memchr(pair.data, '=', pair.size) : NULL;
+        size_t name_size = equals ? (size_t)(equals - pair.data) : pair.size;
+        struct span key = span_of(pair.data, name_size);
+        struct span value = equals ? span_after(pair, name_size + 1) : SPAN_EMPTY;
+        if (span_equals(key, wanted))
+            return escape_decode(&x->exchange->arena, value, true, size);
+    }
+    return NULL;
+}
+
+int64_t routed_request_query_number(routed_exchange *x, const char *name, int64_t otherwise)
+{
+    int64_t value;
+    return read_number(routed_request_query_param(x, name, NULL), &value) ? value : otherwise;
+}
