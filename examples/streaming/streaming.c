@@ -21,9 +21,9 @@ static int is_prime(unsigned number)
 static int write_line(routed_exchange *x, const char *line, size_t size)
 {
     int error;
-    while ((error = routed_response_write(x, line, size)) == ROUTED_ERROR_AGAIN)
-        if (routed_response_wait(x, 10000) != ROUTED_OK)
-            return routed_response_fail(x, ROUTED_ERROR_CLIENT_GONE), ROUTED_ERROR_TIMEOUT;
+    do {
+        error = routed_response_write(x, line, size);
+    } while (error == ROUTED_ERROR_AGAIN && routed_response_wait(x, 10000) == ROUTED_OK);
     return error;
 }
 
@@ -38,6 +38,8 @@ static void *find_primes(void *user)
     }
     if (error == ROUTED_OK)
         routed_response_end(x);
+    else
+        routed_response_fail(x, error);
     routed_exchange_release(x);
     return NULL;
 }

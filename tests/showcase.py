@@ -1,0 +1,180 @@
+"""Starts and stops the showcase program that the end-to-end tests talk to."""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release"))
+BINARY = BUILD / "examples/showcase/showcase"
+
+MODES = ["bridge", "processes", "in-process"]
+START_TIMEOUT = 30
+STOP_TIMEOUT = 30
+
+SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
+
+
+def eventually(question, timeout=5.0, every=0.005):
+    """Asks until the answer is true, and returns it; the last answer when time is up."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = question()
+        if answer or time.monotonic() >= deadline:
+            return answer
+        time.sleep(every)
+
+
+def read_status(pid):
+    """The lines of /proc/PID/status as a dict; empty once the process is gone."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return {}
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def is_alive(pid):
+    return read_status(pid).get("State", "Z").lstrip()[0] not in "ZX"
+
+
+def read_kib(pid, name):
+    """VmRSS, VmHWM and so on; 0 once the process is gone."""
+    return int(read_status(pid).get(name, "0 kB").split()[0])
+
+
+def read_cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Showcase:
+    """One running server. `code` and `errors` (its stderr) are there once it has ended."""
+
+    def __init__(self, *arguments, mode="bridge", folder, port=0, prefix=()):
+        self.mode = mode
+        self.folder = pathlib.Path(folder)
+        self.code = None
+        self.stderr = tempfile.NamedTemporaryFile(
+            dir=self.folder, prefix="stderr-", delete=False
+        )
+        self.metrics_file = self.folder / f"metrics-{os.path.basename(self.stderr.name)}"
+        command = [*map(str, prefix), str(BINARY), "--port", str(port), "--mode", mode]
+        if "--workers" not in arguments:
+            command += ["--workers", "2"]
+        if "--engines" not in arguments:
+            command += ["--engines", "2"]
+        command += ["--metrics", str(self.metrics_file), *map(str, arguments)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr,
+            cwd=self.folder,
+        )
+        self.pid = self.process.pid
+        self.line = self._read_line(START_TIMEOUT)
+        match = re.match(r"Listening on http://(.+):(\d+)", self.line)
+        if not match:
+            self.kill()
+            raise RuntimeError(f"showcase did not start: {self.line!r} {self.errors}")
+        self.host = match.group(1).strip("[]")
+        self.port = int(match.group(2))
+
+    def _read_line(self, timeout):
+        line = b""
+        deadline = time.monotonic() + timeout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                if not selector.select(max(0, deadline - time.monotonic())):
+                    break
+                piece = os.read(self.process.stdout.fileno(), 4096)
+                if not piece:
+                    break
+                line += piece
+        return line.decode().strip()
+
+    # ---- talking to it ----
+
+    @property
+    def url(self):
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def address(self):
+        return (self.host, self.port)
+
+    def connect(self, timeout=20):
+        return socket.create_connection(self.address, timeout)
+
+    def get(self, target, timeout=20):
+        """(status, body) over a connection of its own."""
+        with contextlib.closing(http.client.HTTPConnection(*self.address, timeout)) as client:
+            client.request("GET", target)
+            answer = client.getresponse()
+            return answer.status, answer.read()
+
+    def cancelled(self):
+        return json.loads(self.get("/cancelled")[1])["cancelled"]
+
+    def metrics(self):
+        """The numbers of the server now."""
+        with contextlib.suppress(FileNotFoundError):
+            self.metrics_file.unlink()
+        self.process.send_signal(signal.SIGUSR2)
+        assert eventually(self.metrics_file.exists), "no metrics were written"
+        return json.loads(self.metrics_file.read_text())
+
+    # ---- looking at it ----
+
+    def engines(self):
+        """Process ids of the engines; empty where engines are threads."""
+        found = []
+        for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += [int(pid) for pid in path.read_text().split()]
+        return sorted(pid for pid in found if is_alive(pid))
+
+    def processes(self):
+        return [self.pid, *self.engines()]
+
+    @property
+    def errors(self):
+        return pathlib.Path(self.stderr.name).read_text(errors="replace")
+
+    # ---- ending it ----
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout=STOP_TIMEOUT):
+        if self.code is None:
+            self.code = self.process.wait(timeout)
+            self.process.stdout.close()
+            self.stderr.close()
+        return self.code
+
+    def stop(self, timeout=STOP_TIMEOUT):
+        if self.code is None:
+            self.signal(signal.SIGTERM)
+            self.wait(timeout)
+        return self.code
+
+    def kill(self):
+        """Ends it and its engines the hard way; for clean-up."""
+        for pid in reversed(self.processes()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return self.wait()
+
+    def assert_clean(self, code=0):
+        assert not SANITIZER.search(self.errors), self.errors
+        assert self.code == code, f"exit code {self.code}, stderr: {self.errors[-2000:]}"
