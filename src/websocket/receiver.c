@@ -127,16 +127,18 @@ static size_t payload_here(const struct websocket_receiver *r, struct span input
 static bool close_event(struct websocket_receiver *r, struct websocket_event *event)
 {
     struct span payload = span_of(r->control, (size_t)r->frame.size);
+    uint16_t code = 0;
     if (payload.size >= 2) {
-        event->code = (uint16_t)(payload.data[0] << 8 | payload.data[1]);
+        code = (uint16_t)(payload.data[0] << 8 | payload.data[1]);
         payload = span_after(payload, 2);
-        if (!websocket_close_code_is_valid(event->code))
+        if (!websocket_close_code_is_valid(code))
             return violation(r, event, "close code that must not be sent");
         if (!websocket_utf8_is_valid(payload))
             return fail(r, event, ROUTED_ERROR_WEBSOCKET_UTF8, "close reason is not UTF-8");
     }
     r->is_over = true;
     event->type = WEBSOCKET_EVENT_CLOSE;
+    event->code = code;
     event->payload = payload;
     return true;
 }
