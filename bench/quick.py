@@ -99,7 +99,7 @@ def stop(process):
 
 
 def start_showcase(stack, binary, name, arguments, path):
-    command = [binary, "--port", "0", "--workers", "1", *arguments]
+    command = [binary, "--port", "0", "--workers", "1", "--engines", "1", *arguments]
     process = start(stack, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said, deadline = b"", time.monotonic() + READY_SECONDS
     while not (match := re.search(rb"http://[\w.\[\]:]+?:(\d+)", said)):
