@@ -19,7 +19,7 @@ struct face {
                 void **context);
     /* The worker stops gracefully: close what would never end by itself (WebSockets, 1001).
      * Exchanges in flight go on. May be NULL. */
-    void (*shut)(void *context);
+    void (*shut)(void *context, struct loop *loop);
     /* After the worker's last exchange and turn, from whichever thread frees the server. Frees
      * the context; the loop still exists and does not turn. May be NULL. */
     void (*close)(void *context);

@@ -286,7 +286,7 @@ void front_worker_drain(struct front_worker *w, milliseconds timeout)
         front_connection_shut(LIST_ITEM(l, struct front_connection, link));
     }
     if (w->shared->face.shut)
-        w->shared->face.shut(w->context);
+        w->shared->face.shut(w->context, w->loop);
     loop_timer_set(w->loop, &w->drain_timer, clock_after(loop_now(w->loop), timeout));
     end_if_drained(w);
 }

@@ -27,10 +27,10 @@ struct stream {
     struct loop_task task;
     struct loop *loop;
     const struct stream_events *events;
-    bool can_read;       /* there may be input */
-    bool can_write;      /* there may be room */
-    bool has_ended;      /* the peer closed or half-closed; what it sent may still be unread */
-    bool is_unix;        /* a Unix socket: hears of room only while it waits for it */
+    bool can_read;  /* there may be input */
+    bool can_write; /* there may be room */
+    bool has_ended; /* the peer closed or half-closed; what it sent may still be unread */
+    bool is_unix;   /* a Unix socket: hears of room only while it waits for it */
     bool hears_output;
     uint64_t bytes_in;   /* read so far */
     uint64_t bytes_out;  /* taken by the kernel so far */

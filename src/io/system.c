@@ -35,6 +35,11 @@ uint64_t system_random(void)
     return seed;
 }
 
+uint32_t system_user(void)
+{
+    return (uint32_t)geteuid();
+}
+
 unsigned system_cores(void)
 {
     cpu_set_t set;

@@ -16,6 +16,9 @@ int system_thread_start(pthread_t *thread, const char *name, void *(*run)(void *
 /* A seed from the kernel; never blocks for long. */
 uint64_t system_random(void);
 
+/* The user that this process acts as. */
+uint32_t system_user(void);
+
 /* Cores that this process may use, at least 1. */
 unsigned system_cores(void);
 

@@ -1,0 +1,61 @@
+#include "serve/numbers.h"
+
+#include "base/decimal.h"
+#include "front/server.h"
+
+struct listing {
+    routed_metric *out;
+    size_t max;
+    size_t count;
+};
+
+static void on_number(void *user, const struct metric_name *name, uint64_t value)
+{
+    struct listing *listing = user;
+    if (listing->count < listing->max)
+        listing->out[listing->count] = (routed_metric){
+            .name = name->name, .is_counter = name->kind == METRIC_COUNTER, .value = value};
+    listing->count++;
+}
+
+size_t serve_numbers_list(const struct front_server *front, routed_metric *out, size_t max)
+{
+    struct listing listing = {out, max, 0};
+    front_server_metrics(front, on_number, &listing);
+    return listing.count;
+}
+
+/* Text of any length into a place of fixed size, counting what did not fit. */
+struct page {
+    char *out;
+    size_t size;
+    size_t used;
+};
+
+static void put(struct page *p, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++, p->used++)
+        if (p->used + 1 < p->size)
+            p->out[p->used] = text[i];
+}
+
+static void on_member(void *user, const struct metric_name *name, uint64_t value)
+{
+    struct page *p = user;
+    char digits[DECIMAL_MAX];
+    put(p, p->used > 1 ? ",\"" : "\"", p->used > 1 ? 2 : 1);
+    put(p, name->name, strlen(name->name));
+    put(p, "\":", 2);
+    put(p, digits, decimal_write(digits, value));
+}
+
+size_t serve_numbers_json(const struct front_server *front, char *out, size_t size)
+{
+    struct page p = {out, size, 0};
+    put(&p, "{", 1);
+    front_server_metrics(front, on_member, &p);
+    put(&p, "}", 1);
+    if (size)
+        out[p.used < size ? p.used : size - 1] = '\0';
+    return p.used;
+}

@@ -1,0 +1,257 @@
+#include "base/limits.h"
+#include "base/memory.h"
+#include "bridge/client.h"
+#include "bridge/endpoint.h"
+#include "engine/engine.h"
+#include "front/native_direct.h"
+#include "front/server.h"
+#include "io/system.h"
+#include "serve/last_error.h"
+#include "serve/numbers.h"
+#include "serve/processes.h"
+#include "serve/threads.h"
+#include <routed/serve.h>
+
+#define ENGINES_MAX 64
+
+struct routed_server {
+    struct front_server *front;
+    struct bridge_endpoint *endpoint;  /* of the bridge modes */
+    struct serve_threads *threads;     /* ROUTED_MODE_BRIDGE */
+    struct serve_processes *processes; /* ROUTED_MODE_PROCESSES */
+    struct bridge_client_options bridge;
+    struct log log;
+    routed_limits limits;
+    atomic_uint stops;
+    int outcome; /* of the first wait */
+    bool is_over;
+};
+
+void routed_serve_options_init(routed_serve_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    options->size = sizeof(*options);
+    options->log_level = ROUTED_LOG_INFO;
+    routed_limits_init(&options->limits);
+}
+
+/* ---- options ---- */
+
+/* A caller built against an older header has a shorter struct: what it lacks is default. */
+static int read_options(routed_serve_options *out, const routed_serve_options *given,
+                        struct failure *why)
+{
+    routed_serve_options_init(out);
+    if (!given)
+        return ROUTED_OK;
+    if (given->size < offsetof(routed_serve_options, host) + sizeof(given->host))
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "options.size is not set: call routed_serve_options_init");
+    memcpy(out, given, given->size < sizeof(*out) ? given->size : sizeof(*out));
+    return ROUTED_OK;
+}
+
+static int check_options(const routed_serve_options *o, const routed_engine *engine,
+                         struct failure *why)
+{
+    if (o->mode < ROUTED_MODE_BRIDGE || o->mode > ROUTED_MODE_NATIVE_DIRECT)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "mode %d is not known", o->mode);
+    if (o->bridge != ROUTED_BRIDGE_UNIX && o->bridge != ROUTED_BRIDGE_TCP)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "bridge %d is not known", o->bridge);
+    if (!engine && o->mode != ROUTED_MODE_NATIVE_DIRECT)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "this mode needs an engine");
+    if (o->engines > ENGINES_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "engines: %u is more than %u", o->engines,
+                           ENGINES_MAX);
+    if (o->backlog > INT32_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
+    if (o->tls_certificate || o->tls_key || o->tls_key_password)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no TLS");
+    if (o->http2)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/2");
+    if (o->http3)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
+    return ROUTED_OK;
+}
+
+/* ---- the engine in process ---- */
+
+static void shut_engine(void *context, struct loop *loop)
+{
+    engine_shut(context, loop);
+}
+
+static void engine_face(struct face *out, routed_engine *engine)
+{
+    *out = (struct face){.application = engine_application(), .shut = shut_engine, .state = engine};
+}
+
+/* ---- the engine behind the bridge ---- */
+
+static int open_bridge(struct routed_server *s, const routed_serve_options *o, struct failure *why)
+{
+    struct bridge_endpoint_options options = {.count = o->engines ? o->engines : system_cores(),
+                                              .is_tcp = o->bridge == ROUTED_BRIDGE_TCP,
+                                              .log = &s->log};
+    int error = bridge_endpoint_open(&s->endpoint, &options);
+    if (error)
+        return failure_set(why, error, "open the bridge: %s", routed_error_text(error));
+    s->bridge.engines = bridge_endpoint_addresses(s->endpoint);
+    s->bridge.count = bridge_endpoint_count(s->endpoint);
+    s->bridge.user = system_user();
+    return ROUTED_OK;
+}
+
+static int start_processes(struct routed_server *s, routed_engine *engine,
+                           const routed_serve_options *o, struct failure *why)
+{
+    struct serve_processes_options options = {.engine = engine,
+                                              .endpoint = s->endpoint,
+                                              .limits = &s->limits,
+                                              .log = &s->log,
+                                              .engine_started = o->engine_started,
+                                              .engine_stopped = o->engine_stopped,
+                                              .engine_user = o->engine_user};
+    int error = serve_processes_start(&s->processes, &options, why);
+    if (!error)
+        s->bridge.is_alive = serve_processes_alive(s->processes);
+    return error;
+}
+
+static int start_engine(struct routed_server *s, routed_engine *engine,
+                        const routed_serve_options *o, struct face *face, struct failure *why)
+{
+    if (o->mode == ROUTED_MODE_NATIVE_DIRECT) {
+        front_native_direct_face(face);
+        return ROUTED_OK;
+    }
+    int error = engine_freeze(engine);
+    if (error)
+        return failure_set(why, error, "prepare the engine: %s", routed_error_text(error));
+    if (o->mode == ROUTED_MODE_IN_PROCESS) {
+        engine_face(face, engine);
+        return ROUTED_OK;
+    }
+    error = open_bridge(s, o, why);
+    if (!error && o->mode == ROUTED_MODE_BRIDGE)
+        error = serve_threads_start(&s->threads, engine, s->endpoint, &s->limits, &s->log, why);
+    else if (!error)
+        error = start_processes(s, engine, o, why);
+    bridge_client_face(face, &s->bridge);
+    return error;
+}
+
+/* ---- start ---- */
+
+static int start(struct routed_server *s, routed_engine *engine, const routed_serve_options *o,
+                 struct failure *why)
+{
+    struct front_options front = {.host = o->host,
+                                  .port = o->port,
+                                  .unix_path = o->unix_path,
+                                  .backlog = (int)o->backlog,
+                                  .v6_only = o->v6_only != 0,
+                                  .shared = o->shared != 0,
+                                  .workers = o->workers,
+                                  .limits = &s->limits,
+                                  .access_log = o->access_log,
+                                  .log = s->log};
+    int error = start_engine(s, engine, o, &front.face, why);
+    return error ? error : front_server_start(&front, &s->front, why);
+}
+
+int routed_serve(routed_engine *engine, const routed_serve_options *given, routed_server **server)
+{
+    struct failure *why = serve_last_error_begin();
+    routed_serve_options options;
+    if (!server)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "server is NULL");
+    *server = NULL;
+    int error = read_options(&options, given, why);
+    if (!error)
+        error = check_options(&options, engine, why);
+    if (error)
+        return error;
+    struct routed_server *s = memory_new_zeroed(sizeof(*s));
+    if (!s)
+        return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    s->log = (struct log){.function = options.log,
+                          .user = options.log_user,
+                          .least = (enum log_level)options.log_level};
+    limits_resolve(&s->limits, &options.limits);
+    error = start(s, engine, &options, why);
+    if (error) {
+        routed_server_free(s);
+        return error;
+    }
+    *server = s;
+    return ROUTED_OK;
+}
+
+/* ---- life ---- */
+
+uint16_t routed_server_port(const routed_server *server)
+{
+    return server ? front_server_port(server->front) : 0;
+}
+
+void routed_server_stop(routed_server *server, uint64_t timeout)
+{
+    if (!server || !server->front)
+        return;
+    front_server_stop(server->front, timeout);
+    if (atomic_fetch_add(&server->stops, 1) != 0)
+        return;
+    if (server->threads)
+        serve_threads_shut(server->threads);
+    if (server->processes)
+        serve_processes_shut(server->processes);
+}
+
+/* The engines end after the front: until then they answer what is in flight. */
+int routed_server_wait(routed_server *server)
+{
+    if (!server)
+        return ROUTED_ERROR_ARGUMENT;
+    if (server->is_over)
+        return server->outcome;
+    server->outcome = front_server_wait(server->front);
+    serve_threads_stop(server->threads);
+    serve_processes_stop(server->processes);
+    server->threads = NULL;
+    server->processes = NULL;
+    server->is_over = true;
+    return server->outcome;
+}
+
+void routed_server_free(routed_server *server)
+{
+    if (!server)
+        return;
+    if (server->front) {
+        routed_server_stop(server, 0);
+        routed_server_stop(server, 0);
+        routed_server_wait(server);
+        front_server_free(server->front);
+    }
+    serve_threads_stop(server->threads);
+    serve_processes_stop(server->processes);
+    bridge_endpoint_close(server->endpoint);
+    memory_free(server);
+}
+
+void routed_server_reopen_log(routed_server *server)
+{
+    if (server)
+        front_server_reopen_log(server->front);
+}
+
+size_t routed_server_metrics(const routed_server *server, routed_metric *out, size_t max)
+{
+    return serve_numbers_list(server->front, out, max);
+}
+
+size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size)
+{
+    return serve_numbers_json(server->front, out, size);
+}
