@@ -5,7 +5,7 @@
 static bool may_tell(const routed_exchange *x)
 {
     const struct body_reader *b = &x->body;
-    return !b->is_paused && !b->is_refused && !b->is_dropped && !exchange_is_over(x);
+    return !b->is_paused && !b->is_refused && !b->is_dropped && !engine_exchange_is_over(x);
 }
 
 /* One call of on_body. True when the bytes were taken. */
@@ -19,18 +19,18 @@ static bool tell(routed_exchange *x, struct span bytes, bool is_end)
         return true;
     if (result == ROUTED_ERROR_AGAIN)
         b->is_refused = true;
-    else if (!exchange_is_over(x))
-        chain_fail(x, result);
+    else if (!engine_exchange_is_over(x))
+        engine_chain_fail(x, result);
     return false;
 }
 
 static void grant(routed_exchange *x, size_t bytes)
 {
-    if (!exchange_is_over(x) && !x->body.is_dropped)
+    if (!engine_exchange_is_over(x) && !x->body.is_dropped)
         exchange_grant(x->exchange, bytes);
 }
 
-void body_continue(routed_exchange *x)
+void engine_body_continue(routed_exchange *x)
 {
     struct body_reader *b = &x->body;
     if (!b->on_body || b->is_telling)
@@ -52,7 +52,7 @@ static void hold(routed_exchange *x, struct span bytes)
 {
     int error = buffer_append_span(&x->body.held, bytes);
     if (error)
-        chain_fail(x, error);
+        engine_chain_fail(x, error);
 }
 
 static void tell_or_hold(routed_exchange *x, struct slice *bytes)
@@ -70,17 +70,17 @@ static void tell_or_hold(routed_exchange *x, struct slice *bytes)
     } else if (b->is_refused) {
         hold(x, slice_span(*bytes));
         /* Resumed from inside the callback that then refused. */
-        body_continue(x);
+        engine_body_continue(x);
     }
 }
 
-void body_receive(routed_exchange *x, struct slice bytes)
+void engine_body_receive(routed_exchange *x, struct slice bytes)
 {
     struct body_reader *b = &x->body;
-    if (b->on_body && !b->is_dropped && !exchange_is_over(x)) {
+    if (b->on_body && !b->is_dropped && !engine_exchange_is_over(x)) {
         b->received += bytes.size;
         if (b->limit >= 0 && b->received > (uint64_t)b->limit)
-            chain_refuse_body(x);
+            engine_chain_refuse_body(x);
         else
             tell_or_hold(x, &bytes);
     }
@@ -96,19 +96,19 @@ static int copy_trailers(routed_exchange *x, const struct field_list *trailers)
     return error;
 }
 
-void body_receive_end(routed_exchange *x, const struct field_list *trailers)
+void engine_body_receive_end(routed_exchange *x, const struct field_list *trailers)
 {
     x->body.has_ended = true;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return;
     int error = copy_trailers(x, trailers);
     if (error)
-        chain_fail(x, error);
+        engine_chain_fail(x, error);
     else
-        body_continue(x);
+        engine_body_continue(x);
 }
 
-void body_release(routed_exchange *x)
+void engine_body_release(routed_exchange *x)
 {
     buffer_release(&x->body.held);
     buffer_release(&x->body.collected);
@@ -120,9 +120,9 @@ int routed_request_read(routed_exchange *x, routed_body_callback *on_body, void 
 {
     if (!on_body)
         return ROUTED_ERROR_ARGUMENT;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    if (x->body.on_body || x->websocket || !exchange_is_here(x))
+    if (x->body.on_body || x->websocket || !engine_exchange_is_here(x))
         return ROUTED_ERROR_STATE;
     x->body.on_body = on_body;
     x->body.user = user;
@@ -132,14 +132,14 @@ int routed_request_read(routed_exchange *x, routed_body_callback *on_body, void 
         return ROUTED_OK;
     }
     /* The end came before anyone asked: told soon, not from inside this call. */
-    return order_post(x, &(struct order){.kind = ORDER_RESUME});
+    return engine_order_post(x, &(struct order){.kind = ORDER_RESUME});
 }
 
 int routed_request_pause(routed_exchange *x)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    if (!x->body.on_body || !exchange_is_here(x))
+    if (!x->body.on_body || !engine_exchange_is_here(x))
         return ROUTED_ERROR_STATE;
     x->body.is_paused = true;
     return ROUTED_OK;
@@ -147,9 +147,9 @@ int routed_request_pause(routed_exchange *x)
 
 int routed_request_resume(routed_exchange *x)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    return order_submit(x, &(struct order){.kind = ORDER_RESUME});
+    return engine_order_submit(x, &(struct order){.kind = ORDER_RESUME});
 }
 
 /* ---- whole bodies ---- */
@@ -171,7 +171,7 @@ static int on_collect(routed_exchange *x, const void *bytes, size_t size, int is
     if (is_end)
         return complete(x);
     if (size > b->collect_limit - buffer_size(&b->collected)) {
-        chain_refuse_body(x);
+        engine_chain_refuse_body(x);
         return ROUTED_OK;
     }
     return buffer_append(&b->collected, bytes, size);
@@ -182,13 +182,13 @@ int routed_request_collect(routed_exchange *x, size_t limit, routed_collect_call
 {
     if (!on_complete)
         return ROUTED_ERROR_ARGUMENT;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     if (x->body.on_body)
         return ROUTED_ERROR_STATE;
     int64_t length = x->exchange->request.content_length;
     if (length > 0 && (uint64_t)length > limit) {
-        chain_refuse_body(x);
+        engine_chain_refuse_body(x);
         return ROUTED_OK;
     }
     x->body.on_complete = on_complete;

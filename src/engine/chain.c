@@ -11,12 +11,12 @@ static int status_of(int code)
     return code <= -100 && code > -300 && status >= 400 ? status : 500;
 }
 
-void chain_cut(routed_exchange *x, int code)
+void engine_chain_cut(routed_exchange *x, int code)
 {
     atomic_store(&x->phase, ANSWER_ENDED);
     exchange_fail(x->exchange, code);
     atomic_store_explicit(&x->is_closed, true, memory_order_release);
-    outbox_wake_all(x);
+    engine_outbox_wake_all(x);
 }
 
 /* What the handler said of content that is not sent must not be said of the text that is. */
@@ -26,7 +26,7 @@ static void remove_content_fields(routed_exchange *x)
         FIELD_CONTENT_ENCODING, FIELD_CONTENT_RANGE, FIELD_ETAG,
         FIELD_LAST_MODIFIED,    FIELD_CACHE_CONTROL, FIELD_LOCATION};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        head_remove_field(x, field_text(names[i]));
+        engine_head_remove_field(x, field_text(names[i]));
 }
 
 static void answer_or_cut(routed_exchange *x, int status, int code)
@@ -38,59 +38,59 @@ static void answer_or_cut(routed_exchange *x, int status, int code)
     if (e->response_phase == EXCHANGE_HEAD) {
         atomic_store(&x->phase, ANSWER_ENDED);
         remove_content_fields(x);
-        if (head_send_error(x, status) != ROUTED_OK)
-            chain_cut(x, code);
+        if (engine_head_send_error(x, status) != ROUTED_OK)
+            engine_chain_cut(x, code);
     } else if (e->response_phase != EXCHANGE_ENDED) {
-        chain_cut(x, code);
+        engine_chain_cut(x, code);
     }
 }
 
-void chain_fail(routed_exchange *x, int code)
+void engine_chain_fail(routed_exchange *x, int code)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return;
-    desk_count(&x->desk->counters.handler_failures, 1);
+    engine_desk_count(&x->desk->counters.handler_failures, 1);
     int status = status_of(code);
     answer_or_cut(x, status, status == 500 ? ROUTED_ERROR_HANDLER : code);
 }
 
-void chain_refuse_body(routed_exchange *x)
+void engine_chain_refuse_body(routed_exchange *x)
 {
-    desk_count(&x->desk->counters.bodies_too_large, 1);
+    engine_desk_count(&x->desk->counters.bodies_too_large, 1);
     answer_or_cut(x, 413, ROUTED_ERROR_CONTENT_TOO_LARGE);
 }
 
 /* ---- after the middleware ---- */
 
-int chain_answer_error(routed_exchange *x, int status)
+int engine_chain_answer_error(routed_exchange *x, int status)
 {
     atomic_store(&x->phase, ANSWER_ENDED);
-    return head_send_error(x, status);
+    return engine_head_send_error(x, status);
 }
 
 static int answer_allow(routed_exchange *x, int status)
 {
-    struct span allow = route_allow(&x->exchange->arena, x->engine, x->match.allowed);
+    struct span allow = engine_route_allow(&x->exchange->arena, x->engine, x->match.allowed);
     if (!allow.data)
         return ROUTED_ERROR_MEMORY;
-    int error = head_set_field(x, SPAN("allow"), allow);
+    int error = engine_head_set_field(x, SPAN("allow"), allow);
     if (error)
         return error;
     atomic_store(&x->phase, ANSWER_ENDED);
     if (status != 204)
-        return head_send_error(x, status);
+        return engine_head_send_error(x, status);
     x->status = 204;
-    return head_send_whole(x, SLICE_EMPTY);
+    return engine_head_send_whole(x, SLICE_EMPTY);
 }
 
 static int call_handler(routed_exchange *x)
 {
     const struct route *route = x->match.route;
     if (route->websocket)
-        return socket_open(x);
+        return engine_socket_open(x);
     int64_t length = x->exchange->request.content_length;
     if (route->body_limit >= 0 && length > route->body_limit) {
-        chain_refuse_body(x);
+        engine_chain_refuse_body(x);
         return ROUTED_OK;
     }
     return route->handler(x, route->user);
@@ -106,9 +106,9 @@ static int answer(routed_exchange *x)
     case ROUTE_OPTIONS:
         return answer_allow(x, 204);
     case ROUTE_BAD_TARGET:
-        return chain_answer_error(x, 400);
+        return engine_chain_answer_error(x, 400);
     default:
-        return chain_answer_error(x, 404);
+        return engine_chain_answer_error(x, 404);
     }
 }
 
@@ -116,7 +116,7 @@ static int answer(routed_exchange *x)
 
 static bool is_answered(const routed_exchange *x)
 {
-    return exchange_is_over(x) || atomic_load(&x->phase) != ANSWER_OPEN;
+    return engine_exchange_is_over(x) || atomic_load(&x->phase) != ANSWER_OPEN;
 }
 
 /* ROUTED_NEXT when all layers let the exchange pass. */
@@ -137,7 +137,7 @@ static int run_layers(routed_exchange *x)
     return ROUTED_NEXT;
 }
 
-void chain_run(routed_exchange *x)
+void engine_chain_run(routed_exchange *x)
 {
     if (x->is_running) {
         x->is_next = true;
@@ -150,11 +150,11 @@ void chain_run(routed_exchange *x)
     if (result == ROUTED_NEXT)
         result = answer(x);
     if (result < 0)
-        chain_fail(x, result);
+        engine_chain_fail(x, result);
     x->is_running = false;
 }
 
-void chain_run_after_hooks(routed_exchange *x)
+void engine_chain_run_after_hooks(routed_exchange *x)
 {
     if (x->hooks_ran)
         return;

@@ -25,19 +25,19 @@ static struct desk *add(routed_engine *engine, struct loop *loop)
     return d;
 }
 
-struct desk *desk_of(routed_engine *engine, struct loop *loop)
+struct desk *engine_desk_of(routed_engine *engine, struct loop *loop)
 {
     struct desk *d = find(engine, loop);
     return d ? d : add(engine, loop);
 }
 
-void desk_open_all(routed_engine *engine)
+void engine_desk_open_all(routed_engine *engine)
 {
     for (struct desk *d = atomic_load(&engine->desks); d; d = d->next)
         atomic_store(&d->is_shut, false);
 }
 
-void desk_free_all(routed_engine *engine)
+void engine_desk_free_all(routed_engine *engine)
 {
     struct desk *d = atomic_load(&engine->desks);
     while (d) {
@@ -45,7 +45,7 @@ void desk_free_all(routed_engine *engine)
         while (d->spares) {
             struct routed_exchange *x = d->spares;
             d->spares = x->next_spare;
-            routed_exchange_free(x);
+            engine_exchange_free(x);
         }
         memory_free(d);
         d = next;

@@ -32,13 +32,13 @@ struct desk {
 };
 
 /* The desk of this loop, made if need be; NULL without memory. */
-struct desk *desk_of(routed_engine *engine, struct loop *loop);
+struct desk *engine_desk_of(routed_engine *engine, struct loop *loop);
 /* A server starts: the desks of one that stopped may be used again. */
-void desk_open_all(routed_engine *engine);
-void desk_free_all(routed_engine *engine);
+void engine_desk_open_all(routed_engine *engine);
+void engine_desk_free_all(routed_engine *engine);
 
 /* Each counter has one writer. */
-static inline void desk_count(atomic_uint_fast64_t *counter, int64_t change)
+static inline void engine_desk_count(atomic_uint_fast64_t *counter, int64_t change)
 {
     uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, value + (uint64_t)change, memory_order_relaxed);

@@ -18,7 +18,7 @@ static int escape_at(struct span text, size_t i)
     return high < 0 || low < 0 || high + low == 0 ? -1 : high * 16 + low;
 }
 
-bool escape_is_valid(struct span text)
+bool engine_escape_is_valid(struct span text)
 {
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] == '%' && escape_at(text, i) < 0)
@@ -26,9 +26,9 @@ bool escape_is_valid(struct span text)
     return true;
 }
 
-char *escape_decode(struct arena *a, struct span text, bool plus_is_space, size_t *size)
+char *engine_escape_decode(struct arena *a, struct span text, bool plus_is_space, size_t *size)
 {
-    char *out = escape_is_valid(text) ? arena_new(a, text.size + 1) : NULL;
+    char *out = engine_escape_is_valid(text) ? arena_new(a, text.size + 1) : NULL;
     if (!out)
         return NULL;
     size_t at = 0;

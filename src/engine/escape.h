@@ -6,9 +6,9 @@
 #include "base/span.h"
 
 /* Every "%" starts an escape, and none stands for a NUL, which would end a C string early. */
-bool escape_is_valid(struct span text);
+bool engine_escape_is_valid(struct span text);
 /* The decoded text, NUL-terminated, in the arena; NULL without memory or for invalid text.
  * `size` may be NULL. `plus_is_space`: as in the query of a form. */
-char *escape_decode(struct arena *a, struct span text, bool plus_is_space, size_t *size);
+char *engine_escape_decode(struct arena *a, struct span text, bool plus_is_space, size_t *size);
 
 #endif

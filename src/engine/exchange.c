@@ -43,7 +43,7 @@ static routed_exchange *exchange_new(void)
     return x;
 }
 
-void routed_exchange_free(routed_exchange *x)
+void engine_exchange_free(routed_exchange *x)
 {
     pthread_mutex_destroy(&x->room->lock);
     pthread_cond_destroy(&x->room->changed);
@@ -87,15 +87,15 @@ void routed_exchange_release(routed_exchange *x)
     if (!x || atomic_fetch_sub_explicit(&x->references, 1, memory_order_acq_rel) != 1)
         return;
     if (x->websocket)
-        socket_free(x->websocket);
-    bool is_here = exchange_is_here(x);
+        engine_socket_free(x->websocket);
+    bool is_here = engine_exchange_is_here(x);
     loop_release(x->loop);
     if (is_here && x->desk->spare_count < DESK_SPARES_MAX) {
         x->next_spare = x->desk->spares;
         x->desk->spares = x;
         x->desk->spare_count++;
     } else {
-        routed_exchange_free(x);
+        engine_exchange_free(x);
     }
 }
 
@@ -109,7 +109,7 @@ static void on_request(struct exchange *e, void *context)
         exchange_fail(e, ROUTED_ERROR_STATE);
         return;
     }
-    struct desk *desk = desk_of(engine, e->loop);
+    struct desk *desk = engine_desk_of(engine, e->loop);
     routed_exchange *x = desk ? take_spare(desk) : NULL;
     if (!x) {
         exchange_fail(e, ROUTED_ERROR_MEMORY);
@@ -117,40 +117,40 @@ static void on_request(struct exchange *e, void *context)
     }
     prepare(x, e, engine, desk);
     e->application_state = x;
-    desk_count(&desk->counters.exchanges, 1);
-    desk_count(&desk->counters.exchanges_open, 1);
-    route_match(&x->match, engine, &e->request);
-    chain_run(x);
+    engine_desk_count(&desk->counters.exchanges, 1);
+    engine_desk_count(&desk->counters.exchanges_open, 1);
+    engine_route_match(&x->match, engine, &e->request);
+    engine_chain_run(x);
 }
 
 static void on_body(struct exchange *e, struct slice body)
 {
     routed_exchange *x = e->application_state;
     if (x->websocket)
-        socket_receive(x->websocket, body);
+        engine_socket_receive(x->websocket, body);
     else
-        body_receive(x, body);
+        engine_body_receive(x, body);
 }
 
 static void on_end(struct exchange *e, const struct field_list *trailers)
 {
     routed_exchange *x = e->application_state;
     if (x->websocket)
-        socket_receive_end(x->websocket);
+        engine_socket_receive_end(x->websocket);
     else
-        body_receive_end(x, trailers);
+        engine_body_receive_end(x, trailers);
 }
 
 static void on_writable(struct exchange *e)
 {
     routed_exchange *x = e->application_state;
-    outbox_drain(x);
-    if (exchange_is_over(x))
+    engine_outbox_drain(x);
+    if (engine_exchange_is_over(x))
         return;
     if (x->websocket)
-        socket_writable(x->websocket);
+        engine_socket_writable(x->websocket);
     else
-        outbox_notify(x);
+        engine_outbox_notify(x);
 }
 
 static void clear_timers(routed_exchange *x)
@@ -165,7 +165,7 @@ static void clear_timers(routed_exchange *x)
 static void tell_end(routed_exchange *x, int error)
 {
     if (x->websocket)
-        socket_close(x->websocket);
+        engine_socket_close(x->websocket);
     for (struct close_hook *h = x->close_hooks; h; h = h->next)
         h->callback(x, error, h->user);
     for (size_t i = 0; i < x->engine->done_hook_count; i++)
@@ -179,13 +179,13 @@ static void on_close(struct exchange *e, int error)
         return;
     atomic_store_explicit(&x->is_closed, true, memory_order_release);
     clear_timers(x);
-    outbox_release(x);
-    outbox_wake_all(x);
+    engine_outbox_release(x);
+    engine_outbox_wake_all(x);
     tell_end(x, error);
-    body_release(x);
-    desk_count(&x->desk->counters.exchanges_open, -1);
+    engine_body_release(x);
+    engine_desk_count(&x->desk->counters.exchanges_open, -1);
     if (error)
-        desk_count(&x->desk->counters.exchanges_cut, 1);
+        engine_desk_count(&x->desk->counters.exchanges_cut, 1);
     x->exchange = NULL;
     routed_exchange_release(x);
 }
@@ -204,16 +204,17 @@ const struct exchange_application *engine_application(void)
 
 int routed_exchange_next(routed_exchange *x)
 {
-    return order_submit(x, &(struct order){.kind = ORDER_NEXT});
+    return engine_order_submit(x, &(struct order){.kind = ORDER_NEXT});
 }
 
 int routed_exchange_post(routed_exchange *x, routed_callback *callback, void *user)
 {
     if (!callback)
         return ROUTED_ERROR_ARGUMENT;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    return order_post(x, &(struct order){.kind = ORDER_CALL, .callback = callback, .user = user});
+    return engine_order_post(
+        x, &(struct order){.kind = ORDER_CALL, .callback = callback, .user = user});
 }
 
 static void on_due(struct loop_timer *timer)
@@ -223,7 +224,7 @@ static void on_due(struct loop_timer *timer)
     list_remove(&t->link);
     t->next_free = x->free_timers;
     x->free_timers = t;
-    if (!exchange_is_over(x))
+    if (!engine_exchange_is_over(x))
         t->callback(x, t->user);
 }
 
@@ -247,9 +248,9 @@ int routed_exchange_after(routed_exchange *x, uint32_t delay, routed_callback *c
 {
     if (!callback)
         return ROUTED_ERROR_ARGUMENT;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    if (!exchange_is_here(x))
+    if (!engine_exchange_is_here(x))
         return ROUTED_ERROR_STATE;
     struct exchange_timer *t = take_timer(x);
     if (!t)
@@ -265,7 +266,7 @@ int routed_exchange_on_close(routed_exchange *x, routed_close_callback *callback
 {
     if (!callback)
         return ROUTED_ERROR_ARGUMENT;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     struct close_hook *h = arena_new(&x->exchange->arena, sizeof(*h));
     if (!h)
@@ -277,7 +278,7 @@ int routed_exchange_on_close(routed_exchange *x, routed_close_callback *callback
 
 int routed_exchange_is_closed(const routed_exchange *x)
 {
-    return exchange_is_over(x);
+    return engine_exchange_is_over(x);
 }
 
 void *routed_exchange_memory(routed_exchange *x, size_t size)

@@ -139,12 +139,12 @@ struct routed_exchange {
 
 /* ---- exchange.c ---- */
 
-void routed_exchange_free(routed_exchange *x);
-static inline bool exchange_is_over(const routed_exchange *x)
+void engine_exchange_free(routed_exchange *x);
+static inline bool engine_exchange_is_over(const routed_exchange *x)
 {
     return atomic_load_explicit(&x->is_closed, memory_order_acquire);
 }
-static inline bool exchange_is_here(const routed_exchange *x)
+static inline bool engine_exchange_is_here(const routed_exchange *x)
 {
     return loop_is_here(x->loop);
 }
@@ -152,54 +152,54 @@ static inline bool exchange_is_here(const routed_exchange *x)
 /* ---- chain.c: middleware, then the handler ---- */
 
 /* Starts or continues. */
-void chain_run(routed_exchange *x);
-void chain_run_after_hooks(routed_exchange *x);
+void engine_chain_run(routed_exchange *x);
+void engine_chain_run_after_hooks(routed_exchange *x);
 /* A handler or callback returned `code`: answers, or cuts. */
-void chain_fail(routed_exchange *x, int code);
-void chain_refuse_body(routed_exchange *x); /* 413 */
+void engine_chain_fail(routed_exchange *x, int code);
+void engine_chain_refuse_body(routed_exchange *x); /* 413 */
 /* Answers with the status and its phrase. */
-int chain_answer_error(routed_exchange *x, int status);
+int engine_chain_answer_error(routed_exchange *x, int status);
 /* Ends the exchange without an answer, or in the midst of it. */
-void chain_cut(routed_exchange *x, int code);
+void engine_chain_cut(routed_exchange *x, int code);
 
 /* ---- head.c: the response head; own thread ---- */
 
-int head_set_field(routed_exchange *x, struct span name, struct span value);
-int head_add_field(routed_exchange *x, struct span name, struct span value);
-void head_remove_field(routed_exchange *x, struct span name);
-int head_inform(routed_exchange *x, int status, const routed_field *fields, size_t count);
+int engine_head_set_field(routed_exchange *x, struct span name, struct span value);
+int engine_head_add_field(routed_exchange *x, struct span name, struct span value);
+void engine_head_remove_field(routed_exchange *x, struct span name);
+int engine_head_inform(routed_exchange *x, int status, const routed_field *fields, size_t count);
 /* Runs the hooks and sends the head. `length` as of routed_response_begin; `*has_content`: what
  * the final status allows. */
-int head_send(routed_exchange *x, int64_t length, bool *has_content);
+int engine_head_send(routed_exchange *x, int64_t length, bool *has_content);
 /* Head, content and end. Takes the body. */
-int head_send_whole(routed_exchange *x, struct slice body);
+int engine_head_send_whole(routed_exchange *x, struct slice body);
 /* The status with its phrase. */
-int head_send_error(routed_exchange *x, int status);
+int engine_head_send_error(routed_exchange *x, int status);
 
 /* ---- outbox.c: content in order, within the window; own thread unless said otherwise ---- */
 
 /* Any thread: may `size` more bytes be taken? Counts them if so. */
-bool outbox_admit(routed_exchange *x, size_t size, size_t window);
+bool engine_outbox_admit(routed_exchange *x, size_t size, size_t window);
 /* Gives back what was admitted and is not sent. Any thread. */
-void outbox_dismiss(routed_exchange *x, size_t size);
+void engine_outbox_dismiss(routed_exchange *x, size_t size);
 /* Takes admitted bytes: sends them now, or when the credit allows. */
-int outbox_write(routed_exchange *x, struct slice body);
-int outbox_end(routed_exchange *x);
-bool outbox_can_write(const routed_exchange *x);
-void outbox_drain(routed_exchange *x);
+int engine_outbox_write(routed_exchange *x, struct slice body);
+int engine_outbox_end(routed_exchange *x);
+bool engine_outbox_can_write(const routed_exchange *x);
+void engine_outbox_drain(routed_exchange *x);
 /* Tells whoever waits that the window is open, if it is. */
-void outbox_notify(routed_exchange *x);
-void outbox_wake_all(routed_exchange *x);
-void outbox_release(routed_exchange *x);
+void engine_outbox_notify(routed_exchange *x);
+void engine_outbox_wake_all(routed_exchange *x);
+void engine_outbox_release(routed_exchange *x);
 /* Blocks a foreign thread until fewer than `window` bytes are queued. */
-int outbox_wait(routed_exchange *x, uint32_t patience, size_t window);
+int engine_outbox_wait(routed_exchange *x, uint32_t patience, size_t window);
 
 /* ---- body.c ---- */
 
-void body_receive(routed_exchange *x, struct slice body);
-void body_receive_end(routed_exchange *x, const struct field_list *trailers);
+void engine_body_receive(routed_exchange *x, struct slice body);
+void engine_body_receive_end(routed_exchange *x, const struct field_list *trailers);
 /* Tells what is held, unless paused. */
-void body_continue(routed_exchange *x);
-void body_release(routed_exchange *x);
+void engine_body_continue(routed_exchange *x);
+void engine_body_release(routed_exchange *x);
 
 #endif

@@ -1,12 +1,12 @@
 #include "base/decimal.h"
 #include "engine/exchange.h"
 
-int head_add_field(routed_exchange *x, struct span name, struct span value)
+int engine_head_add_field(routed_exchange *x, struct span name, struct span value)
 {
     return field_list_append_copy(&x->fields, &x->exchange->arena, name, value);
 }
 
-void head_remove_field(routed_exchange *x, struct span name)
+void engine_head_remove_field(routed_exchange *x, struct span name)
 {
     size_t kept = 0;
     for (size_t i = 0; i < x->fields.count; i++)
@@ -15,18 +15,18 @@ void head_remove_field(routed_exchange *x, struct span name)
     x->fields.count = kept;
 }
 
-int head_set_field(routed_exchange *x, struct span name, struct span value)
+int engine_head_set_field(routed_exchange *x, struct span name, struct span value)
 {
-    int error = head_add_field(x, name, value);
+    int error = engine_head_add_field(x, name, value);
     if (error)
         return error;
     struct field added = x->fields.items[--x->fields.count];
-    head_remove_field(x, name);
+    engine_head_remove_field(x, name);
     x->fields.items[x->fields.count++] = added;
     return ROUTED_OK;
 }
 
-int head_inform(routed_exchange *x, int status, const routed_field *fields, size_t count)
+int engine_head_inform(routed_exchange *x, int status, const routed_field *fields, size_t count)
 {
     struct http_response head = {.status = (uint16_t)status, .fields = FIELD_LIST_EMPTY};
     for (size_t i = 0; i < count; i++) {
@@ -41,16 +41,16 @@ int head_inform(routed_exchange *x, int status, const routed_field *fields, size
 static int set_length(routed_exchange *x, int64_t length)
 {
     char text[DECIMAL_MAX];
-    head_remove_field(x, SPAN("content-length"));
+    engine_head_remove_field(x, SPAN("content-length"));
     if (length < 0)
         return ROUTED_OK;
     size_t size = decimal_write(text, (uint64_t)length);
-    return head_add_field(x, SPAN("content-length"), span_of(text, size));
+    return engine_head_add_field(x, SPAN("content-length"), span_of(text, size));
 }
 
-int head_send(routed_exchange *x, int64_t length, bool *has_content)
+int engine_head_send(routed_exchange *x, int64_t length, bool *has_content)
 {
-    chain_run_after_hooks(x);
+    engine_chain_run_after_hooks(x);
     *has_content = http_status_has_content(x->status);
     int error = set_length(x, *has_content ? length : HTTP_LENGTH_UNKNOWN);
     if (error)
@@ -59,25 +59,25 @@ int head_send(routed_exchange *x, int64_t length, bool *has_content)
     return exchange_respond(x->exchange, &head);
 }
 
-int head_send_whole(routed_exchange *x, struct slice body)
+int engine_head_send_whole(routed_exchange *x, struct slice body)
 {
     bool has_content;
-    int error = head_send(x, (int64_t)body.size, &has_content);
+    int error = engine_head_send(x, (int64_t)body.size, &has_content);
     if (error || !has_content || body.size == 0) {
         slice_release(&body);
-        return error ? error : outbox_end(x);
+        return error ? error : engine_outbox_end(x);
     }
     atomic_fetch_add(&x->queued, body.size);
-    error = outbox_write(x, body);
-    return error ? error : outbox_end(x);
+    error = engine_outbox_write(x, body);
+    return error ? error : engine_outbox_end(x);
 }
 
-int head_send_error(routed_exchange *x, int status)
+int engine_head_send_error(routed_exchange *x, int status)
 {
     struct span phrase = http_reason((uint16_t)status);
     if (phrase.size == 0)
         phrase = SPAN("Error");
-    int error = head_set_field(x, SPAN("content-type"), SPAN("text/plain; charset=utf-8"));
+    int error = engine_head_set_field(x, SPAN("content-type"), SPAN("text/plain; charset=utf-8"));
     if (error)
         return error;
     struct block *text = block_new(phrase.size + 1);
@@ -86,5 +86,5 @@ int head_send_error(routed_exchange *x, int status)
     memcpy(block_data(text), phrase.data, phrase.size);
     block_data(text)[phrase.size] = '\n';
     x->status = (uint16_t)status;
-    return head_send_whole(x, (struct slice){text, block_data(text), phrase.size + 1});
+    return engine_head_send_whole(x, (struct slice){text, block_data(text), phrase.size + 1});
 }

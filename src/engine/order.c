@@ -9,14 +9,14 @@ static int perform_whole(routed_exchange *x, const struct order *o)
     if (o->number)
         x->status = (uint16_t)o->number;
     if (o->name.size) {
-        int error = head_set_field(x, o->name, o->value);
+        int error = engine_head_set_field(x, o->name, o->value);
         if (error) {
             struct slice body = o->body;
             slice_release(&body);
             return error;
         }
     }
-    return head_send_whole(x, o->body);
+    return engine_head_send_whole(x, o->body);
 }
 
 static int perform_head(routed_exchange *x, const struct order *o)
@@ -28,14 +28,14 @@ static int perform_head(routed_exchange *x, const struct order *o)
         x->status = (uint16_t)o->number;
         return ROUTED_OK;
     case ORDER_ADD_FIELD:
-        return head_add_field(x, o->name, o->value);
+        return engine_head_add_field(x, o->name, o->value);
     case ORDER_SET_FIELD:
-        return head_set_field(x, o->name, o->value);
+        return engine_head_set_field(x, o->name, o->value);
     case ORDER_REMOVE_FIELD:
-        head_remove_field(x, o->name);
+        engine_head_remove_field(x, o->name);
         return ROUTED_OK;
     default:
-        return head_inform(x, o->number, o->fields, o->field_count);
+        return engine_head_inform(x, o->number, o->fields, o->field_count);
     }
 }
 
@@ -46,27 +46,27 @@ static int perform(routed_exchange *x, const struct order *o)
     case ORDER_WHOLE:
         return perform_whole(x, o);
     case ORDER_ERROR:
-        return head_send_error(x, o->number);
+        return engine_head_send_error(x, o->number);
     case ORDER_BEGIN:
-        return head_send(x, o->length, &has_content);
+        return engine_head_send(x, o->length, &has_content);
     case ORDER_WRITE:
-        return outbox_write(x, o->body);
+        return engine_outbox_write(x, o->body);
     case ORDER_TRAILER:
         return field_list_append_copy(&x->trailers, &x->exchange->arena, o->name, o->value);
     case ORDER_END:
-        return outbox_end(x);
+        return engine_outbox_end(x);
     case ORDER_FAIL:
-        chain_fail(x, o->number);
+        engine_chain_fail(x, o->number);
         return ROUTED_OK;
     case ORDER_NEXT:
-        chain_run(x);
+        engine_chain_run(x);
         return ROUTED_OK;
     case ORDER_RESUME:
         x->body.is_paused = x->body.is_refused = false;
-        body_continue(x);
+        engine_body_continue(x);
         return ROUTED_OK;
     case ORDER_CLOSE_SOCKET:
-        return socket_send_close(x->websocket, (uint16_t)o->number, o->value);
+        return engine_socket_send_close(x->websocket, (uint16_t)o->number, o->value);
     case ORDER_CALL:
         o->callback(x, o->user);
         return ROUTED_OK;
@@ -115,36 +115,36 @@ static struct order *copy_order(const struct order *o)
 static void drop_body(routed_exchange *x, struct order *o)
 {
     if (o->kind == ORDER_WRITE)
-        outbox_dismiss(x, o->body.size);
+        engine_outbox_dismiss(x, o->body.size);
     slice_release(&o->body);
 }
 
 static void tell_writable(routed_exchange *x)
 {
     if (x->websocket)
-        socket_writable(x->websocket);
+        engine_socket_writable(x->websocket);
     else
-        outbox_notify(x);
+        engine_outbox_notify(x);
 }
 
 static void on_delivery(struct loop_message *m)
 {
     struct order *o = LIST_ITEM(m, struct order, message);
     routed_exchange *x = o->x;
-    if (exchange_is_over(x)) {
+    if (engine_exchange_is_over(x)) {
         drop_body(x, o);
     } else {
         int error = perform(x, o);
-        if (error && !exchange_is_over(x))
-            chain_fail(x, error);
-        else if (o->kind == ORDER_WRITE && !exchange_is_over(x))
+        if (error && !engine_exchange_is_over(x))
+            engine_chain_fail(x, error);
+        else if (o->kind == ORDER_WRITE && !engine_exchange_is_over(x))
             tell_writable(x);
     }
     memory_free(o);
     routed_exchange_release(x);
 }
 
-int order_post(routed_exchange *x, const struct order *o)
+int engine_order_post(routed_exchange *x, const struct order *o)
 {
     struct order *copy = copy_order(o);
     if (!copy)
@@ -159,13 +159,13 @@ int order_post(routed_exchange *x, const struct order *o)
     return ROUTED_ERROR_CLOSED;
 }
 
-int order_submit(routed_exchange *x, struct order *o)
+int engine_order_submit(routed_exchange *x, struct order *o)
 {
     int error = ROUTED_ERROR_CLOSED;
-    if (!exchange_is_over(x)) {
-        if (exchange_is_here(x))
+    if (!engine_exchange_is_over(x)) {
+        if (engine_exchange_is_here(x))
             return perform(x, o);
-        error = order_post(x, o);
+        error = engine_order_post(x, o);
     }
     if (error)
         drop_body(x, o);

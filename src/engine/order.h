@@ -41,8 +41,8 @@ struct order {
 
 /* Takes o->body. Here: what the order came to. Elsewhere: ROUTED_OK once it is on its way, and a
  * failure there ends the exchange; ROUTED_ERROR_MEMORY or ROUTED_ERROR_CLOSED. */
-int order_submit(routed_exchange *x, struct order *o);
+int engine_order_submit(routed_exchange *x, struct order *o);
 /* Posts even from the own thread: for what must not run before the caller returns. */
-int order_post(routed_exchange *x, const struct order *o);
+int engine_order_post(routed_exchange *x, const struct order *o);
 
 #endif

@@ -1,11 +1,10 @@
 #include "base/memory.h"
 #include "engine/exchange.h"
-#include <errno.h>
 #include <time.h>
 
 /* ---- the window, as all threads see it ---- */
 
-bool outbox_admit(routed_exchange *x, size_t size, size_t window)
+bool engine_outbox_admit(routed_exchange *x, size_t size, size_t window)
 {
     if (atomic_load(&x->queued) >= window) {
         /* The window may open between the two looks: who opens it looks at is_blocked after. */
@@ -17,14 +16,14 @@ bool outbox_admit(routed_exchange *x, size_t size, size_t window)
     return true;
 }
 
-void outbox_dismiss(routed_exchange *x, size_t size)
+void engine_outbox_dismiss(routed_exchange *x, size_t size)
 {
     atomic_fetch_sub(&x->queued, size);
     if (atomic_load(&x->room->waiting) > 0)
-        outbox_wake_all(x);
+        engine_outbox_wake_all(x);
 }
 
-void outbox_wake_all(routed_exchange *x)
+void engine_outbox_wake_all(routed_exchange *x)
 {
     pthread_mutex_lock(&x->room->lock);
     pthread_cond_broadcast(&x->room->changed);
@@ -38,25 +37,25 @@ static struct timespec deadline_after(uint32_t patience)
                              .tv_nsec = (long)(at % 1000000) * 1000};
 }
 
-int outbox_wait(routed_exchange *x, uint32_t patience, size_t window)
+int engine_outbox_wait(routed_exchange *x, uint32_t patience, size_t window)
 {
     struct timespec deadline = deadline_after(patience);
     int result = 0;
     pthread_mutex_lock(&x->room->lock);
     atomic_fetch_add(&x->room->waiting, 1);
-    while (!exchange_is_over(x) && atomic_load(&x->queued) >= window && result == 0)
+    while (!engine_exchange_is_over(x) && atomic_load(&x->queued) >= window && result == 0)
         result = pthread_cond_timedwait(&x->room->changed, &x->room->lock, &deadline);
     atomic_fetch_sub(&x->room->waiting, 1);
     bool is_open = atomic_load(&x->queued) < window;
     pthread_mutex_unlock(&x->room->lock);
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     return is_open ? ROUTED_OK : ROUTED_ERROR_TIMEOUT;
 }
 
 /* ---- the queue, on the exchange's thread ---- */
 
-bool outbox_can_write(const routed_exchange *x)
+bool engine_outbox_can_write(const routed_exchange *x)
 {
     const struct exchange *e = x->exchange;
     return e && !x->outbox.first && (exchange_can_send(e) || e->suppress_content);
@@ -66,7 +65,7 @@ static int enqueue(routed_exchange *x, struct slice body)
 {
     struct parcel *p = memory_new(sizeof(*p));
     if (!p) {
-        outbox_dismiss(x, body.size);
+        engine_outbox_dismiss(x, body.size);
         slice_release(&body);
         return ROUTED_ERROR_MEMORY;
     }
@@ -88,16 +87,16 @@ static int send_now(routed_exchange *x, struct slice body)
         error = exchange_send(x->exchange, body);
     else
         slice_release(&body);
-    outbox_dismiss(x, size);
+    engine_outbox_dismiss(x, size);
     return error;
 }
 
-int outbox_write(routed_exchange *x, struct slice body)
+int engine_outbox_write(routed_exchange *x, struct slice body)
 {
-    return outbox_can_write(x) ? send_now(x, body) : enqueue(x, body);
+    return engine_outbox_can_write(x) ? send_now(x, body) : enqueue(x, body);
 }
 
-int outbox_end(routed_exchange *x)
+int engine_outbox_end(routed_exchange *x)
 {
     if (x->outbox.first) {
         x->outbox.end_is_due = true;
@@ -117,38 +116,38 @@ static struct slice dequeue(struct outbox *o)
     return body;
 }
 
-void outbox_drain(routed_exchange *x)
+void engine_outbox_drain(routed_exchange *x)
 {
     int error = ROUTED_OK;
     while (x->outbox.first && exchange_can_send(x->exchange) && !error)
         error = send_now(x, dequeue(&x->outbox));
     if (!error && !x->outbox.first && x->outbox.end_is_due) {
         x->outbox.end_is_due = false;
-        error = outbox_end(x);
+        error = engine_outbox_end(x);
     }
-    if (error && !exchange_is_over(x))
-        chain_fail(x, error);
+    if (error && !engine_exchange_is_over(x))
+        engine_chain_fail(x, error);
 }
 
-void outbox_notify(routed_exchange *x)
+void engine_outbox_notify(routed_exchange *x)
 {
-    if (!outbox_can_write(x))
+    if (!engine_outbox_can_write(x))
         return;
     if (x->body.is_refused) {
         x->body.is_refused = false;
-        body_continue(x);
+        engine_body_continue(x);
     }
-    if (!outbox_can_write(x) || exchange_is_over(x))
+    if (!engine_outbox_can_write(x) || engine_exchange_is_over(x))
         return;
     if (atomic_exchange(&x->is_blocked, false) && x->on_writable)
         x->on_writable(x, x->writable_user);
 }
 
-void outbox_release(routed_exchange *x)
+void engine_outbox_release(routed_exchange *x)
 {
     while (x->outbox.first) {
         struct slice body = dequeue(&x->outbox);
-        outbox_dismiss(x, body.size);
+        engine_outbox_dismiss(x, body.size);
         slice_release(&body);
     }
 }

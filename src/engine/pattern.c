@@ -62,7 +62,7 @@ static int append_segment(struct pattern *p, struct span text)
     return ROUTED_OK;
 }
 
-int pattern_parse(struct pattern *p, struct span text)
+int engine_pattern_parse(struct pattern *p, struct span text)
 {
     p->count = p->param_count = 0;
     if (text.size == 0 || text.data[0] != '/')
@@ -80,9 +80,9 @@ int pattern_parse(struct pattern *p, struct span text)
     }
 }
 
-int pattern_parse_prefix(struct pattern *p, struct span text)
+int engine_pattern_parse_prefix(struct pattern *p, struct span text)
 {
-    int error = pattern_parse(p, text);
+    int error = engine_pattern_parse(p, text);
     if (error)
         return error;
     const struct pattern_segment *last = &p->segments[p->count - 1];

@@ -26,8 +26,8 @@ struct pattern {
 };
 
 /* Spans point into `text`. ROUTED_OK or ROUTED_ERROR_ARGUMENT. */
-int pattern_parse(struct pattern *p, struct span text);
+int engine_pattern_parse(struct pattern *p, struct span text);
 /* The same, and no wildcard and no "/" at the end. */
-int pattern_parse_prefix(struct pattern *p, struct span text);
+int engine_pattern_parse_prefix(struct pattern *p, struct span text);
 
 #endif

@@ -177,7 +177,7 @@ static const char *param_value(routed_exchange *x, size_t index)
 {
     const char **cached = &x->texts.params[index];
     if (!*cached)
-        *cached = escape_decode(&x->exchange->arena, x->match.params[index], false, NULL);
+        *cached = engine_escape_decode(&x->exchange->arena, x->match.params[index], false, NULL);
     return *cached;
 }
 
@@ -253,7 +253,7 @@ const char *routed_request_query_param(routed_exchange *x, const char *name, siz
         struct span key = span_of(pair.data, name_size);
         struct span value = equals ? span_after(pair, name_size + 1) : SPAN_EMPTY;
         if (span_equals(key, wanted))
-            return escape_decode(&x->exchange->arena, value, true, size);
+            return engine_escape_decode(&x->exchange->arena, value, true, size);
     }
     return NULL;
 }

@@ -12,7 +12,7 @@
 static int claim(routed_exchange *x, enum answer_phase from, enum answer_phase to)
 {
     int expected = (int)from;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     return atomic_compare_exchange_strong(&x->phase, &expected, (int)to) ? ROUTED_OK
                                                                          : ROUTED_ERROR_STATE;
@@ -26,8 +26,8 @@ static bool head_is_unsent(const routed_exchange *x)
 /* An answer that could not leave is none: another one, such as that of an error, may follow. */
 static int submit_claimed(routed_exchange *x, enum answer_phase from, struct order *o)
 {
-    int error = order_submit(x, o);
-    if (error && error != ROUTED_ERROR_CLOSED && (!exchange_is_here(x) || head_is_unsent(x)))
+    int error = engine_order_submit(x, o);
+    if (error && error != ROUTED_ERROR_CLOSED && (!engine_exchange_is_here(x) || head_is_unsent(x)))
         atomic_store(&x->phase, (int)from);
     return error;
 }
@@ -35,10 +35,10 @@ static int submit_claimed(routed_exchange *x, enum answer_phase from, struct ord
 /* The hooks that run before the head leaves may change it although it is claimed. */
 static int check_head(const routed_exchange *x)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     bool is_open =
-        exchange_is_here(x) ? head_is_unsent(x) : atomic_load(&x->phase) == (int)ANSWER_OPEN;
+        engine_exchange_is_here(x) ? head_is_unsent(x) : atomic_load(&x->phase) == (int)ANSWER_OPEN;
     return is_open ? ROUTED_OK : ROUTED_ERROR_STATE;
 }
 
@@ -49,7 +49,8 @@ int routed_response_status(routed_exchange *x, int status)
     if (status < 200 || status > 999)
         return ROUTED_ERROR_ARGUMENT;
     int error = check_head(x);
-    return error ? error : order_submit(x, &(struct order){.kind = ORDER_STATUS, .number = status});
+    return error ? error
+                 : engine_order_submit(x, &(struct order){.kind = ORDER_STATUS, .number = status});
 }
 
 static bool field_is_valid(const char *name, const char *value)
@@ -66,7 +67,7 @@ static int submit_field(routed_exchange *x, enum order_kind kind, const char *na
     int error = check_head(x);
     if (error)
         return error;
-    return order_submit(
+    return engine_order_submit(
         x, &(struct order){.kind = kind, .name = span_from(name), .value = span_from(value)});
 }
 
@@ -95,7 +96,7 @@ int routed_response_inform(routed_exchange *x, int status, const routed_field *f
     int error = check_head(x);
     if (error)
         return error;
-    return order_submit(
+    return engine_order_submit(
         x, &(struct order){
                .kind = ORDER_INFORM, .number = status, .fields = fields, .field_count = count});
 }
@@ -237,16 +238,16 @@ int routed_response_begin(routed_exchange *x, int64_t length)
 
 static int check_stream(const routed_exchange *x)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     return atomic_load(&x->phase) == (int)ANSWER_STREAMING ? ROUTED_OK : ROUTED_ERROR_STATE;
 }
 
 static bool admit(routed_exchange *x, size_t size)
 {
-    if (!exchange_is_here(x))
-        return outbox_admit(x, size, OUTBOX_WINDOW);
-    if (!outbox_can_write(x)) {
+    if (!engine_exchange_is_here(x))
+        return engine_outbox_admit(x, size, OUTBOX_WINDOW);
+    if (!engine_outbox_can_write(x)) {
         atomic_store(&x->is_blocked, true);
         return false;
     }
@@ -258,7 +259,7 @@ static bool admit(routed_exchange *x, size_t size)
 static struct slice share_or_copy(const routed_exchange *x, const void *bytes, size_t size)
 {
     const struct slice *current = &x->body.current;
-    if (size >= SHARED_WRITE_MIN && exchange_is_here(x) && current->block) {
+    if (size >= SHARED_WRITE_MIN && engine_exchange_is_here(x) && current->block) {
         uintptr_t from = (uintptr_t)current->data;
         uintptr_t at = (uintptr_t)bytes;
         if (at >= from && at - from <= current->size && size <= current->size - (at - from)) {
@@ -283,10 +284,10 @@ static int write_slice(routed_exchange *x, const void *bytes, size_t size, bool 
     struct order o = {.kind = ORDER_WRITE};
     o.body = is_static ? slice_static(span_of(bytes, size)) : share_or_copy(x, bytes, size);
     if (!o.body.data) {
-        outbox_dismiss(x, size);
+        engine_outbox_dismiss(x, size);
         return ROUTED_ERROR_MEMORY;
     }
-    return order_submit(x, &o);
+    return engine_order_submit(x, &o);
 }
 
 int routed_response_write(routed_exchange *x, const void *bytes, size_t size)
@@ -303,11 +304,11 @@ int routed_response_trailer(routed_exchange *x, const char *name, const char *va
 {
     if (!field_is_valid(name, value) || field_is_forbidden_trailer(FIELD_OTHER, span_from(name)))
         return ROUTED_ERROR_ARGUMENT;
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     if (atomic_load(&x->phase) == (int)ANSWER_ENDED)
         return ROUTED_ERROR_STATE;
-    return order_submit(
+    return engine_order_submit(
         x,
         &(struct order){.kind = ORDER_TRAILER, .name = span_from(name), .value = span_from(value)});
 }
@@ -324,14 +325,15 @@ int routed_response_is_writable(const routed_exchange *x)
 {
     if (check_stream(x) != ROUTED_OK)
         return 0;
-    return exchange_is_here(x) ? outbox_can_write(x) : atomic_load(&x->queued) < OUTBOX_WINDOW;
+    return engine_exchange_is_here(x) ? engine_outbox_can_write(x)
+                                      : atomic_load(&x->queued) < OUTBOX_WINDOW;
 }
 
 int routed_response_on_writable(routed_exchange *x, routed_callback *callback, void *user)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    if (!exchange_is_here(x))
+    if (!engine_exchange_is_here(x))
         return ROUTED_ERROR_STATE;
     x->on_writable = callback;
     x->writable_user = user;
@@ -340,16 +342,16 @@ int routed_response_on_writable(routed_exchange *x, routed_callback *callback, v
 
 int routed_response_wait(routed_exchange *x, uint32_t patience)
 {
-    if (exchange_is_over(x))
+    if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
-    if (exchange_is_here(x))
+    if (engine_exchange_is_here(x))
         return ROUTED_ERROR_STATE;
-    return outbox_wait(x, patience, OUTBOX_WINDOW);
+    return engine_outbox_wait(x, patience, OUTBOX_WINDOW);
 }
 
 int routed_response_fail(routed_exchange *x, int code)
 {
     if (code >= 0)
         return ROUTED_ERROR_ARGUMENT;
-    return order_submit(x, &(struct order){.kind = ORDER_FAIL, .number = code});
+    return engine_order_submit(x, &(struct order){.kind = ORDER_FAIL, .number = code});
 }

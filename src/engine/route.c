@@ -40,7 +40,7 @@ static bool accept(struct tree_search *s, const struct tree_node *node)
 static bool params_are_decodable(const struct tree_search *s)
 {
     for (size_t i = 0; i < s->param_count; i++)
-        if (!escape_is_valid(s->params[i]))
+        if (!engine_escape_is_valid(s->params[i]))
             return false;
     return true;
 }
@@ -57,14 +57,15 @@ static void take_choice(struct route_match *m, const struct tree_search *s, cons
     m->route = c->route;
 }
 
-void route_match(struct route_match *m, const routed_engine *engine, const struct http_request *r)
+void engine_route_match(struct route_match *m, const routed_engine *engine,
+                        const struct http_request *r)
 {
     struct choice c = {.method = r->method, .is_head = span_equals(r->method, SPAN("HEAD"))};
     struct tree_search s;
     s.accept = accept;
     s.user = &c;
     bool is_options = span_equals(r->method, SPAN("OPTIONS"));
-    bool is_found = tree_find(&engine->tree, r->path, &s);
+    bool is_found = engine_tree_find(&engine->tree, r->path, &s);
     m->route = NULL;
     m->group = s.group ? s.group : &engine->root;
     m->steps = s.steps;
@@ -101,7 +102,7 @@ static void insert_sorted(struct span *methods, size_t *count, struct span metho
     ++*count;
 }
 
-struct span route_allow(struct arena *a, const routed_engine *engine, uint64_t allowed)
+struct span engine_route_allow(struct arena *a, const routed_engine *engine, uint64_t allowed)
 {
     struct span methods[ROUTE_METHODS_MAX + 2];
     size_t count = 0;

@@ -44,9 +44,10 @@ struct route_match {
     size_t steps; /* what the search cost */
 };
 
-void route_match(struct route_match *m, const routed_engine *engine, const struct http_request *r);
+void engine_route_match(struct route_match *m, const routed_engine *engine,
+                        const struct http_request *r);
 
 /* The value of Allow: sorted, with HEAD where GET is, and OPTIONS. Empty without memory. */
-struct span route_allow(struct arena *a, const routed_engine *engine, uint64_t allowed);
+struct span engine_route_allow(struct arena *a, const routed_engine *engine, uint64_t allowed);
 
 #endif

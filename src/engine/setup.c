@@ -43,8 +43,8 @@ void routed_engine_free(routed_engine *engine)
 {
     if (!engine)
         return;
-    desk_free_all(engine);
-    tree_release(&engine->tree);
+    engine_desk_free_all(engine);
+    engine_tree_release(&engine->tree);
     while (engine->routes) {
         struct route *route = engine->routes;
         engine->routes = route->next;
@@ -137,7 +137,7 @@ static routed_group *find_group(routed_group *parent, const char *prefix)
 static routed_group *group_new(routed_group *parent, char *prefix, const struct pattern *pattern)
 {
     routed_group *group = memory_new_zeroed(sizeof(*group));
-    struct tree_node *node = group ? tree_insert(&parent->engine->tree, pattern) : NULL;
+    struct tree_node *node = group ? engine_tree_insert(&parent->engine->tree, pattern) : NULL;
     if (!node) {
         memory_free(group);
         return NULL;
@@ -165,7 +165,7 @@ static routed_group *make_group(routed_group *parent, char *whole, struct route 
 {
     struct pattern pattern;
     routed_group *group = NULL;
-    if (pattern_parse_prefix(&pattern, span_from(whole)) == ROUTED_OK) {
+    if (engine_pattern_parse_prefix(&pattern, span_from(whole)) == ROUTED_OK) {
         group = group_new(parent, whole, &pattern);
         if (!group) {
             keep_text(parent->engine, keeper, whole);
@@ -230,7 +230,7 @@ static void copy_names(struct route *route, const struct pattern *p)
 
 static int attach(routed_engine *engine, struct route *route, const struct pattern *p)
 {
-    struct tree_node *node = tree_insert(&engine->tree, p);
+    struct tree_node *node = engine_tree_insert(&engine->tree, p);
     if (!node)
         return ROUTED_ERROR_MEMORY;
     if (is_taken(node, route->method))
@@ -255,11 +255,12 @@ static int add_route(routed_group *group, struct route *route, const char *metho
     route->method = span_from(method_text);
     if (!route->pattern || !method_text)
         return ROUTED_ERROR_MEMORY;
-    int error = pattern_parse(&parsed, span_from(route->pattern));
+    int error = engine_pattern_parse(&parsed, span_from(route->pattern));
     return error ? error : attach(group->engine, route, &parsed);
 }
 
-int setup_route(routed_group *group, const char *method, const char *pattern, struct route route)
+int engine_setup_route(routed_group *group, const char *method, const char *pattern,
+                       struct route route)
 {
     bool is_any = !method || strcmp(method, "*") == 0;
     struct route *copy = NULL;
@@ -294,7 +295,7 @@ int routed_group_route(routed_group *group, const char *method, const char *patt
             return ROUTED_ERROR_ARGUMENT;
         route.body_limit = options->body_limit;
     }
-    return setup_route(group, method, pattern, route);
+    return engine_setup_route(group, method, pattern, route);
 }
 
 int routed_engine_route(routed_engine *engine, const char *method, const char *pattern,
@@ -336,7 +337,7 @@ static int make_chain(routed_group *group)
 
 int engine_freeze(routed_engine *engine)
 {
-    desk_open_all(engine);
+    engine_desk_open_all(engine);
     if (is_frozen(engine))
         return ROUTED_OK;
     int error = make_chain(&engine->root);

@@ -65,6 +65,7 @@ struct routed_engine {
 
 /* Adds a route below a group; either a handler or a WebSocket. Takes `websocket`, on failure
  * too. */
-int setup_route(routed_group *group, const char *method, const char *pattern, struct route route);
+int engine_setup_route(routed_group *group, const char *method, const char *pattern,
+                       struct route route);
 
 #endif

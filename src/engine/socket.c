@@ -44,7 +44,7 @@ static void *route_user(const routed_websocket *ws)
 static bool claim_close(routed_exchange *x)
 {
     int expected = ANSWER_STREAMING;
-    return !exchange_is_over(x) &&
+    return !engine_exchange_is_over(x) &&
            atomic_compare_exchange_strong(&x->phase, &expected, ANSWER_ENDED);
 }
 
@@ -66,8 +66,8 @@ static struct slice make_frame(enum websocket_opcode opcode, struct span payload
 
 static void fail(routed_websocket *ws, int error)
 {
-    if (error && !exchange_is_over(ws->x))
-        chain_cut(ws->x, error);
+    if (error && !engine_exchange_is_over(ws->x))
+        engine_chain_cut(ws->x, error);
 }
 
 static int send_slice(routed_websocket *ws, struct slice frame)
@@ -75,15 +75,15 @@ static int send_slice(routed_websocket *ws, struct slice frame)
     if (!frame.data)
         return ROUTED_ERROR_MEMORY;
     atomic_fetch_add(&ws->x->queued, frame.size);
-    return outbox_write(ws->x, frame);
+    return engine_outbox_write(ws->x, frame);
 }
 
 static void end(routed_websocket *ws)
 {
-    if (ws->has_ended || exchange_is_over(ws->x))
+    if (ws->has_ended || engine_exchange_is_over(ws->x))
         return;
     ws->has_ended = true;
-    fail(ws, outbox_end(ws->x));
+    fail(ws, engine_outbox_end(ws->x));
 }
 
 static void remember(routed_websocket *ws, uint16_t code, struct span reason)
@@ -97,7 +97,7 @@ static void remember(routed_websocket *ws, uint16_t code, struct span reason)
     ws->reason[ws->reason_size] = 0;
 }
 
-int socket_send_close(routed_websocket *ws, uint16_t code, struct span reason)
+int engine_socket_send_close(routed_websocket *ws, uint16_t code, struct span reason)
 {
     uint8_t frame[WEBSOCKET_CLOSE_FRAME_MAX];
     size_t size = websocket_close_write(frame, code, reason);
@@ -110,10 +110,10 @@ int socket_send_close(routed_websocket *ws, uint16_t code, struct span reason)
 static void close_with(routed_websocket *ws, uint16_t code)
 {
     if (claim_close(ws->x))
-        fail(ws, socket_send_close(ws, code, SPAN_EMPTY));
+        fail(ws, engine_socket_send_close(ws, code, SPAN_EMPTY));
 }
 
-void socket_shut(routed_websocket *ws)
+void engine_socket_shut(routed_websocket *ws)
 {
     close_with(ws, 1001);
 }
@@ -127,7 +127,7 @@ static void on_message(routed_websocket *ws, const struct websocket_event *event
         return;
     if (callbacks(ws)->on_message(ws, type, event->payload.data, event->payload.size,
                                   route_user(ws)) < 0) {
-        desk_count(&ws->x->desk->counters.handler_failures, 1);
+        engine_desk_count(&ws->x->desk->counters.handler_failures, 1);
         close_with(ws, 1011);
     }
 }
@@ -136,7 +136,7 @@ static void on_close_frame(routed_websocket *ws, const struct websocket_event *e
 {
     remember(ws, event->code ? event->code : 1005, event->payload);
     if (claim_close(ws->x))
-        fail(ws, socket_send_close(ws, event->code, SPAN_EMPTY));
+        fail(ws, engine_socket_send_close(ws, event->code, SPAN_EMPTY));
     end(ws);
 }
 
@@ -171,7 +171,7 @@ static void on_event(routed_websocket *ws, const struct websocket_event *event)
  * waits. Half of the limit is left for the answers to one message. */
 static bool is_stalled(const routed_websocket *ws)
 {
-    return exchange_is_over(ws->x) ||
+    return engine_exchange_is_over(ws->x) ||
            atomic_load(&ws->x->queued) > ws->route->options.queue_limit / 2;
 }
 
@@ -185,7 +185,7 @@ static size_t feed(routed_websocket *ws, struct span input)
         on_event(ws, &event);
     }
     size_t used = size - input.size;
-    if (used && !exchange_is_over(ws->x))
+    if (used && !engine_exchange_is_over(ws->x))
         exchange_grant(ws->x->exchange, used);
     return used;
 }
@@ -200,25 +200,25 @@ static void note_life(routed_websocket *ws)
     }
 }
 
-void socket_receive(routed_websocket *ws, struct slice bytes)
+void engine_socket_receive(routed_websocket *ws, struct slice bytes)
 {
     struct span input = slice_span(bytes);
     note_life(ws);
     if (buffer_size(&ws->held) == 0)
         input = span_after(input, feed(ws, input));
-    if (input.size && !exchange_is_over(ws->x))
+    if (input.size && !engine_exchange_is_over(ws->x))
         fail(ws, buffer_append_span(&ws->held, input));
     slice_release(&bytes);
 }
 
-void socket_receive_end(routed_websocket *ws)
+void engine_socket_receive_end(routed_websocket *ws)
 {
     claim_close(ws->x);
     ws->is_closing = true;
     end(ws);
 }
 
-void socket_writable(routed_websocket *ws)
+void engine_socket_writable(routed_websocket *ws)
 {
     routed_exchange *x = ws->x;
     ws->heard = loop_now(x->loop);
@@ -227,7 +227,7 @@ void socket_writable(routed_websocket *ws)
         if (buffer_size(&ws->held) == 0)
             buffer_release(&ws->held);
     }
-    if (exchange_is_over(x) || x->outbox.first || ws->is_closing)
+    if (engine_exchange_is_over(x) || x->outbox.first || ws->is_closing)
         return;
     if (atomic_exchange(&x->is_blocked, false) && callbacks(ws)->on_writable)
         callbacks(ws)->on_writable(ws, route_user(ws));
@@ -251,7 +251,7 @@ static void on_due(struct loop_timer *timer)
     routed_websocket *ws = LIST_ITEM(timer, routed_websocket, timer);
     const routed_websocket_options *options = &ws->route->options;
     milliseconds now = loop_now(ws->x->loop);
-    if (exchange_is_over(ws->x))
+    if (engine_exchange_is_over(ws->x))
         return;
     if (ws->is_closing || (options->dead_after && now >= ws->heard + options->dead_after)) {
         fail(ws, ROUTED_ERROR_TIMEOUT);
@@ -262,7 +262,7 @@ static void on_due(struct loop_timer *timer)
         ws->pinged = now;
         fail(ws, send_slice(ws, make_frame(WEBSOCKET_PING, SPAN_EMPTY)));
     }
-    if (!exchange_is_over(ws->x))
+    if (!engine_exchange_is_over(ws->x))
         plan(ws);
 }
 
@@ -270,11 +270,11 @@ static void on_due(struct loop_timer *timer)
 
 static int refuse(routed_exchange *x, int error)
 {
-    desk_count(&x->desk->counters.websockets_refused, 1);
+    engine_desk_count(&x->desk->counters.websockets_refused, 1);
     if (error == ROUTED_ERROR_UPGRADE)
-        return chain_answer_error(x, 400);
-    int failure = head_set_field(x, SPAN("sec-websocket-version"), SPAN("13"));
-    return failure ? failure : chain_answer_error(x, 426);
+        return engine_chain_answer_error(x, 400);
+    int failure = engine_head_set_field(x, SPAN("sec-websocket-version"), SPAN("13"));
+    return failure ? failure : engine_chain_answer_error(x, 426);
 }
 
 /* The first of ours that the client offers; "" for none, NULL without memory. */
@@ -297,13 +297,13 @@ static int set_handshake(routed_exchange *x, const char *subprotocol)
     if (key) {
         websocket_handshake_accept(accept, span_trim(key->value));
         int error =
-            head_set_field(x, SPAN("sec-websocket-accept"), span_of(accept, sizeof(accept)));
+            engine_head_set_field(x, SPAN("sec-websocket-accept"), span_of(accept, sizeof(accept)));
         if (error)
             return error;
     }
     if (!*subprotocol)
         return ROUTED_OK;
-    return head_set_field(x, SPAN("sec-websocket-protocol"), span_from(subprotocol));
+    return engine_head_set_field(x, SPAN("sec-websocket-protocol"), span_from(subprotocol));
 }
 
 static routed_websocket *socket_new(routed_exchange *x, const struct websocket_route *route)
@@ -332,7 +332,7 @@ static int answer_handshake(routed_exchange *x, const char *subprotocol)
     if (error)
         return error;
     x->status = 101;
-    error = head_send(x, HTTP_LENGTH_UNKNOWN, &has_content);
+    error = engine_head_send(x, HTTP_LENGTH_UNKNOWN, &has_content);
     if (error)
         return error;
     /* A hook that changed the status spoilt the handshake. */
@@ -345,19 +345,19 @@ static void begin(routed_websocket *ws)
     atomic_store(&x->phase, ANSWER_STREAMING);
     ws->is_open = true;
     list_append(&x->desk->websockets, &ws->link);
-    desk_count(&x->desk->counters.websockets, 1);
-    desk_count(&x->desk->counters.websockets_open, 1);
+    engine_desk_count(&x->desk->counters.websockets, 1);
+    engine_desk_count(&x->desk->counters.websockets_open, 1);
     plan(ws);
     exchange_grant(x->exchange, SOCKET_WINDOW);
     if (callbacks(ws)->on_open && callbacks(ws)->on_open(ws, route_user(ws)) < 0) {
-        desk_count(&x->desk->counters.handler_failures, 1);
+        engine_desk_count(&x->desk->counters.handler_failures, 1);
         close_with(ws, 1011);
     }
     if (atomic_load(&x->desk->is_shut))
-        socket_shut(ws);
+        engine_socket_shut(ws);
 }
 
-int socket_open(routed_exchange *x)
+int engine_socket_open(routed_exchange *x)
 {
     if (x->exchange->request.upgrade != HTTP_UPGRADE_WEBSOCKET)
         return refuse(x, ROUTED_ERROR_UNSUPPORTED);
@@ -369,7 +369,7 @@ int socket_open(routed_exchange *x)
         return ROUTED_ERROR_MEMORY;
     error = answer_handshake(x, ws->subprotocol);
     if (error) {
-        socket_free(ws);
+        engine_socket_free(ws);
         x->status = 500;
         return error;
     }
@@ -380,12 +380,12 @@ int socket_open(routed_exchange *x)
 
 /* ---- the end ---- */
 
-void socket_close(routed_websocket *ws)
+void engine_socket_close(routed_websocket *ws)
 {
     routed_exchange *x = ws->x;
     loop_timer_clear(x->loop, &ws->timer);
     list_remove(&ws->link);
-    desk_count(&x->desk->counters.websockets_open, -1);
+    engine_desk_count(&x->desk->counters.websockets_open, -1);
     uint16_t code = ws->code ? ws->code : 1006;
     if (callbacks(ws)->on_close)
         callbacks(ws)->on_close(ws, code, (const char *)ws->reason, ws->reason_size,
@@ -394,26 +394,26 @@ void socket_close(routed_websocket *ws)
     buffer_release(&ws->held);
 }
 
-void socket_free(routed_websocket *ws)
+void engine_socket_free(routed_websocket *ws)
 {
     memory_free(ws);
 }
 
 void engine_shut(routed_engine *engine, struct loop *loop)
 {
-    struct desk *desk = desk_of(engine, loop);
+    struct desk *desk = engine_desk_of(engine, loop);
     if (!desk)
         return;
     atomic_store(&desk->is_shut, true);
     for (struct list_link *l = desk->websockets.next; l != &desk->websockets; l = l->next)
-        socket_shut(LIST_ITEM(l, routed_websocket, link));
+        engine_socket_shut(LIST_ITEM(l, routed_websocket, link));
 }
 
 /* ---- the public handle ---- */
 
 static int check_open(const routed_exchange *x)
 {
-    bool is_open = !exchange_is_over(x) && atomic_load(&x->phase) == (int)ANSWER_STREAMING;
+    bool is_open = !engine_exchange_is_over(x) && atomic_load(&x->phase) == (int)ANSWER_STREAMING;
     return is_open ? ROUTED_OK : ROUTED_ERROR_CLOSED;
 }
 
@@ -428,12 +428,12 @@ int routed_websocket_send(routed_websocket *ws, int type, const void *data, size
     if (error)
         return error;
     size_t admitted = size + WEBSOCKET_HEAD_MAX;
-    if (!outbox_admit(ws->x, admitted, ws->route->options.queue_limit))
+    if (!engine_outbox_admit(ws->x, admitted, ws->route->options.queue_limit))
         return ROUTED_ERROR_AGAIN;
     struct order o = {.kind = ORDER_WRITE};
     o.body = make_frame(is_text ? WEBSOCKET_TEXT : WEBSOCKET_BINARY, payload);
-    outbox_dismiss(ws->x, admitted - o.body.size);
-    return o.body.data ? order_submit(ws->x, &o) : ROUTED_ERROR_MEMORY;
+    engine_outbox_dismiss(ws->x, admitted - o.body.size);
+    return o.body.data ? engine_order_submit(ws->x, &o) : ROUTED_ERROR_MEMORY;
 }
 
 int routed_websocket_close(routed_websocket *ws, int code, const char *reason)
@@ -445,7 +445,7 @@ int routed_websocket_close(routed_websocket *ws, int code, const char *reason)
     if (!claim_close(ws->x))
         return ROUTED_ERROR_CLOSED;
     struct order o = {.kind = ORDER_CLOSE_SOCKET, .number = code, .value = text};
-    int error = order_submit(ws->x, &o);
+    int error = engine_order_submit(ws->x, &o);
     if (error == ROUTED_ERROR_MEMORY)
         atomic_store(&ws->x->phase, ANSWER_STREAMING);
     return error;
@@ -456,9 +456,9 @@ int routed_websocket_wait(routed_websocket *ws, uint32_t patience)
     int error = check_open(ws->x);
     if (error)
         return error;
-    if (exchange_is_here(ws->x))
+    if (engine_exchange_is_here(ws->x))
         return ROUTED_ERROR_STATE;
-    return outbox_wait(ws->x, patience, ws->route->options.queue_limit);
+    return engine_outbox_wait(ws->x, patience, ws->route->options.queue_limit);
 }
 
 size_t routed_websocket_queued(const routed_websocket *ws)

@@ -82,7 +82,7 @@ static struct tree_node *insert_segment(struct tree_node *node, const struct pat
     return *place_of;
 }
 
-struct tree_node *tree_insert(struct tree_node *root, const struct pattern *p)
+struct tree_node *engine_tree_insert(struct tree_node *root, const struct pattern *p)
 {
     struct tree_node *node = root;
     for (size_t i = 0; i < p->count && node; i++)
@@ -94,11 +94,11 @@ static void node_free(struct tree_node *node)
 {
     if (!node)
         return;
-    tree_release(node);
+    engine_tree_release(node);
     memory_free(node);
 }
 
-void tree_release(struct tree_node *root)
+void engine_tree_release(struct tree_node *root)
 {
     for (size_t i = 0; i < root->children.capacity; i++)
         node_free(root->children.slots[i]);
@@ -151,7 +151,7 @@ static bool descend(const struct tree_node *node, struct span rest, size_t depth
     return node->wildcard && enter_with_param(node->wildcard, rest, true, SPAN_EMPTY, depth + 1, s);
 }
 
-bool tree_find(const struct tree_node *root, struct span path, struct tree_search *s)
+bool engine_tree_find(const struct tree_node *root, struct span path, struct tree_search *s)
 {
     s->param_count = s->group_depth = s->steps = 0;
     s->group = NULL;

@@ -41,11 +41,11 @@ struct tree_search {
 
 /* The node at the end of the pattern, made if need be; NULL without memory. `p`'s text must
  * outlive the tree. */
-struct tree_node *tree_insert(struct tree_node *root, const struct pattern *p);
+struct tree_node *engine_tree_insert(struct tree_node *root, const struct pattern *p);
 /* Visits the ends that match, in order of precedence, until one is accepted. `path` starts with
  * "/"; the spans found point into it. True when a node was accepted. */
-bool tree_find(const struct tree_node *root, struct span path, struct tree_search *s);
+bool engine_tree_find(const struct tree_node *root, struct span path, struct tree_search *s);
 /* Frees what is below the root. */
-void tree_release(struct tree_node *root);
+void engine_tree_release(struct tree_node *root);
 
 #endif
