@@ -122,8 +122,9 @@ class Showcase:
             answer = client.getresponse()
             return answer.status, answer.read()
 
-    def cancelled(self):
-        return json.loads(self.get("/cancelled")[1])["cancelled"]
+    def ends(self):
+        """{"cancelled": exchanges whose client left, "hung": calls of /hang}"""
+        return json.loads(self.get("/cancelled")[1])
 
     def metrics(self):
         """The numbers of the server now."""

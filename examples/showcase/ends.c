@@ -14,6 +14,7 @@
 /* Shared with engine processes. */
 struct counts {
     atomic_uint_fast64_t cancelled;
+    atomic_uint_fast64_t hung;
 };
 
 static struct counts *counts;
@@ -128,8 +129,9 @@ static void count_cancelled(routed_exchange *x, int error, void *user)
 static int answer_cancelled(routed_exchange *x, void *user)
 {
     (void)user;
-    return routed_response_format(x, "application/json", "{\"cancelled\":%llu}",
-                                  (unsigned long long)atomic_load(&counts->cancelled));
+    return routed_response_format(x, "application/json", "{\"cancelled\":%llu,\"hung\":%llu}",
+                                  (unsigned long long)atomic_load(&counts->cancelled),
+                                  (unsigned long long)atomic_load(&counts->hung));
 }
 
 /* Neither answers nor fails: only the client can end this, or the front's patience. */
@@ -137,6 +139,7 @@ static int hang(routed_exchange *x, void *user)
 {
     (void)x;
     (void)user;
+    atomic_fetch_add(&counts->hung, 1);
     return ROUTED_OK;
 }
 
