@@ -192,10 +192,11 @@ struct upgrade_signs {
 static int field_read(struct http_request *r, struct upgrade_signs *signs,
                       struct wire_origin *origin, struct field f)
 {
+    bool is_known = f.name != FIELD_OTHER; /* and its name valid, and not one of the front's */
     f.value = span_trim(f.value);
-    if (!field_name_is_valid(f.text) || !field_value_is_valid(f.value))
+    if ((!is_known && !field_name_is_valid(f.text)) || !field_value_is_valid(f.value))
         return ROUTED_ERROR_FIELD_SYNTAX;
-    if (is_own(f.text))
+    if (!is_known && is_own(f.text))
         return own_read(&f, origin);
     if (f.name == FIELD_CONNECTION && field_value_has_token(f.value, SPAN("upgrade")))
         signs->is_asked = true;
