@@ -9,6 +9,7 @@
 
 #include "exchange/face.h"
 #include "io/socket.h"
+#include <stdatomic.h>
 
 struct bridge_client_options {
     const struct socket_address *engines;
@@ -16,6 +17,9 @@ struct bridge_client_options {
     /* Unix sockets: an engine must run as this user, or as root. For loopback TCP the kernel
      * does not say; there the address alone decides. */
     uint32_t user;
+    /* One flag for each engine, written by whoever supervises them: 0 means that it is down and
+     * gets no request, though its socket still takes connections. NULL: all are up. */
+    const atomic_uchar *is_alive;
 };
 
 /* The numbers of a context. */

@@ -199,13 +199,14 @@ void routed_server_stop(routed_server *server, uint64_t timeout)
 {
     if (!server || !server->front)
         return;
+    /* The front is told last: once it has ended, routed_server_wait ends the engines. */
+    if (atomic_fetch_add(&server->stops, 1) == 0) {
+        if (server->threads)
+            serve_threads_shut(server->threads);
+        if (server->processes)
+            serve_processes_shut(server->processes);
+    }
     front_server_stop(server->front, timeout);
-    if (atomic_fetch_add(&server->stops, 1) != 0)
-        return;
-    if (server->threads)
-        serve_threads_shut(server->threads);
-    if (server->processes)
-        serve_processes_shut(server->processes);
 }
 
 /* The engines end after the front: until then they answer what is in flight. */

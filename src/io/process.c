@@ -1,0 +1,154 @@
+#include "io/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <routed/error.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void take_default_signals(void)
+{
+    static const int left_to_parent[] = {SIGINT,  SIGTERM, SIGQUIT, SIGHUP,
+                                         SIGUSR1, SIGUSR2, SIGPIPE};
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    for (size_t i = 0; i < sizeof(left_to_parent) / sizeof(left_to_parent[0]); i++)
+        signal(left_to_parent[i], SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Signals wait while the child still has the host's handlers. */
+static int fork_quietly(void)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    int pid = fork();
+    if (pid == 0)
+        take_default_signals();
+    else
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+int process_fork(struct process *p)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        return ROUTED_ERROR_SYSTEM;
+    int pid = fork_quietly();
+    if (pid == 0) {
+        close(ends[0]);
+        *p = (struct process){.pid = getpid(), .exited = -1, .channel = ends[1]};
+        return PROCESS_CHILD;
+    }
+    close(ends[1]);
+    int exited = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    if (exited < 0) {
+        close(ends[0]);
+        if (pid > 0) {
+            kill(pid, SIGKILL);
+            waitpid(pid, NULL, 0);
+        }
+        return ROUTED_ERROR_SYSTEM;
+    }
+    *p = (struct process){.pid = pid, .exited = exited, .channel = ends[0]};
+    return PROCESS_PARENT;
+}
+
+void process_die_with_parent(int32_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        process_end(0);
+}
+
+int32_t process_self(void)
+{
+    return getpid();
+}
+
+void process_tell(const struct process *p, char byte)
+{
+    int saved = errno;
+    send(p->channel, &byte, 1, MSG_NOSIGNAL);
+    errno = saved;
+}
+
+int process_hear(const struct process *p)
+{
+    char byte;
+    ssize_t count;
+    do
+        count = recv(p->channel, &byte, 1, 0);
+    while (count < 0 && errno == EINTR);
+    if (count > 0)
+        return byte;
+    return count < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+int process_await(const struct process *p, int milliseconds)
+{
+    struct pollfd ready = {.fd = p->channel, .events = POLLIN};
+    int count;
+    do
+        count = poll(&ready, 1, milliseconds);
+    while (count < 0 && errno == EINTR);
+    return process_hear(p);
+}
+
+bool process_collect(struct process *p, int *code)
+{
+    int status;
+    int pid = waitpid(p->pid, &status, WNOHANG);
+    if (pid == 0)
+        return false;
+    *code = 0;
+    if (pid > 0)
+        *code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+    return true;
+}
+
+void process_await_exit(const struct process *p)
+{
+    struct pollfd ended = {.fd = p->exited, .events = POLLIN};
+    poll(&ended, 1, -1);
+}
+
+void process_kill(const struct process *p)
+{
+    kill(p->pid, SIGKILL);
+}
+
+void process_release(struct process *p)
+{
+    if (p->exited >= 0)
+        close(p->exited);
+    close(p->channel);
+    *p = (struct process){.pid = 0, .exited = -1, .channel = -1};
+}
+
+_Noreturn void process_end(int code)
+{
+    _exit(code);
+}
+
+void *process_shared_new(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void process_shared_free(void *memory, size_t size)
+{
+    if (memory)
+        munmap(memory, size);
+}

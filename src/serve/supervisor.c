@@ -1,0 +1,230 @@
+#include "serve/supervisor.h"
+
+#include "base/memory.h"
+#include "io/loop.h"
+#include "serve/engine_process.h"
+
+#define DELAY_FIRST_MS   100
+#define DELAY_MAX_MS     5000
+#define LIFE_OF_HEALTHY  10000
+#define STOP_PATIENCE_MS 3000
+
+struct slot {
+    struct supervisor *supervisor;
+    unsigned number;
+    struct process process;
+    bool is_running;
+    bool was_ready; /* this process was */
+    struct loop_handle exited;
+    struct loop_handle channel;
+    struct loop_timer restart;
+    milliseconds started_at;
+    milliseconds delay; /* before the next start */
+};
+
+struct supervisor {
+    const struct serve_processes_options *options;
+    struct process *front;
+    struct loop_handle from_front;
+    struct loop *loop;
+    atomic_uchar *alive;
+    struct loop_timer patience;
+    unsigned count;
+    unsigned running;
+    unsigned ready_count; /* engines that were ready at least once */
+    bool is_stopping;
+    struct slot slots[];
+};
+
+static void stop(struct supervisor *s);
+static void start(struct slot *slot);
+
+/* ---- engines ---- */
+
+static void forget(struct slot *slot)
+{
+    struct loop *loop = slot->supervisor->loop;
+    loop_forget(loop, &slot->exited);
+    loop_forget(loop, &slot->channel);
+    process_release(&slot->process);
+    slot->is_running = false;
+    slot->supervisor->running--;
+}
+
+static void plan_restart(struct slot *slot)
+{
+    struct supervisor *s = slot->supervisor;
+    milliseconds now = loop_now(s->loop);
+    if (now - slot->started_at >= LIFE_OF_HEALTHY)
+        slot->delay = 0;
+    loop_timer_set(s->loop, &slot->restart, now + slot->delay);
+    slot->delay = slot->delay == 0 ? DELAY_FIRST_MS : slot->delay * 2;
+    if (slot->delay > DELAY_MAX_MS)
+        slot->delay = DELAY_MAX_MS;
+}
+
+static void on_exit_of_engine(struct loop_handle *h, unsigned events)
+{
+    struct slot *slot = LIST_ITEM(h, struct slot, exited);
+    struct supervisor *s = slot->supervisor;
+    int code;
+    (void)events;
+    if (!process_collect(&slot->process, &code))
+        return;
+    atomic_store(&s->alive[slot->number], 0);
+    int32_t pid = slot->process.pid;
+    forget(slot);
+    if (s->is_stopping)
+        return;
+    if (s->ready_count < s->count && !slot->was_ready) {
+        process_tell(s->front, SUPERVISOR_FAILED);
+        stop(s);
+        return;
+    }
+    plan_restart(slot);
+    log_write(s->options->log, LOG_WARNING,
+              "engine %u (process %d) ended by %s %d; next start in %d ms", slot->number, (int)pid,
+              code < 0 ? "signal" : "exit", code < 0 ? -code : code,
+              (int)(slot->restart.due - loop_now(s->loop)));
+}
+
+static void on_channel_of_engine(struct loop_handle *h, unsigned events)
+{
+    struct slot *slot = LIST_ITEM(h, struct slot, channel);
+    struct supervisor *s = slot->supervisor;
+    (void)events;
+    int byte = process_hear(&slot->process);
+    if (byte < 0)
+        loop_pause(s->loop, &slot->channel); /* its exit is told by the other descriptor */
+    if (byte != SUPERVISOR_READY || slot->was_ready)
+        return;
+    slot->was_ready = true;
+    if (s->ready_count < s->count && ++s->ready_count == s->count)
+        process_tell(s->front, SUPERVISOR_READY);
+}
+
+static void on_restart(struct loop_timer *t)
+{
+    start(LIST_ITEM(t, struct slot, restart));
+}
+
+/* In a fresh child: what belongs to the supervisor must not stay open here, or its end would go
+ * unnoticed. */
+static void leave_supervisor(struct supervisor *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->slots[i].is_running)
+            process_release(&s->slots[i].process);
+    process_release(s->front);
+    loop_free(s->loop);
+}
+
+static _Noreturn void become_engine(struct slot *slot, int32_t supervisor)
+{
+    struct supervisor *s = slot->supervisor;
+    struct process self = slot->process;
+    leave_supervisor(s);
+    process_die_with_parent(supervisor);
+    serve_engine_process_run(s->options, slot->number, &self, &s->alive[slot->number]);
+}
+
+static void start(struct slot *slot)
+{
+    struct supervisor *s = slot->supervisor;
+    int32_t self = process_self();
+    int result = process_fork(&slot->process);
+    if (result == PROCESS_CHILD)
+        become_engine(slot, self);
+    slot->started_at = loop_now(s->loop);
+    if (result < 0) {
+        plan_restart(slot);
+        return;
+    }
+    slot->is_running = true;
+    slot->was_ready = false;
+    s->running++;
+    slot->exited = (struct loop_handle){slot->process.exited, on_exit_of_engine};
+    slot->channel = (struct loop_handle){slot->process.channel, on_channel_of_engine};
+    loop_watch_level(s->loop, &slot->exited);
+    loop_watch_level(s->loop, &slot->channel);
+}
+
+/* ---- the front ---- */
+
+static void tell_all(struct supervisor *s, char byte)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->slots[i].is_running)
+            process_tell(&s->slots[i].process, byte);
+}
+
+static void stop(struct supervisor *s)
+{
+    if (s->is_stopping)
+        return;
+    s->is_stopping = true;
+    for (unsigned i = 0; i < s->count; i++)
+        loop_timer_clear(s->loop, &s->slots[i].restart);
+    tell_all(s, SUPERVISOR_STOP);
+    loop_timer_set(s->loop, &s->patience, loop_now(s->loop) + STOP_PATIENCE_MS);
+}
+
+static void on_front(struct loop_handle *h, unsigned events)
+{
+    struct supervisor *s = LIST_ITEM(h, struct supervisor, from_front);
+    (void)events;
+    int byte = process_hear(s->front);
+    if (byte == SUPERVISOR_SHUT)
+        tell_all(s, SUPERVISOR_SHUT);
+    if (byte == SUPERVISOR_STOP || byte < 0) {
+        loop_forget(s->loop, &s->from_front);
+        stop(s);
+    }
+}
+
+static void on_patience(struct loop_timer *t)
+{
+    struct supervisor *s = LIST_ITEM(t, struct supervisor, patience);
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->slots[i].is_running)
+            process_kill(&s->slots[i].process);
+}
+
+/* ---- life ---- */
+
+static struct supervisor *supervisor_new(const struct serve_processes_options *options,
+                                         struct process *front, atomic_uchar *alive)
+{
+    unsigned count = bridge_endpoint_count(options->endpoint);
+    struct supervisor *s = memory_new_zeroed(sizeof(*s) + count * sizeof(struct slot));
+    struct loop *loop = s ? loop_new() : NULL;
+    if (!loop)
+        return NULL;
+    s->options = options;
+    s->front = front;
+    s->alive = alive;
+    s->count = count;
+    s->loop = loop;
+    s->from_front = (struct loop_handle){front->channel, on_front};
+    loop_timer_init(&s->patience, on_patience);
+    for (unsigned i = 0; i < count; i++) {
+        s->slots[i] = (struct slot){.supervisor = s, .number = i};
+        loop_timer_init(&s->slots[i].restart, on_restart);
+    }
+    return s;
+}
+
+_Noreturn void serve_supervisor_run(const struct serve_processes_options *options,
+                                    struct process *front, atomic_uchar *alive)
+{
+    struct supervisor *s = supervisor_new(options, front, alive);
+    if (!s || loop_watch_level(s->loop, &s->from_front) != ROUTED_OK) {
+        process_tell(front, SUPERVISOR_FAILED);
+        process_end(1);
+    }
+    for (unsigned i = 0; i < s->count; i++)
+        start(&s->slots[i]);
+    while (!s->is_stopping || s->running)
+        loop_turn(s->loop, -1);
+    process_end(0);
+}
