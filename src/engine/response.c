@@ -300,9 +300,22 @@ int routed_response_write_static(routed_exchange *x, const void *bytes, size_t s
     return write_slice(x, bytes, size, true);
 }
 
+/* The first bytes tell: no forbidden name is longer, and families are told by how they begin. */
+static bool trailer_is_allowed(const char *name)
+{
+    uint8_t lower[64];
+    struct span text = span_from(name);
+    if (text.size > sizeof(lower))
+        text.size = sizeof(lower);
+    for (size_t i = 0; i < text.size; i++)
+        lower[i] = span_lower(text.data[i]);
+    text.data = lower;
+    return !field_is_forbidden_trailer(field_lookup(text), text);
+}
+
 int routed_response_trailer(routed_exchange *x, const char *name, const char *value)
 {
-    if (!field_is_valid(name, value) || field_is_forbidden_trailer(FIELD_OTHER, span_from(name)))
+    if (!field_is_valid(name, value) || !trailer_is_allowed(name))
         return ROUTED_ERROR_ARGUMENT;
     if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
