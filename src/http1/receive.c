@@ -26,7 +26,7 @@ void http1_receive_refuse(struct http1_session *s, int error)
     struct http1_turn *t = s->incoming ? s->incoming : begin_turn(s);
     uint16_t status = error_status(error);
     s->incoming = NULL;
-    s->phase = HTTP1_CLOSING;
+    http1_session_begin_close(s);
     http1_line_release(&s->line);
     if (!t) {
         s->phase = HTTP1_OVER;

@@ -69,6 +69,12 @@ static void finish_oldest(struct http1_session *s, int error)
 
 /* ---- settling ---- */
 
+void http1_session_begin_close(struct http1_session *s)
+{
+    s->phase = HTTP1_CLOSING;
+    s->drop_left = s->options->linger_max;
+}
+
 /* The response is complete and the request is not: is the rest small enough to be read? */
 static void weigh_unread_content(struct http1_session *s, struct http1_turn *t)
 {
@@ -92,10 +98,8 @@ static void settle_current(struct http1_session *s)
     t->response_end = http1_output_end(&s->output);
     list_append(&s->finishing, &t->link);
     s->finishing_count++;
-    if (s->phase == HTTP1_OPEN && (!t->is_persistent || s->is_shut)) {
-        s->phase = HTTP1_CLOSING;
-        s->drop_left = s->options->linger_max;
-    }
+    if (s->phase == HTTP1_OPEN && (!t->is_persistent || s->is_shut))
+        http1_session_begin_close(s);
 }
 
 /* The client ended its direction, and all that it sent has been looked at. */
@@ -153,9 +157,11 @@ static bool wants_input(const struct http1_session *s)
     return http1_receive_is_open(s) || (!s->is_held && s->current && s->current->request_done);
 }
 
+/* The application may have ended a response since the last call. */
 static void enter(struct http1_session *s)
 {
     s->inside++;
+    http1_session_settle(s);
 }
 
 static void leave(struct http1_session *s)

@@ -87,6 +87,8 @@ static inline bool http1_state_has_head(const struct http1_session *s)
 /* A turn for the next head, or NULL when there is no memory. */
 struct http1_turn *http1_session_take_turn(struct http1_session *s);
 void http1_session_give_turn(struct http1_session *s, struct http1_turn *t);
+/* No more requests: what still comes is discarded, up to a limit. */
+void http1_session_begin_close(struct http1_session *s);
 /* Moves on whatever is over. Called whenever input was taken, output written, or a call of the
  * connection begins to look at the session. */
 void http1_session_settle(struct http1_session *s);

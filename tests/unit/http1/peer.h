@@ -245,11 +245,12 @@ static inline void peer_close(struct peer *p)
     buffer_release(&p->content);
 }
 
-/* Takes what the session wants to write. */
-static inline void peer_flush(struct peer *p)
+/* Takes what the session wants to write; true when there was something. */
+static inline bool peer_flush(struct peer *p)
 {
     struct span spans[4];
     size_t count;
+    bool moved = false;
     while (!p->is_stuck && (count = p->session->ops->drain(p->session, spans, 4)) > 0) {
         size_t written = 0;
         for (size_t i = 0; i < count; i++) {
@@ -260,7 +261,9 @@ static inline void peer_flush(struct peer *p)
             written += size;
         }
         p->session->ops->drained(p->session, written);
+        moved = true;
     }
+    return moved;
 }
 
 /* One feed of everything held; returns what was taken. */
@@ -286,10 +289,10 @@ static inline size_t peer_feed_once(struct peer *p)
 /* What a connection does in one turn, again until nothing moves. */
 static inline void peer_turn(struct peer *p)
 {
-    size_t taken = 1;
-    while (taken) {
-        taken = buffer_size(&p->held) ? peer_feed_once(p) : 0;
-        peer_flush(p);
+    bool moves = true;
+    while (moves) {
+        moves = buffer_size(&p->held) && peer_feed_once(p) > 0;
+        moves |= peer_flush(p);
     }
 }
 
