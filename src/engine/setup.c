@@ -347,3 +347,51 @@ int engine_freeze(routed_engine *engine)
         atomic_store_explicit(&engine->is_frozen, true, memory_order_release);
     return error;
 }
+
+/* ---- WebSocket routes ---- */
+
+static bool options_are_valid(const routed_websocket_options *o)
+{
+    return o->size >= sizeof(*o) && o->message_limit > 0 && o->message_limit <= UINT32_MAX &&
+           o->queue_limit > 0;
+}
+
+static struct websocket_route *websocket_route_new(const routed_websocket_callbacks *callbacks,
+                                                   const routed_websocket_options *options)
+{
+    static const routed_websocket_options defaults = ROUTED_WEBSOCKET_OPTIONS;
+    struct websocket_route *w = memory_new_zeroed(sizeof(*w));
+    if (!w)
+        return NULL;
+    w->callbacks = *callbacks;
+    w->options = options ? *options : defaults;
+    if (!w->options.subprotocols)
+        return w;
+    w->options.subprotocols = memory_copy_text(w->options.subprotocols);
+    if (w->options.subprotocols)
+        return w;
+    memory_free(w);
+    return NULL;
+}
+
+int routed_group_websocket(routed_group *group, const char *pattern,
+                           const routed_websocket_callbacks *callbacks, void *user,
+                           const routed_websocket_options *options)
+{
+    if (!group || !pattern || !callbacks || callbacks->size < sizeof(*callbacks) ||
+        (options && !options_are_valid(options)))
+        return ROUTED_ERROR_ARGUMENT;
+    struct websocket_route *w = websocket_route_new(callbacks, options);
+    if (!w)
+        return ROUTED_ERROR_MEMORY;
+    struct route route = {.websocket = w, .user = user};
+    return engine_setup_route(group, "GET", pattern, route);
+}
+
+int routed_engine_websocket(routed_engine *engine, const char *pattern,
+                            const routed_websocket_callbacks *callbacks, void *user,
+                            const routed_websocket_options *options)
+{
+    return engine ? routed_group_websocket(&engine->root, pattern, callbacks, user, options)
+                  : ROUTED_ERROR_ARGUMENT;
+}
