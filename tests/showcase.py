@@ -47,6 +47,15 @@ def is_alive(pid):
     return read_status(pid).get("State", "Z").lstrip()[0] not in "ZX"
 
 
+def children(pid):
+    """Process ids of the living children."""
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in path.read_text().split()]
+    return [child for child in found if is_alive(child)]
+
+
 def read_kib(pid, name):
     """VmRSS, VmHWM and so on; 0 once the process is gone."""
     return int(read_status(pid).get(name, "0 kB").split()[0])
@@ -137,15 +146,13 @@ class Showcase:
     # ---- looking at it ----
 
     def engines(self):
-        """Process ids of the engines; empty where engines are threads."""
-        found = []
-        for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += [int(pid) for pid in path.read_text().split()]
-        return sorted(pid for pid in found if is_alive(pid))
+        """Process ids of the engines, which are children of the supervisor; empty where engines
+        are threads."""
+        return sorted(pid for child in children(self.pid) for pid in children(child))
 
     def processes(self):
-        return [self.pid, *self.engines()]
+        """All of its processes: front, supervisor, engines."""
+        return [self.pid, *children(self.pid), *self.engines()]
 
     @property
     def errors(self):
