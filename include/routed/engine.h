@@ -161,7 +161,8 @@ ROUTED_API int routed_engine_count(const routed_engine *engine, routed_engine_co
 ROUTED_API void routed_exchange_retain(routed_exchange *x);
 ROUTED_API void routed_exchange_release(routed_exchange *x);
 
-/* Continues a chain that a middleware stopped with ROUTED_STOP. Any thread with a reference. */
+/* Continues a chain that a middleware stopped with ROUTED_STOP, once; without effect on one that
+ * runs, was answered or reached its handler. Any thread with a reference. */
 ROUTED_API int routed_exchange_next(routed_exchange *x);
 
 /* Runs `callback` once on the exchange's thread, soon; not if the exchange is over by then. Any
@@ -297,7 +298,7 @@ ROUTED_API int routed_response_set_field(routed_exchange *x, const char *name, c
 ROUTED_API int routed_response_remove_field(routed_exchange *x, const char *name);
 
 /* Sends an informational head (103, 102), at once, with these fields only. 100 and 101 are the
- * front's: ROUTED_ERROR_ARGUMENT. */
+ * front's: ROUTED_ERROR_ARGUMENT. ROUTED_ERROR_LIMIT after 16 of them. */
 ROUTED_API int routed_response_inform(routed_exchange *x, int status, const routed_field *fields,
                                       size_t count);
 

@@ -128,8 +128,10 @@ static int run_layers(routed_exchange *x)
         int result = layer->before ? layer->before(x, layer->user) : ROUTED_NEXT;
         if (result < 0)
             return result;
-        if (result == ROUTED_STOP && !x->is_next)
+        if (result == ROUTED_STOP && !x->is_next) {
+            x->may_run = true;
             return ROUTED_STOP;
+        }
         x->is_next = false;
         if (is_answered(x))
             return ROUTED_STOP;
@@ -143,8 +145,9 @@ void engine_chain_run(routed_exchange *x)
         x->is_next = true;
         return;
     }
-    if (is_answered(x))
+    if (!x->may_run || is_answered(x))
         return;
+    x->may_run = false;
     x->is_running = true;
     int result = run_layers(x);
     if (result == ROUTED_NEXT)

@@ -74,6 +74,7 @@ static void prepare(routed_exchange *x, struct exchange *e, routed_engine *engin
     loop_retain(x->loop);
     x->exchange = e;
     x->status = 200;
+    x->may_run = true;
     list_init(&x->timers);
 }
 

@@ -116,9 +116,10 @@ struct routed_exchange {
     struct exchange *exchange; /* NULL once it is over */
     struct route_match match;
     size_t layers_entered;
-    bool is_running; /* the chain */
-    bool is_next;    /* routed_exchange_next from inside the middleware */
-    bool hooks_ran;  /* the "after" ones */
+    bool may_run; /* the chain: at the start, and where a middleware stopped it */
+    bool is_running;
+    bool is_next;   /* routed_exchange_next from inside the middleware */
+    bool hooks_ran; /* the "after" ones */
 
     uint16_t status;
     struct field_list fields;

@@ -272,6 +272,11 @@ static struct slice share_or_copy(const routed_exchange *x, const void *bytes, s
     return slice_copy(span_of(bytes, size));
 }
 
+static bool content_is_suppressed(const routed_exchange *x)
+{
+    return engine_exchange_is_here(x) && x->exchange->suppress_content;
+}
+
 static int write_slice(routed_exchange *x, const void *bytes, size_t size, bool is_static)
 {
     if (size && !bytes)
@@ -279,6 +284,9 @@ static int write_slice(routed_exchange *x, const void *bytes, size_t size, bool 
     int error = check_stream(x);
     if (error || size == 0)
         return error;
+    /* An answer to HEAD: not worth a copy. */
+    if (content_is_suppressed(x))
+        return ROUTED_OK;
     if (!admit(x, size))
         return ROUTED_ERROR_AGAIN;
     struct order o = {.kind = ORDER_WRITE};

@@ -232,6 +232,26 @@ static void test_next_later(void **state)
     carrier_close(c, ROUTED_OK);
 }
 
+static int handle_later(routed_exchange *x, void *user)
+{
+    note(user);
+    assert_int_equal(routed_exchange_next(x), ROUTED_OK);
+    return routed_exchange_after(x, 1, go_on, NULL);
+}
+
+static void test_next_reaches_the_handler_once(void **state)
+{
+    struct carrier *c = *state;
+    routed_engine_route(c->engine, "GET", "/", handle_later, "h", NULL);
+    engine_freeze(c->engine);
+    carrier_request(c, "GET", "/");
+    carrier_go(c);
+    while (!strchr(trace, 't'))
+        loop_turn(c->loop, 1000);
+    assert_string_equal(trace, "ht");
+    carrier_close(c, ROUTED_ERROR_CLIENT_GONE);
+}
+
 /* ---- the end ---- */
 
 static void on_close(routed_exchange *x, int error, void *user)
@@ -300,6 +320,7 @@ int main(void)
         TEST(test_status_of_failures),
         TEST(test_failure_after_the_head_cuts),
         TEST(test_next_later),
+        TEST(test_next_reaches_the_handler_once),
         TEST(test_close_hooks_and_timers),
         TEST(test_refused_setup),
     };
