@@ -55,15 +55,13 @@ typedef struct routed_ffi_options {
 
     const char *bridge_path; /* the Unix socket where the application listens, */
     uint32_t bridge_port;    /* or its port on 127.0.0.1; both unset: the event queue */
-    uint32_t queue_events;   /* bound of the event queue; 0: 65,536 */
+    uint32_t log_level;      /* 0 debug, 1 info, 2 warning, 3 error */
 
     const char *access_log;
     const char *log; /* a file for the server's own lines; NULL: none are written */
-    uint32_t log_level;
 
     uint32_t http2; /* ROUTED_ERROR_UNSUPPORTED when set, like the next four */
     uint32_t http3;
-    uint32_t reserved;
     const char *tls_certificate;
     const char *tls_key;
     const char *tls_key_password;

@@ -22,6 +22,9 @@ struct front_server {
     char *unix_path;
     uint16_t port;
     unsigned count;
+    atomic_uint running;
+    void (*on_ended)(void *user);
+    void *user;
     atomic_uint stops; /* calls of front_server_stop */
     atomic_uint_fast64_t drain_timeout;
     /* Workers report here that their face is open, or why not. */
@@ -50,6 +53,8 @@ static void *run(void *argument)
     struct member *m = argument;
     report_open(m, front_worker_open(&m->worker));
     front_worker_run(&m->worker);
+    if (atomic_fetch_sub(&m->server->running, 1) == 1 && m->server->on_ended)
+        m->server->on_ended(m->server->user);
     return NULL;
 }
 
@@ -71,6 +76,7 @@ static int start_threads(struct front_server *s, struct failure *why)
         char name[16] = "routed-front-00";
         name[13] = (char)('0' + i / 10 % 10);
         name[14] = (char)('0' + i % 10);
+        atomic_fetch_add(&s->running, 1);
         int error = system_thread_start(&m->thread, name, run, m);
         if (error)
             return failure_set(why, error, "start worker %u: %s", i, routed_error_text(error));
@@ -109,6 +115,8 @@ static void resolve_limits(struct front_server *s, const struct front_options *o
 static int init_shared(struct front_server *s, const struct front_options *options,
                        struct failure *why)
 {
+    s->on_ended = options->on_ended;
+    s->user = options->user;
     s->shared.log = options->log;
     s->shared.face = options->face;
     s->shared.address_seed = system_random();

@@ -26,6 +26,9 @@ struct front_options {
     const char *access_log;      /* or NULL */
     struct log log;
     struct face face;
+    /* On the last worker's thread, after its last turn: nothing more will come. May be NULL. */
+    void (*on_ended)(void *user);
+    void *user;
 };
 
 /* Returns when every listener accepts. All strings are copied. On failure nothing is left

@@ -74,4 +74,10 @@ int wire_request_read(const struct wire_head *h, struct arena *a, struct http_re
  * ROUTED_OK or ROUTED_ERROR_MEMORY. */
 int wire_response_read(const struct wire_head *h, struct arena *a, struct http_response *r);
 
+/* A single frame says how long its content is: adds that as content-length where the response
+ * may have content and `method` is not HEAD. ROUTED_ERROR_RESPONSE where a content-length field
+ * says otherwise, ROUTED_ERROR_MEMORY. */
+int wire_response_state_length(const struct wire_head *h, struct span method, struct arena *a,
+                               struct http_response *r);
+
 #endif

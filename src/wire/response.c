@@ -1,3 +1,4 @@
+#include "base/decimal.h"
 #include "wire/bytes.h"
 #include "wire/fields.h"
 #include <routed/error.h>
@@ -66,4 +67,26 @@ int wire_response_read(const struct wire_head *h, struct arena *a, struct http_r
             r->fields.items[kept++] = r->fields.items[i];
     r->fields.count = kept;
     return ROUTED_OK;
+}
+
+int wire_response_state_length(const struct wire_head *h, struct span method, struct arena *a,
+                               struct http_response *r)
+{
+    uint64_t declared;
+    if (!wire_type_is_single(h->type) || !http_status_has_content(h->status) ||
+        span_equals(method, SPAN("HEAD")))
+        return ROUTED_OK;
+    const struct field *given = field_list_find(&r->fields, FIELD_CONTENT_LENGTH);
+    if (given)
+        return decimal_read(span_trim(given->value), INT64_MAX, &declared) &&
+                       declared == h->body_size
+                   ? ROUTED_OK
+                   : ROUTED_ERROR_RESPONSE;
+    char *digits = arena_new(a, DECIMAL_MAX);
+    if (!digits)
+        return ROUTED_ERROR_MEMORY;
+    struct field length = {field_text(FIELD_CONTENT_LENGTH),
+                           span_of(digits, decimal_write(digits, h->body_size)),
+                           FIELD_CONTENT_LENGTH};
+    return field_list_append(&r->fields, a, length);
 }

@@ -1,0 +1,279 @@
+#include "base/limits.h"
+#include "base/memory.h"
+#include "ffi/queue.h"
+#include "wire/head.h"
+
+static void lock(struct ffi_call *call)
+{
+    pthread_mutex_lock(&call->context->queue->mutex);
+}
+
+static void unlock(struct ffi_call *call)
+{
+    pthread_mutex_unlock(&call->context->queue->mutex);
+}
+
+/* ---- the request, to the host ---- */
+
+/* The payload alone: the host needs no size in front of it. */
+static int write_head(struct buffer *out, const struct exchange *x)
+{
+    struct wire_origin origin = {
+        .address = x->peer.address, .port = x->peer.port, .request_id = x->request_id};
+    bool is_whole = x->request.content_length == 0 && x->request.upgrade == HTTP_UPGRADE_NONE;
+    int error = wire_request_write(out, is_whole ? WIRE_REQUEST_SINGLE : WIRE_REQUEST_START,
+                                   &x->request, &origin, 0);
+    if (!error)
+        buffer_consume(out, 4);
+    return error;
+}
+
+static void on_request(struct exchange *x, void *context)
+{
+    struct ffi_context *c = context;
+    struct buffer head = BUFFER_EMPTY;
+    int error = write_head(&head, x);
+    pthread_mutex_lock(&c->queue->mutex);
+    struct ffi_call *call = error ? NULL : ffi_queue_new_call(c);
+    if (call) {
+        call->exchange = x;
+        call->head = head;
+        x->application_state = call;
+        x->reached_application = true;
+        ffi_queue_tell(c->queue, call);
+    }
+    pthread_mutex_unlock(&c->queue->mutex);
+    if (call) {
+        exchange_grant(x, c->window);
+        return;
+    }
+    buffer_release(&head);
+    exchange_fail(x, error ? error : ROUTED_ERROR_MEMORY);
+}
+
+static void on_body(struct exchange *x, struct slice body)
+{
+    struct ffi_call *call = x->application_state;
+    lock(call);
+    int error = buffer_append_span(&call->body, slice_span(body));
+    if (!error)
+        ffi_queue_tell(call->context->queue, call);
+    unlock(call);
+    slice_release(&body);
+    if (error)
+        exchange_fail(x, error);
+}
+
+/* The end of a request without content is in its head. */
+static void on_end(struct exchange *x, const struct field_list *trailers)
+{
+    struct ffi_call *call = x->application_state;
+    bool was_told = x->request.content_length == 0 && x->request.upgrade == HTTP_UPGRADE_NONE;
+    (void)trailers; /* version 1 of the bridge has no place for them */
+    if (was_told)
+        return;
+    lock(call);
+    call->has_end = true;
+    ffi_queue_tell(call->context->queue, call);
+    unlock(call);
+}
+
+static void on_close(struct exchange *x, int error)
+{
+    struct ffi_call *call = x->application_state;
+    if (!call)
+        return;
+    lock(call);
+    call->is_over = true;
+    call->has_closed = true;
+    call->has_writable = false;
+    call->code = error;
+    call->exchange = NULL;
+    list_remove(&call->answered);
+    ffi_payload_list_release(&call->sent);
+    ffi_payload_list_release(&call->taken);
+    if (error) { /* what was cut is not told as if it were whole */
+        buffer_release(&call->body);
+        call->has_end = false;
+    }
+    ffi_queue_tell(call->context->queue, call);
+    unlock(call);
+}
+
+/* ---- the response, from the host ---- */
+
+static int pass_head(struct ffi_call *call, const struct wire_head *head)
+{
+    struct exchange *x = call->exchange;
+    struct http_response response = {0};
+    int error = wire_response_read(head, &x->arena, &response);
+    if (error)
+        return error;
+    if (response.status < 200 && response.status != 101)
+        return exchange_inform(x, &response);
+    error = wire_response_state_length(head, x->request.method, &x->arena, &response);
+    if (error)
+        return error;
+    error = exchange_respond(x, &response);
+    if (!error && response.status == 101)
+        exchange_grant(x, call->context->window);
+    return error;
+}
+
+static int pass_event(struct ffi_call *call, const struct wire_event *event, struct block *block)
+{
+    struct exchange *x = call->exchange;
+    switch (event->type) {
+    case WIRE_EVENT_HEAD:
+        return pass_head(call, &event->head);
+    case WIRE_EVENT_BODY:
+    case WIRE_EVENT_TUNNEL:
+        return exchange_send(x,
+                             slice_of_block(block, (size_t)(event->bytes.data - block_data(block)),
+                                            event->bytes.size));
+    case WIRE_EVENT_END:
+    case WIRE_EVENT_TUNNEL_CLOSE:
+        return exchange_end(x, NULL);
+    case WIRE_EVENT_ERROR:
+        return event->error;
+    case WIRE_EVENT_MORE:
+        break;
+    }
+    return ROUTED_OK;
+}
+
+/* Only whole frames come, so a payload is used up in one go: the exchange takes one payload more
+ * than its credit allows at most. */
+static int pass_payload(struct ffi_call *call, struct ffi_payload *p)
+{
+    struct span input = slice_span(p->bytes);
+    struct wire_event event;
+    do {
+        wire_decoder_feed(&call->decoder, &input, &event);
+        int error = pass_event(call, &event, p->bytes.block);
+        if (error)
+            return error;
+    } while (event.type != WIRE_EVENT_MORE);
+    return ROUTED_OK;
+}
+
+static void note_taken(struct ffi_call *call, size_t size)
+{
+    lock(call);
+    call->sent_size -= size;
+    if (call->wants_writable && call->sent_size < call->context->window) {
+        call->wants_writable = false;
+        call->has_writable = true;
+        ffi_queue_tell(call->context->queue, call);
+    }
+    unlock(call);
+}
+
+static bool has_window(const struct exchange *x)
+{
+    return x->response_phase == EXCHANGE_HEAD || exchange_can_send(x) || x->suppress_content;
+}
+
+static void pass_all(struct ffi_call *call)
+{
+    while (call->taken.first && has_window(call->exchange)) {
+        struct ffi_payload *p = call->taken.first;
+        call->taken.first = p->next;
+        if (!p->next)
+            call->taken.last = &call->taken.first;
+        size_t size = p->bytes.size;
+        int error = pass_payload(call, p);
+        slice_release(&p->bytes);
+        memory_free(p);
+        note_taken(call, size);
+        if (error) {
+            exchange_fail(call->exchange,
+                          error == ROUTED_ERROR_MEMORY ? error : ROUTED_ERROR_RESPONSE);
+            return;
+        }
+    }
+}
+
+static void on_writable(struct exchange *x)
+{
+    pass_all(x->application_state);
+}
+
+/* With the mutex held: takes over what the host said. */
+static void take_over(struct ffi_call *call, uint64_t *granted, bool *wants_abort)
+{
+    list_remove(&call->answered);
+    if (call->sent.first) {
+        *call->taken.last = call->sent.first;
+        call->taken.last = call->sent.last;
+        ffi_payload_list_init(&call->sent);
+    }
+    *granted = call->granted;
+    call->granted = 0;
+    *wants_abort = call->wants_abort;
+}
+
+static struct ffi_call *next_answered(struct ffi_context *c, uint64_t *granted, bool *wants_abort)
+{
+    struct ffi_call *call = NULL;
+    pthread_mutex_lock(&c->queue->mutex);
+    if (list_is_empty(&c->answered)) {
+        c->is_posted = false;
+    } else {
+        call = LIST_ITEM(c->answered.next, struct ffi_call, answered);
+        take_over(call, granted, wants_abort);
+    }
+    pthread_mutex_unlock(&c->queue->mutex);
+    return call;
+}
+
+/* on_close never runs inside exchange_ calls, so the call outlives this turn of the loop. */
+static void on_message(struct loop_message *m)
+{
+    struct ffi_context *c = LIST_ITEM(m, struct ffi_context, message);
+    struct ffi_call *call;
+    uint64_t granted;
+    bool wants_abort;
+    while ((call = next_answered(c, &granted, &wants_abort))) {
+        exchange_grant(call->exchange, (size_t)granted);
+        pass_all(call);
+        if (wants_abort)
+            exchange_fail(call->exchange, ROUTED_ERROR_HANDLER);
+    }
+}
+
+/* ---- the face ---- */
+
+static int open_context(void *state, struct loop *loop, const routed_limits *limits,
+                        const struct log *log, void **context)
+{
+    struct ffi_queue *q = state;
+    struct ffi_context *c = memory_new_zeroed(sizeof(*c));
+    (void)log;
+    if (!c)
+        return ROUTED_ERROR_MEMORY;
+    c->queue = q;
+    c->loop = loop;
+    c->window = limits->window < SIZE_MAX / 4 ? (size_t)limits->window : SIZE_MAX / 4;
+    c->message.on_delivery = on_message;
+    list_init(&c->answered);
+    pthread_mutex_lock(&q->mutex);
+    c->number = q->context_count;
+    q->contexts[q->context_count++] = c;
+    pthread_mutex_unlock(&q->mutex);
+    *context = c;
+    return ROUTED_OK;
+}
+
+static const struct exchange_application application = {
+    .on_request = on_request,
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_writable = on_writable,
+    .on_close = on_close,
+};
+
+void ffi_queue_face(struct face *out, struct ffi_queue *q)
+{
+    *out = (struct face){.application = &application, .open = open_context, .state = q};
+}

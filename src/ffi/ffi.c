@@ -1,0 +1,303 @@
+#include "base/limits.h"
+#include "base/memory.h"
+#include "bridge/client.h"
+#include "ffi/queue.h"
+#include "front/native_direct.h"
+#include "front/server.h"
+#include "io/system.h"
+#include "serve/last_error.h"
+#include "serve/numbers.h"
+#include <routed/ffi.h>
+#include <routed/serve.h>
+#include <stdio.h>
+
+#define LOG_LINE_MAX 1100
+
+struct routed_ffi {
+    struct front_server *front;
+    struct ffi_queue queue;
+    bool has_queue;
+    struct socket_address peer; /* where the application listens */
+    struct bridge_client_options bridge;
+    int log_file; /* -1: none */
+    struct log log;
+};
+
+/* ---- versions ---- */
+
+uint32_t routed_ffi_version(void)
+{
+    return ROUTED_FFI_VERSION;
+}
+
+const char *routed_ffi_version_text(void)
+{
+    return ROUTED_VERSION;
+}
+
+const char *routed_ffi_features(void)
+{
+    return "{\"version\":\"" ROUTED_VERSION "\",\"ffi\":1,\"bridge\":1,"
+           "\"protocols\":[\"1.0\",\"1.1\"],\"tls\":null,"
+           "\"application\":[\"bridge\",\"queue\",\"native-direct\"]}";
+}
+
+/* ---- start ---- */
+
+static int read_options(routed_ffi_options *out, const routed_ffi_options *given,
+                        struct failure *why)
+{
+    memset(out, 0, sizeof(*out));
+    if (!given)
+        return ROUTED_OK;
+    if (given->size < sizeof(given->size))
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "options.size is not set");
+    memcpy(out, given, given->size < sizeof(*out) ? (size_t)given->size : sizeof(*out));
+    return ROUTED_OK;
+}
+
+static int check_options(const routed_ffi_options *o, struct failure *why)
+{
+    if (o->port > UINT16_MAX || o->bridge_port > UINT16_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "port: %u is more than 65535",
+                           o->port > UINT16_MAX ? o->port : o->bridge_port);
+    if (o->backlog > INT32_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
+    if (o->mode > ROUTED_FFI_NATIVE_DIRECT)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "mode %u is not known", o->mode);
+    if (o->bridge_path && o->bridge_port)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "bridge_path and bridge_port exclude each other");
+    if (o->tls_certificate || o->tls_key || o->tls_key_password)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no TLS");
+    if (o->http2)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/2");
+    if (o->http3)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
+    return ROUTED_OK;
+}
+
+static void write_log(void *user, int level, const char *line)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    const routed_ffi *server = user;
+    char text[LOG_LINE_MAX];
+    const char *name = names[level >= 0 && level <= LOG_ERROR ? level : LOG_ERROR];
+    int size = snprintf(text, sizeof(text), "%s: %s\n", name, line);
+    if (size > 0)
+        system_log_write(server->log_file, span_of(text, (size_t)size));
+}
+
+static int open_log(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
+{
+    server->log_file = -1;
+    if (!o->log)
+        return ROUTED_OK;
+    int fd = system_log_open(o->log);
+    if (fd < 0)
+        return failure_set(why, fd, "log %s: %s", o->log, routed_error_text(fd));
+    server->log_file = fd;
+    server->log = (struct log){write_log, server, (enum log_level)o->log_level};
+    return ROUTED_OK;
+}
+
+static int find_peer(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
+{
+    int error;
+    if (o->bridge_path)
+        error = socket_address_unix(o->bridge_path, &server->peer);
+    else
+        error = socket_resolve("127.0.0.1", (uint16_t)o->bridge_port, &server->peer, 1);
+    if (error < 0)
+        return failure_set(why, error, "bridge %s: %s", o->bridge_path ? o->bridge_path : "port",
+                           routed_error_text(error));
+    server->bridge =
+        (struct bridge_client_options){.engines = &server->peer, .count = 1, .user = system_user()};
+    return ROUTED_OK;
+}
+
+static int choose_face(routed_ffi *server, const routed_ffi_options *o, struct face *face,
+                       struct failure *why)
+{
+    if (o->mode == ROUTED_FFI_NATIVE_DIRECT) {
+        front_native_direct_face(face);
+        return ROUTED_OK;
+    }
+    if (o->bridge_path || o->bridge_port) {
+        bridge_client_face(face, &server->bridge);
+        return find_peer(server, o, why);
+    }
+    int error = ffi_queue_init(&server->queue);
+    if (error)
+        return failure_set(why, error, "open the event queue: %s", routed_error_text(error));
+    server->has_queue = true;
+    ffi_queue_face(face, &server->queue);
+    return ROUTED_OK;
+}
+
+static void on_ended(void *user)
+{
+    routed_ffi *server = user;
+    if (server->has_queue)
+        ffi_queue_stop(&server->queue);
+}
+
+static int start(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
+{
+    struct front_options front = {.host = o->host,
+                                  .port = (uint16_t)o->port,
+                                  .unix_path = o->unix_path,
+                                  .backlog = (int)o->backlog,
+                                  .v6_only = o->v6_only != 0,
+                                  .shared = o->shared != 0,
+                                  .workers = o->workers,
+                                  .limits = o->limits,
+                                  .access_log = o->access_log,
+                                  .on_ended = on_ended,
+                                  .user = server};
+    int error = open_log(server, o, why);
+    front.log = server->log;
+    if (!error)
+        error = choose_face(server, o, &front.face, why);
+    return error ? error : front_server_start(&front, &server->front, why);
+}
+
+int32_t routed_ffi_start(const routed_ffi_options *given, routed_ffi **out)
+{
+    struct failure *why = serve_last_error_begin();
+    routed_ffi_options options;
+    if (!out)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "server is NULL");
+    *out = NULL;
+    int error = read_options(&options, given, why);
+    if (!error)
+        error = check_options(&options, why);
+    if (error)
+        return error;
+    routed_ffi *server = memory_new_zeroed(sizeof(*server));
+    if (!server)
+        return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    error = start(server, &options, why);
+    if (error)
+        routed_ffi_free(server);
+    else
+        *out = server;
+    return error;
+}
+
+uint64_t routed_ffi_last_error(char *text, uint64_t size)
+{
+    const char *last = routed_last_error();
+    size_t whole = strlen(last);
+    if (text && size) {
+        size_t count = whole < size ? whole : (size_t)size - 1;
+        memcpy(text, last, count);
+        text[count] = '\0';
+    }
+    return whole;
+}
+
+/* ---- life ---- */
+
+uint32_t routed_ffi_port(const routed_ffi *server)
+{
+    return front_server_port(server->front);
+}
+
+void routed_ffi_stop(routed_ffi *server, uint64_t timeout)
+{
+    front_server_stop(server->front, timeout);
+}
+
+int32_t routed_ffi_wait(routed_ffi *server)
+{
+    return front_server_wait(server->front);
+}
+
+void routed_ffi_free(routed_ffi *server)
+{
+    if (!server)
+        return;
+    if (server->front) {
+        front_server_stop(server->front, 0);
+        front_server_stop(server->front, 0);
+        front_server_wait(server->front);
+        front_server_free(server->front);
+    }
+    if (server->has_queue)
+        ffi_queue_release(&server->queue);
+    if (server->log_file >= 0)
+        system_close(server->log_file);
+    memory_free(server);
+}
+
+/* ---- the event queue ---- */
+
+int32_t routed_ffi_descriptor(const routed_ffi *server)
+{
+    return server->has_queue ? server->queue.doorbell : -1;
+}
+
+int64_t routed_ffi_poll(routed_ffi *server, routed_ffi_event *events, uint64_t max,
+                        uint64_t timeout)
+{
+    if (!server->has_queue)
+        return ROUTED_ERROR_STATE;
+    return ffi_queue_poll(&server->queue, events, max, timeout);
+}
+
+int32_t routed_ffi_send(routed_ffi *server, uint64_t exchange, const uint8_t *payload,
+                        uint64_t size)
+{
+    if (!server->has_queue)
+        return ROUTED_ERROR_STATE;
+    return ffi_queue_send(&server->queue, exchange, span_of(payload, (size_t)size));
+}
+
+uint64_t routed_ffi_send_batch(routed_ffi *server, const uint64_t *exchanges,
+                               const uint8_t *payloads, const uint64_t *sizes, uint64_t count,
+                               int32_t *error)
+{
+    int32_t result = ROUTED_OK;
+    uint64_t sent = 0;
+    while (sent < count) {
+        result = routed_ffi_send(server, exchanges[sent], payloads, sizes[sent]);
+        if (result)
+            break;
+        payloads += sizes[sent++];
+    }
+    if (error)
+        *error = result;
+    return sent;
+}
+
+int32_t routed_ffi_grant(routed_ffi *server, uint64_t exchange, uint64_t bytes)
+{
+    if (!server->has_queue)
+        return ROUTED_ERROR_STATE;
+    return ffi_queue_grant(&server->queue, exchange, bytes);
+}
+
+int32_t routed_ffi_abort(routed_ffi *server, uint64_t exchange)
+{
+    if (!server->has_queue)
+        return ROUTED_ERROR_STATE;
+    return ffi_queue_abort(&server->queue, exchange);
+}
+
+/* ---- numbers ---- */
+
+uint64_t routed_ffi_metrics(const routed_ffi *server, routed_metric *out, uint64_t max)
+{
+    return serve_numbers_list(server->front, out, (size_t)max);
+}
+
+uint64_t routed_ffi_metrics_json(const routed_ffi *server, char *out, uint64_t size)
+{
+    return serve_numbers_json(server->front, out, (size_t)size);
+}
+
+void routed_ffi_reopen_log(routed_ffi *server)
+{
+    front_server_reopen_log(server->front);
+}
