@@ -261,39 +261,40 @@ static void test_unfrozen_engine_serves_nothing(void **state)
     assert_int_equal(c->failed, ROUTED_ERROR_STATE);
 }
 
-/* The work of a lookup in an engine with that many routes, for a route that is there. */
-static size_t steps_among(int count)
+/* What the lookups of all routes cost in an engine with that many, per hundred lookups. */
+static size_t steps_among(size_t count)
 {
     static char patterns[1000][48];
     routed_engine *e = routed_engine_new();
-    for (int i = 0; i < count; i++) {
-        snprintf(patterns[i], sizeof(patterns[i]), "/api/v%d/items/{id}/part%d", i % 50, i);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(patterns[i], sizeof(patterns[i]), "/api/v%zu/items/{id}/part%zu", i % 50, i);
         add(e, "GET", patterns[i]);
     }
     engine_freeze(e);
-    size_t worst = 0;
-    for (int i = 0; i < count; i++) {
+    size_t steps = 0;
+    for (size_t i = 0; i < count; i++) {
         char path[64];
         struct route_match match;
         struct http_request request = {.method = SPAN("GET")};
-        snprintf(path, sizeof(path), "/api/v%d/items/77/part%d", i % 50, i);
+        snprintf(path, sizeof(path), "/api/v%zu/items/77/part%zu", i % 50, i);
         request.path = span_from(path);
         engine_route_match(&match, e, &request);
         assert_int_equal(match.answer, ROUTE_HANDLER);
         assert_string_equal(match.route->pattern, patterns[i]);
-        worst = match.steps > worst ? match.steps : worst;
+        steps += match.steps;
     }
     routed_engine_free(e);
-    return worst;
+    return 100 * steps / count;
 }
 
 static void test_lookup_does_not_grow_with_routes(void **state)
 {
     (void)state;
-    /* Five segments: a visit and at least one slot each. Room for a few collisions. */
-    assert_true(steps_among(10) >= 9);
-    assert_true(steps_among(10) <= 18);
-    assert_true(steps_among(1000) <= 36);
+    size_t few = steps_among(10);
+    size_t many = steps_among(1000);
+    /* Five segments are five visits and, for those that are text, at least one slot each. */
+    assert_true(few >= 900);
+    assert_true(many * 10 <= few * 12); /* the hash may be a fifth less lucky */
 }
 
 int main(void)
