@@ -18,6 +18,7 @@ struct loop {
     struct loop_handle doorbell;
     struct wheel wheel;
     struct list_link tasks;
+    struct list_link tasks_end; /* stands behind the last task of this turn */
     milliseconds now;
     int64_t wall_seconds;
     int event_count; /* fetched this turn and not yet dispatched: from event_next on */
@@ -199,14 +200,13 @@ void loop_task_cancel(struct loop_task *t)
  * its descriptors. */
 static void run_tasks(struct loop *l)
 {
-    struct list_link end;
-    list_append(&l->tasks, &end);
-    while (l->tasks.next != &end) {
+    list_append(&l->tasks, &l->tasks_end);
+    while (l->tasks.next != &l->tasks_end) {
         struct loop_task *t = LIST_ITEM(l->tasks.next, struct loop_task, link);
         list_remove(&t->link);
         t->run(t);
     }
-    list_remove(&end);
+    list_remove(&l->tasks_end);
 }
 
 /* ---- mailbox ---- */
