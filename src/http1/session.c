@@ -8,17 +8,15 @@
 struct http1_turn *http1_session_take_turn(struct http1_session *s)
 {
     struct http1_turn *t;
-    struct exchange keep = {0};
     if (list_is_empty(&s->spare)) {
-        t = memory_new(sizeof(*t));
+        t = memory_new_zeroed(sizeof(*t));
         if (!t)
             return NULL;
     } else {
         t = LIST_ITEM(s->spare.next, struct http1_turn, link);
         list_remove(&t->link);
-        keep.arena = t->exchange.arena;
+        memset(&t->link, 0, sizeof(*t) - offsetof(struct http1_turn, link));
     }
-    *t = (struct http1_turn){.exchange = keep};
     exchange_init(&t->exchange, &http1_answer_carrier, s, s->loop);
     return t;
 }

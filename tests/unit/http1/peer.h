@@ -43,6 +43,7 @@ struct peer {
     unsigned writable; /* on_writable of applications */
     unsigned ready;    /* on_ready of the host */
     int close_error;   /* the latest on_close */
+    int failure;       /* the latest on_close with an error */
     int refused_error; /* the latest on_refused */
     uint16_t refused_status;
     char date[HTTP_DATE_SIZE];
@@ -178,6 +179,8 @@ static inline void peer_on_close(struct exchange *x, int error)
     struct peer *p = x->application_state;
     p->closed++;
     p->close_error = error;
+    if (error)
+        p->failure = error;
     if (p->exchange == x)
         p->exchange = NULL;
 }
