@@ -158,30 +158,6 @@ static void refuse_response(struct bridge_call *call)
           "a response that must not be passed on");
 }
 
-/* A single frame says how long its content is; the client shall know it too. */
-static int restate_length(struct bridge_call *call, const struct wire_head *head,
-                          struct http_response *response)
-{
-    struct exchange *x = call->x;
-    uint64_t declared;
-    if (!wire_type_is_single(head->type) || !http_status_has_content(head->status) ||
-        span_equals(x->request.method, SPAN("HEAD")))
-        return ROUTED_OK;
-    const struct field *given = field_list_find(&response->fields, FIELD_CONTENT_LENGTH);
-    if (given)
-        return decimal_read(span_trim(given->value), INT64_MAX, &declared) &&
-                       declared == head->body_size
-                   ? ROUTED_OK
-                   : ROUTED_ERROR_RESPONSE;
-    char *digits = arena_new(&x->arena, DECIMAL_MAX);
-    if (!digits)
-        return ROUTED_ERROR_MEMORY;
-    return field_list_append(&response->fields, &x->arena,
-                             (struct field){field_text(FIELD_CONTENT_LENGTH),
-                                            span_of(digits, decimal_write(digits, head->body_size)),
-                                            FIELD_CONTENT_LENGTH});
-}
-
 static void respond(struct bridge_call *call, const struct http_response *response)
 {
     int error = exchange_respond(call->x, response);
@@ -220,7 +196,8 @@ static void on_head(void *holder, const struct wire_head *head)
     call->since = now_of(call);
     int error = wire_response_read(head, &call->x->arena, &call->held);
     if (!error)
-        error = restate_length(call, head, &call->held);
+        error =
+            wire_response_state_length(head, call->x->request.method, &call->x->arena, &call->held);
     if (error == ROUTED_ERROR_MEMORY)
         fail(call, error);
     else if (error)

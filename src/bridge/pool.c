@@ -360,13 +360,19 @@ static bool can_connect(const struct bridge_pool *p, const struct bridge_engine 
            (e->connecting == 0 && loop_now(p->host.loop) >= next_attempt(e, is_urgent));
 }
 
+static bool is_up(const struct bridge_pool *p, const struct bridge_engine *e)
+{
+    const atomic_uchar *flags = p->options->is_alive;
+    return !flags || atomic_load_explicit(&flags[e - p->engines], memory_order_relaxed);
+}
+
 static struct bridge_engine *choose(struct bridge_pool *p, bool wants_fresh, bool is_urgent)
 {
     struct bridge_engine *best = NULL;
     unsigned count = p->options->count;
     for (unsigned i = 0; i < count; i++) {
         struct bridge_engine *e = &p->engines[(p->next + i) % count];
-        if ((wants_fresh || e->idle_count == 0) && !can_connect(p, e, is_urgent))
+        if (!is_up(p, e) || ((wants_fresh || e->idle_count == 0) && !can_connect(p, e, is_urgent)))
             continue;
         if (!best || e->open - e->idle_count < best->open - best->idle_count)
             best = e;
@@ -431,6 +437,11 @@ static struct bridge_line *find_line(struct bridge_pool *p, bool wants_fresh, un
 
 /* ---- waiting ---- */
 
+static milliseconds earlier(milliseconds a, milliseconds b)
+{
+    return a < b ? a : b;
+}
+
 static void plan_retry(struct bridge_pool *p)
 {
     struct bridge_wait *first = first_waiting(p);
@@ -439,8 +450,10 @@ static void plan_retry(struct bridge_pool *p)
         due = bridge_deadline(first->since, p->limits->queue_timeout);
         for (unsigned i = 0; i < p->options->count; i++) {
             const struct bridge_engine *e = &p->engines[i];
-            if (e->backoff && e->connecting == 0 && next_attempt(e, true) < due)
-                due = next_attempt(e, true);
+            if (!is_up(p, e))
+                due = earlier(due, loop_now(p->host.loop) + ATTEMPT_INTERVAL);
+            else if (e->backoff && e->connecting == 0)
+                due = earlier(due, next_attempt(e, true));
         }
     }
     set_timer(p, &p->retry, due);
