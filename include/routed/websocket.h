@@ -80,7 +80,7 @@ ROUTED_API int routed_websocket_wait(routed_websocket *ws, uint32_t milliseconds
 /* Bytes that wait to be sent. Any thread with a reference. */
 ROUTED_API size_t routed_websocket_queued(const routed_websocket *ws);
 
-/* The subprotocol that was agreed on; "" for none. */
+/* The subprotocol that was agreed on; "" for none. Own thread. */
 ROUTED_API const char *routed_websocket_subprotocol(const routed_websocket *ws);
 /* The field "origin" of the handshake; NULL when there was none. Own thread. */
 ROUTED_API const char *routed_websocket_origin(routed_websocket *ws);
