@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "engine/engine.h"
+#include "engine/handshake.h"
 #include "engine/order.h"
 #include "websocket/handshake.h"
 #include "websocket/receiver.h"
@@ -268,47 +269,9 @@ static void on_due(struct loop_timer *timer)
 
 /* ---- opening ---- */
 
-static int refuse(routed_exchange *x, int error)
-{
-    engine_desk_count(&x->desk->counters.websockets_refused, 1);
-    if (error == ROUTED_ERROR_UPGRADE)
-        return engine_chain_answer_error(x, 400);
-    int failure = engine_head_set_field(x, SPAN("sec-websocket-version"), SPAN("13"));
-    return failure ? failure : engine_chain_answer_error(x, 426);
-}
-
-/* The first of ours that the client offers; "" for none, NULL without memory. */
-static const char *choose_subprotocol(const routed_exchange *x, const struct websocket_route *route)
-{
-    struct exchange *e = x->exchange;
-    struct span rest = span_from(route->options.subprotocols);
-    struct span protocol;
-    while (field_list_member(&rest, &protocol))
-        if (websocket_handshake_offers(&e->request, protocol))
-            return arena_text(&e->arena, protocol);
-    return "";
-}
-
-static int set_handshake(routed_exchange *x, const char *subprotocol)
-{
-    char accept[WEBSOCKET_ACCEPT_SIZE];
-    const struct field *key =
-        field_list_find(&x->exchange->request.fields, FIELD_SEC_WEBSOCKET_KEY);
-    if (key) {
-        websocket_handshake_accept(accept, span_trim(key->value));
-        int error =
-            engine_head_set_field(x, SPAN("sec-websocket-accept"), span_of(accept, sizeof(accept)));
-        if (error)
-            return error;
-    }
-    if (!*subprotocol)
-        return ROUTED_OK;
-    return engine_head_set_field(x, SPAN("sec-websocket-protocol"), span_from(subprotocol));
-}
-
 static routed_websocket *socket_new(routed_exchange *x, const struct websocket_route *route)
 {
-    const char *subprotocol = choose_subprotocol(x, route);
+    const char *subprotocol = engine_handshake_subprotocol(x, route);
     routed_websocket *ws = subprotocol ? memory_new_zeroed(sizeof(*ws)) : NULL;
     if (!ws)
         return NULL;
@@ -323,20 +286,6 @@ static routed_websocket *socket_new(routed_exchange *x, const struct websocket_r
     loop_timer_init(&ws->timer, on_due);
     websocket_receiver_init(&ws->receiver, true, &limits);
     return ws;
-}
-
-static int answer_handshake(routed_exchange *x, const char *subprotocol)
-{
-    bool has_content;
-    int error = set_handshake(x, subprotocol);
-    if (error)
-        return error;
-    x->status = 101;
-    error = engine_head_send(x, HTTP_LENGTH_UNKNOWN, &has_content);
-    if (error)
-        return error;
-    /* A hook that changed the status spoilt the handshake. */
-    return x->exchange->is_tunnel ? ROUTED_OK : ROUTED_ERROR_RESPONSE;
 }
 
 static void begin(routed_websocket *ws)
@@ -360,14 +309,14 @@ static void begin(routed_websocket *ws)
 int engine_socket_open(routed_exchange *x)
 {
     if (x->exchange->request.upgrade != HTTP_UPGRADE_WEBSOCKET)
-        return refuse(x, ROUTED_ERROR_UNSUPPORTED);
+        return engine_handshake_refuse(x, ROUTED_ERROR_UNSUPPORTED);
     int error = websocket_handshake_check(&x->exchange->request);
     if (error)
-        return refuse(x, error);
+        return engine_handshake_refuse(x, error);
     routed_websocket *ws = socket_new(x, x->match.route->websocket);
     if (!ws)
         return ROUTED_ERROR_MEMORY;
-    error = answer_handshake(x, ws->subprotocol);
+    error = engine_handshake_answer(x, ws->subprotocol);
     if (error) {
         engine_socket_free(ws);
         x->status = 500;
