@@ -183,7 +183,7 @@ bool http1_receive_is_open(const struct http1_session *s)
     if (!t)
         return may_begin(s);
     if (t->request_done)
-        return false;
+        return t->response_done; /* over as soon as it is settled */
     if (is_dropping(t) || (t->is_chunked && s->chunked.state != HTTP1_CHUNKED_DATA))
         return true;
     return credit_of(t) > 0;

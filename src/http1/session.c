@@ -149,24 +149,26 @@ static enum session_wait wait_of(const struct http1_session *s)
     return http1_state_has_head(s) ? SESSION_HEAD : SESSION_IDLE;
 }
 
-/* Input that nobody can take yet is read once: then it is held, and reading stops. */
-static bool wants_input(const struct http1_session *s)
+bool http1_session_wants_input(const struct http1_session *s)
 {
     return http1_receive_is_open(s) || (!s->is_held && s->current && s->current->request_done);
 }
 
-/* The application may have ended a response since the last call. */
+/* The application may have ended a response since the last call. A call from inside a callback,
+ * such as shut, leaves the settling to the call that is on its way. */
 static void enter(struct http1_session *s)
 {
-    s->inside++;
-    http1_session_settle(s);
+    if (s->inside++ == 0)
+        http1_session_settle(s);
 }
 
 static void leave(struct http1_session *s)
 {
-    http1_session_settle(s);
-    s->session.wait = wait_of(s);
-    s->session.wants_input = wants_input(s);
+    if (s->inside == 1) {
+        http1_session_settle(s);
+        s->session.wait = wait_of(s);
+        s->session.wants_input = http1_session_wants_input(s);
+    }
     s->inside--;
 }
 

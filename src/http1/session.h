@@ -19,7 +19,7 @@
  * feed_end means that every byte read was offered to feed. It may come while feed still refuses
  * some of them; they are then fed as before, and the end counts once all are taken.
  * drain, drained, feed, feed_end, fail and abort may call back into applications and the host;
- * none of them may be called from there. One thread. */
+ * none of them may be called from there, but shut may. One thread. */
 #ifndef HTTP1_SESSION_H
 #define HTTP1_SESSION_H
 

@@ -92,6 +92,8 @@ void http1_session_begin_close(struct http1_session *s);
 /* Moves on whatever is over. Called whenever input was taken, output written, or a call of the
  * connection begins to look at the session. */
 void http1_session_settle(struct http1_session *s);
+/* Input that nobody can take yet is read once: then it is held, and reading stops. */
+bool http1_session_wants_input(const struct http1_session *s);
 
 /* receive.c */
 

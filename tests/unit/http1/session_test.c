@@ -289,8 +289,33 @@ static void test_next_request_waits_for_the_answer(void **state)
     peer_write_text(&p, GET);
     assert_int_equal(p.opened, 1);
     assert_false(p.session->wants_input);
-    answer(&p, 200, "0", NULL);
+    peer_respond(p.exchange, 200, "0");
+    assert_false(p.session->wants_input);
+    exchange_end(p.exchange, NULL);
+    assert_true(p.session->wants_input); /* before the connection's next turn */
+    assert_int_equal(p.closed, 0);
+    peer_turn(&p);
     assert_int_equal(p.opened, 2);
+    peer_close(&p);
+}
+
+static void shut_then_answer(struct peer *p, struct exchange *x)
+{
+    p->session->ops->shut(p->session);
+    peer_answer_ok(x);
+}
+
+/* The host may say from inside a request that it is the last one. */
+static void test_shut_from_inside_a_request(void **state)
+{
+    struct peer p;
+    (void)state;
+    const struct peer_script script = {.on_request = shut_then_answer};
+    peer_open(&p, &script);
+    peer_write_text(&p, GET GET);
+    assert_int_equal(p.opened, 1);
+    assert_true(peer_has(&p.output, "connection: close\r\n"));
+    assert_int_equal(peer_wait(&p), SESSION_LINGER);
     peer_close(&p);
 }
 
@@ -911,6 +936,7 @@ int main(void)
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_half_close_before_the_answer),
         cmocka_unit_test(test_shut),
+        cmocka_unit_test(test_shut_from_inside_a_request),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_probe),
         cmocka_unit_test(test_tunnel),
