@@ -2,6 +2,8 @@
 
 #include <routed/error.h>
 
+#define ESCAPE_MAX 6 /* \u0000 */
+
 /* The size of the valid UTF-8 sequence at the start of a non-empty span, 0 when there is none. */
 static size_t sequence_size(struct span s)
 {
@@ -22,24 +24,17 @@ static size_t sequence_size(struct span s)
     return code < least[size] || code > 0x10ffff || is_surrogate ? 0 : size;
 }
 
-static int append_escape(struct buffer *b, uint8_t c)
+static size_t write_escape(char out[ESCAPE_MAX], uint8_t c)
 {
     static const char digits[] = "0123456789abcdef";
-    char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
-    switch (c) {
-    case '"':
-    case '\\':
-        escape[1] = (char)c;
-        return buffer_append(b, escape, 2);
-    case '\n':
-        return buffer_append(b, "\\n", 2);
-    case '\r':
-        return buffer_append(b, "\\r", 2);
-    case '\t':
-        return buffer_append(b, "\\t", 2);
-    default:
-        return buffer_append(b, escape, sizeof(escape));
-    }
+    char letter = c == '"' || c == '\\' ? (char)c
+                  : c == '\n'           ? 'n'
+                  : c == '\r'           ? 'r'
+                  : c == '\t'           ? 't'
+                                        : 'u';
+    char escape[ESCAPE_MAX] = {'\\', letter, '0', '0', digits[c >> 4], digits[c & 15]};
+    memcpy(out, escape, sizeof(escape));
+    return letter == 'u' ? ESCAPE_MAX : 2;
 }
 
 static bool is_plain(uint8_t c)
@@ -47,22 +42,44 @@ static bool is_plain(uint8_t c)
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* How many bytes at the start of a non-empty span are written as they are. */
+static size_t literal_size(struct span text)
+{
+    size_t run = 0;
+    while (run < text.size && is_plain(text.data[run]))
+        run++;
+    return run == 0 && text.data[0] >= 0x80 ? sequence_size(text) : run;
+}
+
 int json_append_string(struct buffer *b, struct span text)
 {
     int error = buffer_append(b, "\"", 1);
     while (text.size && !error) {
-        size_t run = 0;
-        while (run < text.size && is_plain(text.data[run]))
-            run++;
-        if (run == 0 && text.data[0] >= 0x80)
-            run = sequence_size(text);
+        size_t run = literal_size(text);
         if (run) {
             error = buffer_append(b, text.data, run);
             text = span_after(text, run);
         } else {
-            error = append_escape(b, text.data[0]);
+            char escape[ESCAPE_MAX];
+            error = buffer_append(b, escape, write_escape(escape, text.data[0]));
             text = span_after(text, 1);
         }
     }
     return error ? error : buffer_append(b, "\"", 1);
+}
+
+size_t json_fitting(struct span text, size_t max)
+{
+    size_t taken = 0;
+    while (taken < text.size) {
+        char escape[ESCAPE_MAX];
+        struct span rest = span_after(text, taken);
+        size_t bytes = is_plain(rest.data[0]) ? 1 : literal_size(rest);
+        size_t cost = bytes ? bytes : write_escape(escape, rest.data[0]);
+        if (cost > max)
+            break;
+        max -= cost;
+        taken += bytes ? bytes : 1;
+    }
+    return taken;
 }

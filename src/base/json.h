@@ -8,4 +8,8 @@
  * the result is always valid JSON. ROUTED_OK or ROUTED_ERROR_MEMORY. */
 int json_append_string(struct buffer *b, struct span text);
 
+/* How many bytes at the start of `text` take at most `max` bytes in a JSON string, without its
+ * quotes. Never ends inside a character. */
+size_t json_fitting(struct span text, size_t max);
+
 #endif
