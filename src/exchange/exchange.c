@@ -26,6 +26,13 @@ static bool is_over(const struct exchange *x)
     return x->is_closed || x->is_failed;
 }
 
+/* Who grants more than can be counted has granted everything. */
+static void add_credit(int64_t *credit, size_t bytes)
+{
+    int64_t room = *credit > 0 ? INT64_MAX - *credit : INT64_MAX;
+    *credit = bytes > (uint64_t)room ? INT64_MAX : *credit + (int64_t)bytes;
+}
+
 void exchange_open(struct exchange *x, const struct exchange_application *application,
                    void *context)
 {
@@ -70,7 +77,7 @@ int exchange_deliver_end(struct exchange *x, const struct field_list *trailers)
 void exchange_writable(struct exchange *x, size_t bytes)
 {
     bool was_blocked = x->response_credit <= 0;
-    x->response_credit += (int64_t)bytes;
+    add_credit(&x->response_credit, bytes);
     if (was_blocked && x->response_credit > 0 && !is_over(x) && x->application &&
         x->response_phase == EXCHANGE_BODY)
         x->application->on_writable(x);
@@ -100,6 +107,7 @@ struct response_check {
     int64_t length;
     size_t bytes;
     bool wants_close;
+    bool has_connection;
 };
 
 static int check_length(struct response_check *check, struct span value)
@@ -122,11 +130,32 @@ static int check_field(struct response_check *check, struct arena *arena, struct
         return ROUTED_ERROR_RESPONSE;
     if (f.name == FIELD_CONTENT_LENGTH)
         return check_length(check, f.value);
-    if (f.name == FIELD_CONNECTION && field_value_has_token(f.value, SPAN("close")))
-        check->wants_close = true;
+    if (f.name == FIELD_CONNECTION) {
+        check->has_connection = true;
+        check->wants_close |= field_value_has_token(f.value, SPAN("close"));
+    }
     if (f.name == FIELD_DATE || field_is_hop_by_hop(f.name))
         return ROUTED_OK;
     return field_list_append(&check->kept, arena, f);
+}
+
+static bool is_named_by_connection(struct span name, const struct field_list *fields)
+{
+    for (size_t i = 0; i < fields->count; i++)
+        if (fields->items[i].name == FIELD_CONNECTION &&
+            field_value_has_token(fields->items[i].value, name))
+            return true;
+    return false;
+}
+
+/* RFC 9110 section 7.6.1: Connection names further fields that are for one hop. */
+static void drop_named_by_connection(struct field_list *kept, const struct field_list *all)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < kept->count; i++)
+        if (!is_named_by_connection(kept->items[i].text, all))
+            kept->items[count++] = kept->items[i];
+    kept->count = count;
 }
 
 static int check_fields(struct response_check *check, struct arena *arena,
@@ -139,6 +168,8 @@ static int check_fields(struct response_check *check, struct arena *arena,
         if (error)
             return error;
     }
+    if (check->has_connection)
+        drop_named_by_connection(&check->kept, fields);
     return ROUTED_OK;
 }
 
@@ -149,8 +180,9 @@ int exchange_inform(struct exchange *x, const struct http_response *head)
     if (x->response_phase != EXCHANGE_HEAD || head->status < 100 || head->status > 199 ||
         head->status == 101)
         return ROUTED_ERROR_STATE;
-    if (++x->informs > EXCHANGE_INFORMS_MAX)
+    if (x->informs == EXCHANGE_INFORMS_MAX)
         return ROUTED_ERROR_LIMIT;
+    x->informs++;
     struct response_check check = {.length = HTTP_LENGTH_UNKNOWN};
     int error = check_fields(&check, &x->arena, &head->fields);
     if (error)
@@ -235,6 +267,21 @@ int exchange_send(struct exchange *x, struct slice body)
     return x->carrier->send(x, body);
 }
 
+/* What must not stand in trailers (RFC 9110 section 6.5.1) is left out, not passed on. */
+static int check_trailers(struct response_check *check, struct arena *arena,
+                          const struct field_list *trailers)
+{
+    for (size_t i = 0; i < trailers->count; i++) {
+        const struct field *f = &trailers->items[i];
+        if (field_is_forbidden_trailer(f->name, f->text))
+            continue;
+        int error = check_field(check, arena, *f);
+        if (error)
+            return error;
+    }
+    return ROUTED_OK;
+}
+
 int exchange_end(struct exchange *x, const struct field_list *trailers)
 {
     if (is_over(x))
@@ -244,8 +291,12 @@ int exchange_end(struct exchange *x, const struct field_list *trailers)
     if (!x->suppress_content && x->response_length >= 0 &&
         x->response_bytes != (uint64_t)x->response_length)
         return refuse_response(x);
+    struct response_check check = {.length = HTTP_LENGTH_UNKNOWN};
+    int error = trailers ? check_trailers(&check, &x->arena, trailers) : ROUTED_OK;
+    if (error)
+        return refuse_response(x);
     x->response_phase = EXCHANGE_ENDED;
-    return x->carrier->end(x, trailers);
+    return x->carrier->end(x, check.kept.count ? &check.kept : NULL);
 }
 
 void exchange_fail(struct exchange *x, int error)
@@ -260,6 +311,6 @@ void exchange_grant(struct exchange *x, size_t bytes)
 {
     if (is_over(x) || bytes == 0)
         return;
-    x->request_credit += (int64_t)bytes;
+    add_credit(&x->request_credit, bytes);
     x->carrier->grant(x, bytes);
 }

@@ -159,7 +159,8 @@ int exchange_respond(struct exchange *x, const struct http_response *head);
  * when more is sent than was declared; the exchange then has failed. Empty slices are ignored. */
 int exchange_send(struct exchange *x, struct slice body);
 
-/* ROUTED_ERROR_RESPONSE when less was sent than declared; the exchange then has failed. */
+/* `trailers` may be NULL; forbidden ones are left out. ROUTED_ERROR_RESPONSE when less was sent
+ * than declared or a trailer is malformed; the exchange then has failed. */
 int exchange_end(struct exchange *x, const struct field_list *trailers);
 
 /* Ends the exchange with the answer of the error table, or with a cut if the head is out. */

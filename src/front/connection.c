@@ -162,12 +162,9 @@ static void note_wait(struct front_connection *c)
         pace_start(&c->input, c->wait_since, s->bytes_in);
     else
         pace_stop(&c->input);
-    if (c->wait == SESSION_IDLE) {
-        list_remove(&c->idle_link);
-        list_append(&c->worker->idle, &c->idle_link);
-    } else {
-        list_remove(&c->idle_link);
-    }
+    list_remove(&c->idle_link);
+    if (c->wait == SESSION_IDLE)
+        front_worker_connection_idle(c->worker, c);
     if (was_idle != (c->wait == SESSION_IDLE))
         metric_add(&c->worker->metrics, FRONT_CONNECTIONS_IDLE, was_idle ? (uint64_t)0 - 1 : 1);
 }
@@ -383,7 +380,7 @@ static void init_members(struct front_connection *c, struct front_worker *w, int
     c->probe_at = CLOCK_NEVER;
     c->wait = SESSION_IDLE;
     list_append(&w->connections, &c->link);
-    list_append(&w->idle, &c->idle_link);
+    front_worker_connection_idle(w, c);
     metric_add(&w->metrics, FRONT_CONNECTIONS_ACCEPTED, 1);
     metric_add(&w->metrics, FRONT_CONNECTIONS_OPEN, 1);
     metric_add(&w->metrics, FRONT_CONNECTIONS_IDLE, 1);

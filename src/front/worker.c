@@ -6,6 +6,7 @@
 
 #define ACCEPTS_A_TURN      64
 #define ACCEPT_PAUSE_MS     100
+#define REST_AFTER_MS       1000
 #define MEMORY_HARD_PERCENT 95
 
 /* ---- accepting ---- */
@@ -39,9 +40,10 @@ static void on_accept_timer(struct loop_timer *t)
 
 bool front_worker_evict(struct front_worker *w)
 {
-    if (list_is_empty(&w->idle))
+    struct list_link *idlest = list_is_empty(&w->resting) ? w->idle.next : w->resting.next;
+    if (idlest == &w->idle)
         return false;
-    struct front_connection *c = LIST_ITEM(w->idle.next, struct front_connection, idle_link);
+    struct front_connection *c = LIST_ITEM(idlest, struct front_connection, idle_link);
     metric_add(&w->metrics, FRONT_CONNECTIONS_EVICTED, 1);
     front_connection_close(c, ROUTED_ERROR_LIMIT);
     return true;
@@ -145,6 +147,31 @@ void front_worker_close_listeners(struct front_worker *w)
     w->listener_count = 0;
 }
 
+/* ---- idle connections ---- */
+
+void front_worker_connection_idle(struct front_worker *w, struct front_connection *c)
+{
+    list_append(&w->idle, &c->idle_link);
+    if (!loop_timer_is_set(&w->rest_timer))
+        loop_timer_set(w->loop, &w->rest_timer, loop_now(w->loop) + REST_AFTER_MS);
+}
+
+/* A busy connection keeps its buffers between requests; one that stays idle gives them back. */
+static void on_rest_timer(struct loop_timer *t)
+{
+    struct front_worker *w = LIST_ITEM(t, struct front_worker, rest_timer);
+    while (!list_is_empty(&w->idle)) {
+        struct front_connection *c = LIST_ITEM(w->idle.next, struct front_connection, idle_link);
+        if (loop_now(w->loop) < c->wait_since + REST_AFTER_MS) {
+            loop_timer_set(w->loop, &w->rest_timer, c->wait_since + REST_AFTER_MS);
+            return;
+        }
+        list_remove(&c->idle_link);
+        list_append(&w->resting, &c->idle_link);
+        c->session->ops->rest(c->session);
+    }
+}
+
 /* ---- what connections ask for ---- */
 
 struct block *front_worker_read_block(struct front_worker *w)
@@ -221,6 +248,8 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     w->shared = shared;
     list_init(&w->connections);
     list_init(&w->idle);
+    list_init(&w->resting);
+    loop_timer_init(&w->rest_timer, on_rest_timer);
     loop_task_init(&w->log_task, flush_log);
     loop_timer_init(&w->accept_timer, on_accept_timer);
     loop_timer_init(&w->drain_timer, on_drain_deadline);

@@ -24,6 +24,8 @@ struct front_shared {
     atomic_uint_fast64_t connections;
 };
 
+struct front_connection;
+
 struct front_listener {
     struct loop_handle handle;
     struct front_worker *worker;
@@ -50,8 +52,10 @@ struct front_worker {
     struct front_listener listeners[FRONT_LISTENERS_MAX];
     unsigned listener_count;
     struct list_link connections; /* every one */
-    struct list_link idle;        /* the idle ones, longest idle first */
-    struct block *read_block;     /* where input lands; replaced when content slices hold it */
+    struct list_link idle;        /* the idle ones, longest idle first, */
+    struct list_link resting;     /* and before them those whose memory was given back */
+    struct loop_timer rest_timer;
+    struct block *read_block; /* where input lands; replaced when content slices hold it */
     struct http1_session_options http1;
     char date[HTTP_DATE_SIZE];
     int64_t date_seconds; /* the second that `date` says */
@@ -91,6 +95,8 @@ struct block *front_worker_read_block(struct front_worker *w);
 void front_worker_tell_date(struct front_worker *w);
 /* Queues an access log line. */
 void front_worker_log_request(struct front_worker *w, const struct access_record *r);
+/* The connection is idle from now on. */
+void front_worker_connection_idle(struct front_worker *w, struct front_connection *c);
 /* Closes the connection that has been idle longest; false when none is idle. */
 bool front_worker_evict(struct front_worker *w);
 
