@@ -7,8 +7,9 @@
 #define BACKOFF_MAX   1000
 /* While requests wait an engine is tried this often, whatever its back-off. */
 #define ATTEMPT_INTERVAL 50
-/* A line that was idle for less is not asked again whether it is alive: its events are known. */
-#define TRUSTED_IDLE 100
+/* A line that was idle for less is not asked again whether it is alive: under load its events
+ * are fresh, and without load the question costs nothing. In milliseconds. */
+#define TRUSTED_IDLE 1
 /* For the last bytes of a line that finishes. */
 #define FINISH_TIMEOUT 5000
 
@@ -178,13 +179,15 @@ static void hand_over(struct bridge_wait *w, struct bridge_line *line)
 static void on_connect(struct bridge_channel *c)
 {
     struct bridge_line *line = LIST_ITEM(c, struct bridge_line, channel);
-    struct bridge_wait *w = first_waiting(line->pool);
+    struct bridge_pool *p = line->pool;
+    struct bridge_wait *w = first_waiting(p);
     if (!conclude_connect(line))
         close_line(line);
     else if (w)
         hand_over(w, line);
     else
         bridge_line_keep(line);
+    wake(p); /* an engine that can be had again is there for all who wait */
 }
 
 static void on_line_due(struct loop_timer *t)
