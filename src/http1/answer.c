@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "http1/response.h"
 
+#define UPGRADE_REQUIRED 426
+
 static struct http1_session *session_of(const struct exchange *x)
 {
     return x->carrier_state;
@@ -92,12 +94,15 @@ static bool is_content_in_doubt(const struct http1_turn *t)
     return t->exchange.request.expects_continue && !t->continued && !t->content_begun;
 }
 
-static enum http1_connection choose_connection(const struct http1_turn *t)
+/* 426 says what to upgrade to (RFC 9110 section 15.5.22). */
+static enum http1_connection choose_connection(const struct http1_turn *t, uint16_t status)
 {
     if (t->exchange.is_tunnel)
         return HTTP1_CONNECTION_UPGRADE;
     if (!t->is_persistent)
         return HTTP1_CONNECTION_CLOSE;
+    if (status == UPGRADE_REQUIRED && t->exchange.request.protocol != HTTP_1_0)
+        return HTTP1_CONNECTION_UPGRADE;
     return t->exchange.request.protocol == HTTP_1_0 ? HTTP1_CONNECTION_KEEP_ALIVE
                                                     : HTTP1_CONNECTION_SILENT;
 }
@@ -110,7 +115,7 @@ static int begin_response(struct http1_session *s, struct http1_turn *t, uint16_
     if (s->is_shut || t->exchange.close_after || is_content_in_doubt(t))
         t->is_persistent = false;
     choose_framing(t, length, &head);
-    head.connection = choose_connection(t);
+    head.connection = choose_connection(t, status);
     t->response_begun = true;
     return queue_head(s, &head);
 }

@@ -35,8 +35,8 @@ size_t http1_response_write(uint8_t *out, const struct http1_response_head *head
 #define HTTP1_CHUNK_SIZE_MAX 18
 size_t http1_response_write_chunk_size(uint8_t out[HTTP1_CHUNK_SIZE_MAX], uint64_t size);
 
-/* Field lines alone, for trailers; the bound of both is the same. Pairs that are not valid or
- * not allowed as trailers are left out. */
+/* Field lines alone, for trailers, which exchange_end has checked; the bound of both is the same.
+ */
 size_t http1_response_trailers_bound(const struct field_list *fields);
 size_t http1_response_write_trailers(uint8_t *out, const struct field_list *fields);
 

@@ -131,6 +131,21 @@ static void test_no_date_when_there_is_none(void **state)
     peer_close(&p);
 }
 
+/* A client that should have upgraded is told to what. */
+static void test_upgrade_required(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &waits);
+    peer_write_text(&p, GET);
+    peer_respond(p.exchange, 426, "0");
+    assert_int_equal(exchange_end(p.exchange, NULL), ROUTED_OK);
+    peer_turn(&p);
+    expect_output(&p, "HTTP/1.1 426 Upgrade Required\r\n" DATE "content-length: 0\r\n"
+                      "connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
+    peer_close(&p);
+}
+
 static void test_fields_and_trailers(void **state)
 {
     struct peer p;
@@ -140,17 +155,15 @@ static void test_fields_and_trailers(void **state)
                              {SPAN("date"), SPAN("never"), FIELD_DATE},
                              {SPAN("set-cookie"), SPAN("a=\xff"), FIELD_SET_COOKIE}};
     struct field trailers[] = {{SPAN("x-sum"), SPAN("7"), FIELD_OTHER},
-                               {SPAN("content-length"), SPAN("7"), FIELD_CONTENT_LENGTH},
-                               {SPAN("x-split"), SPAN("a\r\nb: c"), FIELD_OTHER},
-                               {SPAN("x:y"), SPAN("z"), FIELD_OTHER}};
+                               {SPAN("content-length"), SPAN("7"), FIELD_CONTENT_LENGTH}};
     struct http_response head = {.status = 200, .fields = {fields, 4, 4}};
-    struct field_list list = {trailers, 4, 4};
+    struct field_list list = {trailers, 2, 2};
     peer_open(&p, &waits);
     peer_write_text(&p, GET);
     assert_int_equal(exchange_respond(p.exchange, &head), ROUTED_OK);
-    exchange_end(p.exchange, &list);
+    assert_int_equal(exchange_end(p.exchange, &list), ROUTED_OK);
     peer_turn(&p);
-    expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE "x-one: 1\r\nset-cookie: a=\xff\r\n"
+    expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE "set-cookie: a=\xff\r\n"
                       "transfer-encoding: chunked\r\n\r\n0\r\nx-sum: 7\r\n\r\n");
     peer_close(&p);
 }
@@ -913,6 +926,7 @@ int main(void)
         cmocka_unit_test(test_framing),
         cmocka_unit_test(test_head_goes_out_before_the_body),
         cmocka_unit_test(test_no_date_when_there_is_none),
+        cmocka_unit_test(test_upgrade_required),
         cmocka_unit_test(test_fields_and_trailers),
         cmocka_unit_test(test_inform),
         cmocka_unit_test(test_application_closes),
