@@ -298,14 +298,18 @@ static void retry(struct bridge_call *call)
 static void on_failure(void *holder, int error, const char *text)
 {
     struct bridge_call *call = holder;
-    if (error == ROUTED_ERROR_MEMORY)
+    if (error == ROUTED_ERROR_MEMORY) {
         fail(call, error);
-    else if (error == ROUTED_ERROR_BRIDGE_FRAME)
+    } else if (error == ROUTED_ERROR_BRIDGE_FRAME) {
         blame(call, BRIDGE_FRAMES_INVALID, error, text);
-    else if (can_retry(call))
+    } else if (call->has_response_end) {
+        call->is_over = true; /* a tunnel whose engine has said everything */
+        drop_line(call);
+    } else if (can_retry(call)) {
         retry(call);
-    else
+    } else {
         blame(call, BRIDGE_ENGINE_CLOSED, ROUTED_ERROR_BRIDGE_CLOSED, text);
+    }
 }
 
 /* ---- the request ---- */
@@ -443,7 +447,10 @@ static void on_request_body(struct exchange *x, struct slice body)
         return;
     }
     if (!call->line) {
+        size_t size = body.size;
         slice_release(&body);
+        if (x->is_tunnel) /* nobody listens any more, but the client's end is still to come */
+            exchange_grant(x, size);
         return;
     }
     note_new_output(call);

@@ -343,6 +343,28 @@ static void test_tunnel_cut_by_the_engine_is_seen(void **state)
     stage_close(&s);
 }
 
+/* An engine that has ended its direction may go; what the client still says is dropped. */
+static void test_tunnel_outlives_an_engine_that_is_done(void **state)
+{
+    struct stage s;
+    struct visit v;
+    (void)state;
+    open_tunnel(&s, &v);
+    peer_chunk(&s.peers[0], WIRE_TUNNEL_CHUNK, SPAN("bye"));
+    peer_mark(&s.peers[0], WIRE_TUNNEL_CLOSE);
+    peer_close(&s.peers[0]);
+    stage_until(&s, v.has_end && stage_metric(&s, BRIDGE_OPEN) == 0);
+    assert_body(&v, "bye");
+    size_t granted = v.granted;
+    visit_deliver(&v, SPAN("late"));
+    assert_int_equal(v.granted, granted + 4);
+    assert_int_equal(exchange_deliver_end(&v.x, NULL), ROUTED_OK);
+    assert_int_equal(v.failure, ROUTED_OK);
+    assert_true(exchange_is_complete(&v.x));
+    visit_close(&v, ROUTED_OK);
+    stage_close(&s);
+}
+
 static void test_upgrade_unasked_for_is_refused(void **state)
 {
     struct stage s;
@@ -551,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_leaving_client_cancels_at_once),
         cmocka_unit_test(test_tunnel_carries_both_ways_and_ends_by_halves),
         cmocka_unit_test(test_tunnel_cut_by_the_engine_is_seen),
+        cmocka_unit_test(test_tunnel_outlives_an_engine_that_is_done),
         cmocka_unit_test(test_upgrade_unasked_for_is_refused),
         cmocka_unit_test(test_refusal_of_the_bridge_is_not_the_clients_fault),
         cmocka_unit_test(test_other_bad_requests_are_the_applications_answer),

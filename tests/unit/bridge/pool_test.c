@@ -369,22 +369,32 @@ static void test_connections_to_an_engine_are_limited(void **state)
     stage_close(&s);
 }
 
-/* A retry that needs a fresh line is not stuck behind the limit while others idle. */
-static void test_engine_of_another_user_is_refused(void **state)
+/* A retry that needs a fresh line takes the place of an idle one. */
+static void test_retry_at_the_limit_of_connections(void **state)
 {
     struct stage s;
-    struct visit v;
+    struct visit v[2];
     (void)state;
-    if (system_user() == 0) /* root may be an engine: needs another user to be seen */
-        skip();
     stage_prepare(&s, 1);
-    s.options.user = system_user() + 1;
-    s.limits.queue_timeout = 20;
+    s.limits.engine_connections = 2;
     stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_NO_ENGINE);
-    visit_close(&v, v.failure);
+    for (int i = 0; i < 2; i++)
+        visit_start(&v[i], &s, SPAN("GET"), 0);
+    stage_until(&s, s.peer_count == 2 && peer_frame(&s.peers[1], 0, NULL));
+    for (int i = 0; i < 2; i++) {
+        peer_answer(&s.peers[i], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
+        stage_until(&s, v[i].has_end);
+        visit_close(&v[i], ROUTED_OK);
+    }
+    for (int i = 0; i < 2; i++)
+        visit_start(&v[i], &s, SPAN("GET"), 0);
+    stage_until(&s, peer_frame(&s.peers[0], 1, NULL) && peer_frame(&s.peers[1], 1, NULL));
+    peer_answer(&s.peers[0], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
+    stage_until(&s, v[0].has_end || v[1].has_end);
+    peer_close(&s.peers[1]);
+    stage_until(&s, s.peer_count == 3 && peer_frame(&s.peers[2], 0, NULL));
+    for (int i = 0; i < 2; i++)
+        visit_close(&v[i], ROUTED_ERROR_CLIENT_GONE);
     stage_close(&s);
 }
 
@@ -434,7 +444,7 @@ int main(void)
         cmocka_unit_test(test_waiting_requests_recover_within_100_ms),
         cmocka_unit_test(test_dead_engine_does_not_hinder_the_others),
         cmocka_unit_test(test_connections_to_an_engine_are_limited),
-        cmocka_unit_test(test_engine_of_another_user_is_refused),
+        cmocka_unit_test(test_retry_at_the_limit_of_connections),
         cmocka_unit_test(test_leaving_the_queue),
         cmocka_unit_test(test_shut_keeps_no_idle_lines),
     };
