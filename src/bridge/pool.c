@@ -238,6 +238,13 @@ static void on_end(struct bridge_channel *c)
         line->events->on_end(line->holder);
 }
 
+static void on_upgrade(struct bridge_channel *c)
+{
+    struct bridge_line *line = held_line(c);
+    if (line)
+        line->events->on_upgrade(line->holder);
+}
+
 static void on_tunnel_close(struct bridge_channel *c)
 {
     struct bridge_line *line = held_line(c);
@@ -282,6 +289,7 @@ static const struct bridge_channel_events line_events = {
     .on_head = on_head,
     .on_body = on_body,
     .on_end = on_end,
+    .on_upgrade = on_upgrade,
     .on_tunnel_close = on_tunnel_close,
     .on_flush = on_flush,
     .on_drained = on_drained,

@@ -22,6 +22,7 @@ struct bridge_line_events {
     void (*on_head)(void *holder, const struct wire_head *head);
     void (*on_body)(void *holder, struct slice *body);
     void (*on_end)(void *holder);
+    void (*on_upgrade)(void *holder);
     void (*on_tunnel_close)(void *holder);
     void (*on_drained)(void *holder, size_t content);
     void (*on_failure)(void *holder, int error, const char *text);
