@@ -94,6 +94,25 @@ static void add_peer(struct text *json, routed_exchange *x)
     text_add(json, "},");
 }
 
+static void add_tls(struct text *json, routed_exchange *x)
+{
+    static const char *const names[] = {"version",        "cipher",         "alpn",
+                                        "server_name",    "client_subject", "client_fingerprint",
+                                        "client_verified"};
+    if (!routed_request_tls(x, ROUTED_TLS_VERSION)) {
+        text_add(json, "\"tls\":null,");
+        return;
+    }
+    text_add(json, "\"tls\":");
+    for (int part = ROUTED_TLS_VERSION; part <= ROUTED_TLS_CLIENT_VERIFIED; part++) {
+        text_add(json, part ? "," : "{");
+        text_add_json(json, names[part]);
+        text_add(json, ":");
+        text_add_json(json, routed_request_tls(x, part));
+    }
+    text_add(json, "},");
+}
+
 static int answer_inspection(routed_exchange *x, uint64_t length, const char *sha256)
 {
     struct text json = TEXT_EMPTY;
@@ -107,7 +126,7 @@ static int answer_inspection(routed_exchange *x, uint64_t length, const char *sh
     add_fields(&json, x);
     text_add(&json, "\"params\":{},");
     add_peer(&json, x);
-    text_add(&json, "\"tls\":null,");
+    add_tls(&json, x);
     add_member(&json, "request_id", routed_request_id(x));
     text_add(&json, "\"body\":{\"length\":");
     text_add_number(&json, length);

@@ -213,6 +213,19 @@ ROUTED_API const char *routed_request_upgrade(routed_exchange *x);
 ROUTED_API const char *routed_request_peer_address(routed_exchange *x);
 ROUTED_API uint16_t routed_request_peer_port(routed_exchange *x);
 ROUTED_API const char *routed_request_id(routed_exchange *x);
+
+/* What TLS knows of the client's connection; NULL on a connection in the clear, and for parts
+ * that there are none of. */
+enum routed_tls_part {
+    ROUTED_TLS_VERSION = 0,            /* "1.3" */
+    ROUTED_TLS_CIPHER = 1,             /* "TLS_AES_128_GCM_SHA256" */
+    ROUTED_TLS_ALPN = 2,               /* "h2" */
+    ROUTED_TLS_SERVER_NAME = 3,        /* that the client asked for */
+    ROUTED_TLS_CLIENT_SUBJECT = 4,     /* of its certificate, RFC 4514 */
+    ROUTED_TLS_CLIENT_FINGERPRINT = 5, /* SHA-256 of its certificate, hexadecimal */
+    ROUTED_TLS_CLIENT_VERIFIED = 6     /* "yes", or why its certificate is not trusted */
+};
+ROUTED_API const char *routed_request_tls(routed_exchange *x, int part);
 /* The pattern of the route that matched, with the prefixes of its groups; NULL for answers
  * without a handler. Any thread with a reference. */
 ROUTED_API const char *routed_request_pattern(routed_exchange *x);

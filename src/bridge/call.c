@@ -354,7 +354,7 @@ static int write_first_frame(struct bridge_call *call)
     struct exchange *x = call->x;
     struct bridge_channel *channel = &call->line->channel;
     bool is_single = call->has_request_end || x->request.content_length == 0;
-    struct wire_origin origin = {x->peer.address, x->peer.port, x->request_id};
+    struct wire_origin origin = {x->peer.address, x->peer.port, x->request_id, x->tls};
     int error = wire_request_write(bridge_channel_output(channel),
                                    is_single ? WIRE_REQUEST_SINGLE : WIRE_REQUEST_START,
                                    &x->request, &origin, (uint32_t)call->gathered_size);

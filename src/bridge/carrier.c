@@ -266,6 +266,7 @@ static void on_head(struct bridge_channel *channel, const struct wire_head *head
     x->peer =
         (struct exchange_peer){origin.address.size ? origin.address : SPAN("unix"), origin.port};
     x->request_id = origin.request_id;
+    x->tls = origin.tls;
     exchange_writable(x, options->limits->window);
     c->has_exchange = true;
     exchange_open(x, options->application, options->context);

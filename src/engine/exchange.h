@@ -89,7 +89,8 @@ enum request_text {
     REQUEST_QUERY,
     REQUEST_PEER_ADDRESS,
     REQUEST_ID,
-    REQUEST_TEXT_COUNT
+    REQUEST_TLS, /* the first of its parts */
+    REQUEST_TEXT_COUNT = REQUEST_TLS + HTTP_TLS_PART_COUNT
 };
 
 /* NUL-terminated copies, made when first asked for. */

@@ -67,6 +67,14 @@ uint16_t routed_request_peer_port(routed_exchange *x)
     return x->exchange ? x->exchange->peer.port : 0;
 }
 
+const char *routed_request_tls(routed_exchange *x, int part)
+{
+    if (!x->exchange || !x->exchange->tls || part < 0 || part >= HTTP_TLS_PART_COUNT)
+        return NULL;
+    struct span text = x->exchange->tls->parts[part];
+    return text.size ? text_of(x, (enum request_text)(REQUEST_TLS + part), text) : NULL;
+}
+
 const char *routed_request_id(routed_exchange *x)
 {
     return x->exchange ? text_of(x, REQUEST_ID, x->exchange->request_id) : NULL;

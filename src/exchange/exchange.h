@@ -85,6 +85,7 @@ enum exchange_phase {
 struct exchange {
     struct http_request request;
     struct exchange_peer peer;
+    const struct http_tls *tls; /* NULL on a connection in the clear */
     struct span request_id;
     struct arena arena; /* holds the request; free for the application's use too */
     struct loop *loop;  /* of this thread */

@@ -19,7 +19,7 @@ static void unlock(struct ffi_call *call)
 static int write_head(struct buffer *out, const struct exchange *x)
 {
     struct wire_origin origin = {
-        .address = x->peer.address, .port = x->peer.port, .request_id = x->request_id};
+        .address = x->peer.address, .port = x->peer.port, .request_id = x->request_id, .tls = x->tls};
     bool is_whole = x->request.content_length == 0 && x->request.upgrade == HTTP_UPGRADE_NONE;
     int error = wire_request_write(out, is_whole ? WIRE_REQUEST_SINGLE : WIRE_REQUEST_START,
                                    &x->request, &origin, 0);

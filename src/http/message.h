@@ -21,6 +21,22 @@ enum http_upgrade {
     HTTP_UPGRADE_WEBSOCKET
 };
 
+/* What TLS knows of a connection. A part is empty where there is nothing to tell. */
+enum http_tls_part {
+    HTTP_TLS_VERSION,            /* "1.3" */
+    HTTP_TLS_CIPHER,             /* as RFC 8446 and IANA name it */
+    HTTP_TLS_ALPN,               /* "h2" */
+    HTTP_TLS_SERVER_NAME,        /* what the client asked for */
+    HTTP_TLS_CLIENT_SUBJECT,     /* of its certificate, RFC 4514 */
+    HTTP_TLS_CLIENT_FINGERPRINT, /* SHA-256, hexadecimal */
+    HTTP_TLS_CLIENT_VERIFIED,    /* "yes", or why not */
+    HTTP_TLS_PART_COUNT
+};
+
+struct http_tls {
+    struct span parts[HTTP_TLS_PART_COUNT];
+};
+
 #define HTTP_LENGTH_UNKNOWN (-1) /* until the end comes */
 
 struct http_request {

@@ -17,6 +17,7 @@ struct wire_origin {
     struct span address; /* of the peer: "127.0.0.1", "::1", or "unix" */
     uint16_t port;       /* 0 with "unix" */
     struct span request_id;
+    const struct http_tls *tls; /* NULL: in the clear */
 };
 
 /* x-routed-peer: "127.0.0.1:5000", "[::1]:5000" or "unix". */

@@ -24,6 +24,17 @@ static bool is_own(struct span name)
     return true;
 }
 
+static const char *const tls_names[HTTP_TLS_PART_COUNT] = {
+    [HTTP_TLS_VERSION] = "x-routed-tls-version",
+    [HTTP_TLS_CIPHER] = "x-routed-tls-cipher",
+    [HTTP_TLS_ALPN] = "x-routed-tls-alpn",
+    [HTTP_TLS_SERVER_NAME] = "x-routed-tls-server-name",
+    [HTTP_TLS_CLIENT_SUBJECT] = "x-routed-tls-client-subject",
+    [HTTP_TLS_CLIENT_FINGERPRINT] = "x-routed-tls-client-fingerprint",
+    [HTTP_TLS_CLIENT_VERIFIED] = "x-routed-tls-client-verified",
+};
+#define TLS_NAME_MAX 32
+
 /* ---- writing ---- */
 
 static void write_origin(struct wire_fields_writer *w, const struct wire_origin *origin)
@@ -34,6 +45,10 @@ static void write_origin(struct wire_fields_writer *w, const struct wire_origin 
         wire_fields_write(w, (struct field){PEER_NAME, span_of(peer, size), FIELD_OTHER});
     if (origin->request_id.size)
         wire_fields_write(w, (struct field){REQUEST_ID_NAME, origin->request_id, FIELD_OTHER});
+    for (int part = 0; origin->tls && part < HTTP_TLS_PART_COUNT; part++)
+        if (origin->tls->parts[part].size)
+            wire_fields_write(w, (struct field){span_from(tls_names[part]),
+                                                origin->tls->parts[part], FIELD_OTHER});
 }
 
 static void write_fields(struct wire_fields_writer *w, const struct http_request *r)
@@ -55,10 +70,19 @@ static void write_fields(struct wire_fields_writer *w, const struct http_request
         wire_fields_write_upgrade(w);
 }
 
+static size_t tls_bound(const struct http_tls *tls)
+{
+    size_t bound = 0;
+    for (int part = 0; tls && part < HTTP_TLS_PART_COUNT; part++)
+        bound += WIRE_FIELDS_FRAMING + TLS_NAME_MAX + tls->parts[part].size;
+    return bound;
+}
+
 static size_t bound(const struct http_request *r, const struct wire_origin *origin)
 {
     return wire_fields_bound(&r->fields) + r->method.size + r->scheme.size + r->authority.size +
-           r->path.size + r->query.size + (origin ? origin->request_id.size : 0) +
+           r->path.size + r->query.size +
+           (origin ? origin->request_id.size + tls_bound(origin->tls) : 0) +
            6 * WIRE_FIELDS_FRAMING;
 }
 
@@ -161,7 +185,27 @@ static int line_read(struct wire_fields_reader *reader, struct arena *a, struct 
     return target_build(r, a);
 }
 
-static int own_read(const struct field *f, struct wire_origin *origin)
+static int tls_read(const struct field *f, struct arena *a, struct wire_origin *origin)
+{
+    int part = 0;
+    while (part < HTTP_TLS_PART_COUNT && !span_equals(f->text, span_from(tls_names[part])))
+        part++;
+    if (part == HTTP_TLS_PART_COUNT)
+        return ROUTED_OK;
+    struct http_tls *tls =
+        origin->tls ? (struct http_tls *)(uintptr_t)origin->tls : arena_new(a, sizeof(*tls));
+    if (!tls)
+        return ROUTED_ERROR_MEMORY;
+    if (!origin->tls)
+        *tls = (struct http_tls){0};
+    origin->tls = tls;
+    if (tls->parts[part].size)
+        return ROUTED_ERROR_FIELD_SYNTAX;
+    tls->parts[part] = f->value;
+    return ROUTED_OK;
+}
+
+static int own_read(const struct field *f, struct arena *a, struct wire_origin *origin)
 {
     if (span_equals(f->text, PEER_NAME)) {
         if (origin->address.size || !wire_peer_read(f->value, &origin->address, &origin->port))
@@ -170,6 +214,8 @@ static int own_read(const struct field *f, struct wire_origin *origin)
         if (origin->request_id.size)
             return ROUTED_ERROR_FIELD_SYNTAX;
         origin->request_id = f->value;
+    } else {
+        return tls_read(f, a, origin);
     }
     return ROUTED_OK;
 }
@@ -189,7 +235,7 @@ struct upgrade_signs {
     bool is_websocket; /* upgrade: websocket */
 };
 
-static int field_read(struct http_request *r, struct upgrade_signs *signs,
+static int field_read(struct http_request *r, struct arena *a, struct upgrade_signs *signs,
                       struct wire_origin *origin, struct field f)
 {
     bool is_known = f.name != FIELD_OTHER; /* and its name valid, and not one of the front's */
@@ -197,7 +243,7 @@ static int field_read(struct http_request *r, struct upgrade_signs *signs,
     if ((!is_known && !field_name_is_valid(f.text)) || !field_value_is_valid(f.value))
         return ROUTED_ERROR_FIELD_SYNTAX;
     if (!is_known && is_own(f.text))
-        return own_read(&f, origin);
+        return own_read(&f, a, origin);
     if (f.name == FIELD_CONNECTION && field_value_has_token(f.value, SPAN("upgrade")))
         signs->is_asked = true;
     if (f.name == FIELD_UPGRADE && span_equals_ignoring_case(f.value, SPAN("websocket")))
@@ -211,13 +257,13 @@ static int field_read(struct http_request *r, struct upgrade_signs *signs,
 }
 
 /* Keeps in place what belongs to the application. */
-static int fields_read(struct http_request *r, struct wire_origin *origin)
+static int fields_read(struct http_request *r, struct arena *a, struct wire_origin *origin)
 {
     struct upgrade_signs signs = {false, false};
     size_t count = r->fields.count;
     r->fields.count = 0;
     for (size_t i = 0; i < count; i++) {
-        int error = field_read(r, &signs, origin, r->fields.items[i]);
+        int error = field_read(r, a, &signs, origin, r->fields.items[i]);
         if (error)
             return error;
     }
@@ -234,7 +280,7 @@ int wire_request_read(const struct wire_head *h, struct arena *a, struct http_re
     if (!origin)
         origin = &unused;
     *r = (struct http_request){.content_length = HTTP_LENGTH_UNKNOWN};
-    *origin = (struct wire_origin){SPAN_EMPTY, 0, SPAN_EMPTY};
+    *origin = (struct wire_origin){0};
     if (wire_fields_reader_init(&reader, h, a))
         return ROUTED_ERROR_MEMORY;
     int error = line_read(&reader, a, r);
@@ -242,7 +288,7 @@ int wire_request_read(const struct wire_head *h, struct arena *a, struct http_re
         return error;
     if (wire_fields_read(&reader, a, &r->fields))
         return ROUTED_ERROR_MEMORY;
-    error = fields_read(r, origin);
+    error = fields_read(r, a, origin);
     if (error || !wire_type_is_single(h->type))
         return error;
     if (r->content_length != HTTP_LENGTH_UNKNOWN && r->content_length != h->body_size)
