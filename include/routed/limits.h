@@ -68,6 +68,20 @@ typedef struct routed_limits {
 
     /* Stopping. */
     uint64_t drain_timeout; /* 30,000 for requests in flight, then they are cut */
+
+    /* TLS. */
+    uint64_t handshake_timeout; /* 10,000 from the first byte to the last of a handshake */
+    uint64_t handshakes;        /* 200 under way in each worker; more wait in the kernel */
+
+    /* HTTP/2 (RFC 9113). */
+    uint64_t http2_streams;       /* 100 open at once: more are refused */
+    uint64_t http2_idle_timeout;  /* 180,000 without a stream */
+    uint64_t http2_fields_count;  /* 1,000: GOAWAY; from fields_count on the stream gets 431 */
+    uint64_t http2_resets;        /* 1,000 at once, 33 a second: resets of either side */
+    uint64_t http2_glitches;      /* 10,000 at once, 330 a second: odd but legal frames */
+    uint64_t http2_continuations; /* 8 for one head */
+    uint64_t http2_small_frames;  /* 25,600 DATA frames below 256 bytes */
+    uint64_t http2_overhead;      /* 1 MiB of an eighth of all bytes over their content */
 } routed_limits;
 
 /* All defaults: sets `size` and zeroes the rest. */

@@ -41,6 +41,16 @@ const struct limit_entry limit_entries[] = {
     ENTRY(queue_requests, 1000),
     ENTRY(queue_timeout, 5000),
     ENTRY(drain_timeout, 30000),
+    ENTRY(handshake_timeout, 10000),
+    ENTRY(handshakes, 200),
+    ENTRY(http2_streams, 100),
+    ENTRY(http2_idle_timeout, 180000),
+    ENTRY(http2_fields_count, 1000),
+    ENTRY(http2_resets, 1000),
+    ENTRY(http2_glitches, 10000),
+    ENTRY(http2_continuations, 8),
+    ENTRY(http2_small_frames, 25600),
+    ENTRY(http2_overhead, 1048576),
 };
 
 const unsigned limit_count = sizeof(limit_entries) / sizeof(limit_entries[0]);

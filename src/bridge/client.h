@@ -14,8 +14,8 @@
 struct bridge_client_options {
     const struct socket_address *engines;
     unsigned count;
-    /* Unix sockets: an engine must run as this user, or as root. For loopback TCP the kernel
-     * does not say; there the address alone decides. */
+    /* Unix sockets: an engine must run as this user, or as root. Over loopback TCP the address
+     * decides: whoever made the endpoint holds its listening socket, so nobody else can. */
     uint32_t user;
     /* One flag for each engine, written by whoever supervises them: 0 means that it is down and
      * gets no request, though its socket still takes connections. NULL: all are up. */

@@ -169,6 +169,17 @@ static void note_wait(struct front_connection *c)
         metric_add(&c->worker->metrics, FRONT_CONNECTIONS_IDLE, was_idle ? (uint64_t)0 - 1 : 1);
 }
 
+static void note_paces(struct front_connection *c, bool is_written)
+{
+    pace_note(&c->input, now_of(c), c->session->bytes_in);
+    if (is_written) {
+        pace_stop(&c->output);
+        return;
+    }
+    pace_start(&c->output, now_of(c), c->written);
+    pace_note(&c->output, now_of(c), c->written);
+}
+
 static milliseconds wait_deadline(const struct front_connection *c)
 {
     const routed_limits *limits = limits_of(c);
@@ -324,10 +335,7 @@ static void front_connection_run(struct front_connection *c)
         return;
     }
     note_wait(c);
-    if (is_written)
-        pace_stop(&c->output);
-    else
-        pace_start(&c->output, now_of(c), c->written);
+    note_paces(c, is_written);
     expect_sign_of_life(c);
     set_timer(c);
     if (has_more_to_do(c, is_written))
@@ -400,6 +408,7 @@ struct front_connection *front_connection_open(struct front_worker *w, int fd,
     if (!session) {
         memory_free(c);
         socket_close(fd);
+        front_worker_connection_closed(w, address_key);
         return NULL;
     }
     c->session = session;

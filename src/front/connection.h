@@ -39,7 +39,8 @@ struct front_connection {
     bool output_ended; /* our FIN is out: lingering */
 };
 
-/* Takes the descriptor. NULL: no memory; the descriptor is closed. */
+/* Takes the descriptor and the caller's count of it. NULL: no memory; the descriptor is closed and
+ * front_worker_connection_closed was called. */
 struct front_connection *front_connection_open(struct front_worker *w, int fd,
                                                const struct socket_address *peer,
                                                uint64_t address_key);

@@ -85,7 +85,7 @@ void process_tell(const struct process *p, char byte)
 
 int process_hear(const struct process *p)
 {
-    char byte;
+    unsigned char byte;
     ssize_t count;
     do
         count = recv(p->channel, &byte, 1, 0);
@@ -120,7 +120,8 @@ bool process_collect(struct process *p, int *code)
 void process_await_exit(const struct process *p)
 {
     struct pollfd ended = {.fd = p->exited, .events = POLLIN};
-    poll(&ended, 1, -1);
+    while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+        ;
 }
 
 void process_kill(const struct process *p)
