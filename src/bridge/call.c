@@ -1,6 +1,5 @@
 #include "bridge/call.h"
 
-#include "base/decimal.h"
 #include "bridge/refusal.h"
 #include <routed/error.h>
 

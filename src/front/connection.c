@@ -73,7 +73,7 @@ static void discard_input(struct front_connection *c, struct block *block)
 {
     ssize_t count = socket_read(c->handle.fd, block_data(block), FRONT_READ_SIZE);
     if (count == 0 || count == SOCKET_DEAD)
-        c->session->wait = SESSION_FINISHED;
+        c->has_lingered = true;
     else if (count == SOCKET_AGAIN)
         c->is_readable = false;
 }
@@ -245,7 +245,7 @@ static void check_wait(struct front_connection *c, milliseconds now)
         break;
     case SESSION_LINGER:
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, linger_timeout));
-        c->session->wait = SESSION_FINISHED;
+        c->has_lingered = true;
         break;
     default:
         break;
@@ -306,7 +306,7 @@ static void end_output(struct front_connection *c)
 /* True when the connection is over. */
 static bool is_done(struct front_connection *c, bool is_written)
 {
-    if (c->session->wait == SESSION_FINISHED && is_written)
+    if ((c->session->wait == SESSION_FINISHED || c->has_lingered) && is_written)
         return true;
     if (c->session->wait == SESSION_LINGER && is_written)
         end_output(c);

@@ -37,6 +37,7 @@ struct front_connection {
     bool input_ended;  /* FIN read; the session knows */
     bool is_running;   /* inside front_connection_run */
     bool output_ended; /* our FIN is out: lingering */
+    bool has_lingered; /* long enough, or until the client's own end */
 };
 
 /* Takes the descriptor and the caller's count of it. NULL: no memory; the descriptor is closed and

@@ -59,20 +59,26 @@ static bool has_memory(struct front_worker *w)
     return false;
 }
 
-/* Room for one more, if need be by closing an idle connection; otherwise clients wait in the
- * kernel's queue until a connection closes. */
-static bool has_room(struct front_worker *w)
+static bool is_full(const struct front_worker *w)
 {
-    struct front_shared *shared = w->shared;
-    if (!has_memory(w))
-        return false;
-    if (atomic_load_explicit(&shared->connections, memory_order_relaxed) <
-        shared->limits.connections)
-        return true;
-    front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
-    return front_worker_evict(w);
+    const struct front_shared *shared = w->shared;
+    return atomic_load_explicit(&shared->connections, memory_order_relaxed) >=
+           shared->limits.connections;
 }
 
+/* Is there room for one more, if need be by closing an idle connection? Otherwise clients wait in
+ * the kernel's queue until a connection closes. */
+static bool may_accept(struct front_worker *w)
+{
+    if (!has_memory(w))
+        return false;
+    if (!is_full(w) || !list_is_empty(&w->idle))
+        return true;
+    front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
+    return false;
+}
+
+/* Nobody is closed for a client that is refused, nor before there is a client. */
 static void admit(struct front_worker *w, int fd, const struct socket_address *peer)
 {
     struct front_shared *shared = w->shared;
@@ -82,16 +88,23 @@ static void admit(struct front_worker *w, int fd, const struct socket_address *p
         socket_close(fd);
         return;
     }
+    if (is_full(w)) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
+        front_worker_evict(w);
+    }
     atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
     struct front_connection *c = front_connection_open(w, fd, peer, key);
     if (!c)
         metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
 }
 
-/* Out of descriptors: the client stays in the kernel's queue. An idle connection gives its
- * descriptor at once; without one the listener sleeps, so the loop does not spin. */
-static bool make_room_for_descriptor(struct front_worker *w)
+/* Out of descriptors, which the kernel says with an empty queue too. A client stays in the queue:
+ * an idle connection gives its descriptor at once; without one the listener sleeps, so the loop
+ * does not spin. */
+static bool make_room_for_descriptor(struct front_worker *w, int listener)
 {
+    if (!socket_has_input(listener))
+        return false;
     metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
     if (front_worker_evict(w))
         return true;
@@ -105,7 +118,7 @@ static void on_client(struct loop_handle *h, unsigned events)
     struct front_worker *w = l->worker;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
-        if (!has_room(w)) {
+        if (!may_accept(w)) {
             pause_listeners(w, ACCEPT_PAUSE_MS);
             return;
         }
@@ -115,7 +128,7 @@ static void on_client(struct loop_handle *h, unsigned events)
             admit(w, fd, &peer);
         else if (fd == SOCKET_AGAIN)
             return;
-        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w))
+        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w, h->fd))
             return;
     }
 }
@@ -207,6 +220,7 @@ void front_worker_connection_closed(struct front_worker *w, uint64_t address_key
 {
     address_table_leave(w->shared->addresses, address_key);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    resume_listeners(w);
     end_if_drained(w);
 }
 
