@@ -7,14 +7,26 @@
 #define FRONT_CONNECTION_H
 
 #include "front/pace.h"
+#include "front/transport.h"
 #include "front/worker.h"
+
+/* What comes before the first request: front/greeting.h. */
+enum front_greeting {
+    FRONT_GREETING_TLS,     /* the handshake */
+    FRONT_GREETING_PREFACE, /* the first bytes tell HTTP/2 from HTTP/1 */
+    FRONT_GREETING_DONE
+};
 
 struct front_connection {
     struct loop_handle handle;
     struct loop_task task;   /* a turn asked for by the session */
     struct loop_timer timer; /* fires at the deadline or before it */
     struct front_worker *worker;
+    struct front_transport transport;
+    struct session_host host;
     struct session *session;
+    enum front_greeting greeting;
+    struct http_tls *tls; /* what the handshake agreed on; NULL in the clear and before */
     struct list_link link;      /* worker->connections */
     struct list_link idle_link; /* worker->idle, while idle */
     struct buffer held;         /* input that the session did not take yet */
@@ -35,6 +47,8 @@ struct front_connection {
     bool is_blocked;   /* the socket takes no more: wait for the edge */
     bool peer_ended;   /* FIN seen, maybe with bytes before it unread */
     bool input_ended;  /* FIN read; the session knows */
+    bool is_http2;
+    bool is_dead;       /* the session was aborted: close */
     bool is_running;   /* inside front_connection_run */
     bool output_ended; /* our FIN is out: lingering */
     bool has_lingered; /* long enough, or until the client's own end */
@@ -44,7 +58,11 @@ struct front_connection {
  * front_worker_connection_closed was called. */
 struct front_connection *front_connection_open(struct front_worker *w, int fd,
                                                const struct socket_address *peer,
-                                               uint64_t address_key);
+                                               uint64_t address_key, bool is_secure);
+/* Aborts the session; the connection closes at the end of the turn. */
+void front_connection_abort(struct front_connection *c, int error);
+/* After a read: is the socket empty until the next edge? */
+void front_connection_note_read(struct front_connection *c, bool is_drained);
 /* Cuts at once: exchanges are closed with `error`. */
 void front_connection_close(struct front_connection *c, int error);
 /* No request after those in progress. */

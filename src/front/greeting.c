@@ -1,0 +1,142 @@
+#include "front/greeting.h"
+
+#include "base/memory.h"
+#include "http2/session.h"
+
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                   "content-type: text/plain; charset=utf-8\r\n"
+                                   "content-length: 44\r\n"
+                                   "connection: close\r\n"
+                                   "\r\n"
+                                   "This port speaks HTTPS: write https://, not http://\n";
+
+/* ---- HTTP/2 ---- */
+
+static void use_http2(struct front_connection *c)
+{
+    struct front_worker *w = c->worker;
+    struct session *session =
+        http2_session_new(c->transport.tls ? &w->https2 : &w->http2, &c->host, w->loop);
+    if (!session) {
+        front_connection_abort(c, ROUTED_ERROR_MEMORY);
+        return;
+    }
+    c->session->ops->abort(c->session, ROUTED_OK);
+    c->session->ops->free(c->session);
+    c->session = session;
+    c->is_http2 = true;
+}
+
+bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
+{
+    if (buffer_append_span(&c->held, bytes) != ROUTED_OK) {
+        front_connection_abort(c, ROUTED_ERROR_MEMORY);
+        return false;
+    }
+    switch (http2_preface_match(buffer_span(&c->held))) {
+    case HTTP2_PREFACE_MORE:
+        return false;
+    case HTTP2_PREFACE_YES:
+        use_http2(c);
+        break;
+    case HTTP2_PREFACE_NO:
+        break;
+    }
+    c->greeting = FRONT_GREETING_DONE;
+    return false;
+}
+
+/* ---- TLS ---- */
+
+static bool note_tls(struct front_connection *c)
+{
+    const struct tls_session *s = c->transport.tls;
+    const struct tls_peer *peer = tls_session_peer(s);
+    c->tls = memory_new_zeroed(sizeof(*c->tls));
+    if (!c->tls)
+        return false;
+    c->tls->parts[HTTP_TLS_VERSION] = tls_session_version(s);
+    c->tls->parts[HTTP_TLS_CIPHER] = tls_session_cipher(s);
+    c->tls->parts[HTTP_TLS_ALPN] = tls_session_alpn(s);
+    c->tls->parts[HTTP_TLS_SERVER_NAME] = tls_session_server_name(s);
+    if (peer->has_certificate) {
+        c->tls->parts[HTTP_TLS_CLIENT_SUBJECT] = peer->subject;
+        c->tls->parts[HTTP_TLS_CLIENT_FINGERPRINT] = peer->fingerprint;
+        c->tls->parts[HTTP_TLS_CLIENT_VERIFIED] = peer->verification;
+    }
+    return true;
+}
+
+static void leave_handshake(struct front_connection *c)
+{
+    if (c->greeting == FRONT_GREETING_TLS)
+        c->worker->handshakes--;
+    c->greeting = FRONT_GREETING_DONE;
+}
+
+static void finish_handshake(struct front_connection *c)
+{
+    leave_handshake(c);
+    metric_add(&c->worker->metrics, FRONT_HANDSHAKES, 1);
+    if (tls_session_is_resumed(c->transport.tls))
+        metric_add(&c->worker->metrics, FRONT_HANDSHAKES_RESUMED, 1);
+    if (!note_tls(c))
+        front_connection_abort(c, ROUTED_ERROR_MEMORY);
+    else if (span_equals(c->tls->parts[HTTP_TLS_ALPN], SPAN("h2")))
+        use_http2(c);
+}
+
+/* In the clear, since nothing else would be understood. */
+static void answer_plain_http(struct front_connection *c)
+{
+    leave_handshake(c);
+    tls_session_free(c->transport.tls);
+    c->transport.tls = NULL;
+    socket_write(c->transport.fd, span_of(plain_answer, sizeof(plain_answer) - 1));
+    front_metrics_status(&c->worker->metrics, 400);
+    c->session->wait = SESSION_LINGER;
+}
+
+static void fail_handshake(struct front_connection *c, int error)
+{
+    metric_add(&c->worker->metrics, FRONT_HANDSHAKES_FAILED, 1);
+    if (error != ROUTED_ERROR_CLIENT_GONE)
+        log_write(&c->worker->shared->log, LOG_DEBUG, "TLS handshake with %.*s: %s",
+                  (int)c->peer_text_size, c->peer_text,
+                  tls_session_failure(c->transport.tls));
+    front_connection_abort(c, error);
+}
+
+bool front_greeting_shake_hands(struct front_connection *c)
+{
+    bool is_drained = true;
+    if (!c->is_readable)
+        return false;
+    int error = front_transport_handshake(&c->transport, c->worker->sealed_block, &is_drained);
+    front_connection_note_read(c, is_drained);
+    if (error == ROUTED_OK)
+        finish_handshake(c);
+    else if (error == ROUTED_ERROR_PLAIN_HTTP)
+        answer_plain_http(c);
+    else if (error != ROUTED_ERROR_AGAIN)
+        fail_handshake(c, error);
+    return error == ROUTED_OK && !c->is_dead;
+}
+
+/* ---- life ---- */
+
+void front_greeting_begin(struct front_connection *c)
+{
+    c->greeting = c->transport.tls             ? FRONT_GREETING_TLS
+                  : c->worker->shared->has_http2 ? FRONT_GREETING_PREFACE
+                                                 : FRONT_GREETING_DONE;
+    if (c->greeting == FRONT_GREETING_TLS)
+        c->worker->handshakes++;
+}
+
+void front_greeting_end(struct front_connection *c)
+{
+    leave_handshake(c);
+    memory_free(c->tls);
+    c->tls = NULL;
+}
