@@ -8,6 +8,7 @@
 #define ACCEPT_PAUSE_MS     100
 #define REST_AFTER_MS       1000
 #define MEMORY_HARD_PERCENT 95
+#define LOG_LINES_MAX       65536 /* gathered before they are written, turn or not */
 
 /* ---- accepting ---- */
 
@@ -38,12 +39,18 @@ static void on_accept_timer(struct loop_timer *t)
     resume_listeners(LIST_ITEM(t, struct front_worker, accept_timer));
 }
 
+/* The connection that has been idle longest, or NULL. */
+static struct front_connection *idlest(const struct front_worker *w)
+{
+    const struct list_link *list = list_is_empty(&w->resting) ? &w->idle : &w->resting;
+    return list_is_empty(list) ? NULL : LIST_ITEM(list->next, struct front_connection, idle_link);
+}
+
 bool front_worker_evict(struct front_worker *w)
 {
-    struct list_link *idlest = list_is_empty(&w->resting) ? w->idle.next : w->resting.next;
-    if (idlest == &w->idle)
+    struct front_connection *c = idlest(w);
+    if (!c)
         return false;
-    struct front_connection *c = LIST_ITEM(idlest, struct front_connection, idle_link);
     metric_add(&w->metrics, FRONT_CONNECTIONS_EVICTED, 1);
     front_connection_close(c, ROUTED_ERROR_LIMIT);
     return true;
@@ -72,7 +79,7 @@ static bool may_accept(struct front_worker *w)
 {
     if (!has_memory(w))
         return false;
-    if (!is_full(w) || !list_is_empty(&w->idle))
+    if (!is_full(w) || idlest(w))
         return true;
     front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
     return false;
@@ -133,29 +140,27 @@ static void on_client(struct loop_handle *h, unsigned events)
     }
 }
 
-int front_worker_add_listener(struct front_worker *w, int fd, bool owns_descriptor)
+int front_worker_add_listener(struct front_worker *w, int fd)
 {
-    if (w->listener_count == FRONT_LISTENERS_MAX)
-        return ROUTED_ERROR_LIMIT;
     struct front_listener *l = &w->listeners[w->listener_count];
-    *l = (struct front_listener){.handle = {.fd = fd, .on_ready = on_client},
-                                 .worker = w,
-                                 .owns_descriptor = owns_descriptor};
-    int error = loop_watch_level(w->loop, &l->handle);
+    int error = w->listener_count < FRONT_LISTENERS_MAX ? ROUTED_OK : ROUTED_ERROR_LIMIT;
+    if (!error) {
+        *l = (struct front_listener){.handle = {.fd = fd, .on_ready = on_client}, .worker = w};
+        error = loop_watch_level(w->loop, &l->handle);
+    }
     if (error)
-        return error;
-    w->listener_count++;
-    return ROUTED_OK;
+        socket_close(fd);
+    else
+        w->listener_count++;
+    return error;
 }
 
 void front_worker_close_listeners(struct front_worker *w)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
     for (unsigned i = 0; i < w->listener_count; i++) {
-        struct front_listener *l = &w->listeners[i];
-        loop_forget(w->loop, &l->handle);
-        if (l->owns_descriptor)
-            socket_close(l->handle.fd);
+        loop_forget(w->loop, &w->listeners[i].handle);
+        socket_close(w->listeners[i].handle.fd);
     }
     w->listener_count = 0;
 }
@@ -208,6 +213,8 @@ void front_worker_log_request(struct front_worker *w, const struct access_record
         loop_task_defer(w->loop, &w->log_task);
     else
         metric_add(&w->metrics, FRONT_LOG_DROPPED, 1);
+    if (buffer_size(&w->log_lines) > LOG_LINES_MAX)
+        flush_log(&w->log_task);
 }
 
 static void end_if_drained(struct front_worker *w)
@@ -297,7 +304,7 @@ int front_worker_open(struct front_worker *w)
     if (face->open)
         error = face->open(face->state, w->loop, &w->shared->limits, &w->shared->log, &w->context);
     w->is_face_open = error == ROUTED_OK;
-    w->phase = FRONT_WORKER_RUNNING;
+    w->phase = error ? FRONT_WORKER_ENDED : FRONT_WORKER_RUNNING;
     return error;
 }
 

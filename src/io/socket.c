@@ -259,6 +259,12 @@ int socket_listen(const struct socket_address *a, const struct socket_listen_opt
     return fd;
 }
 
+int socket_duplicate(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy >= 0 ? copy : ROUTED_ERROR_SYSTEM;
+}
+
 void socket_unlink(const char *path)
 {
     unlink(path);

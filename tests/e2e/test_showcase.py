@@ -1,5 +1,6 @@
 """Every row of the showcase, in every mode, as plain clients see it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -457,7 +458,9 @@ def test_early_answer_is_not_lost(server):
         wire.send("POST /json HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n")
         wire.send(b"x" * 200000)
         answer = wire.answer()
-        assert answer.status == 405 and answer.closes
+        assert answer.status == 405
+        with contextlib.suppress(OSError):
+            wire.send(b"x" * 300000)
         assert wire.is_closed()
 
 
