@@ -26,7 +26,7 @@ struct front_connection {
     struct session_host host;
     struct session *session;
     enum front_greeting greeting;
-    struct http_tls *tls; /* what the handshake agreed on; NULL in the clear and before */
+    struct http_tls *tls;       /* what the handshake agreed on; NULL in the clear and before */
     struct list_link link;      /* worker->connections */
     struct list_link idle_link; /* worker->idle, while idle */
     struct buffer held;         /* input that the session did not take yet */
@@ -42,13 +42,13 @@ struct front_connection {
     uint8_t peer_text_size;
     char peer_text[SOCKET_TEXT_MAX];
     uint64_t written;
-    bool was_probed;   /* one sign of life is asked for, not more */
-    bool is_readable;  /* the socket may have more */
-    bool is_blocked;   /* the socket takes no more: wait for the edge */
-    bool peer_ended;   /* FIN seen, maybe with bytes before it unread */
-    bool input_ended;  /* FIN read; the session knows */
+    bool was_probed;  /* one sign of life is asked for, not more */
+    bool is_readable; /* the socket may have more */
+    bool is_blocked;  /* the socket takes no more: wait for the edge */
+    bool peer_ended;  /* FIN seen, maybe with bytes before it unread */
+    bool input_ended; /* FIN read; the session knows */
     bool is_http2;
-    bool is_dead;       /* the session was aborted: close */
+    bool is_dead;      /* the session was aborted: close */
     bool is_running;   /* inside front_connection_run */
     bool output_ended; /* our FIN is out: lingering */
     bool has_lingered; /* long enough, or until the client's own end */

@@ -5,7 +5,7 @@
 
 static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
                                    "content-type: text/plain; charset=utf-8\r\n"
-                                   "content-length: 44\r\n"
+                                   "content-length: 52\r\n"
                                    "connection: close\r\n"
                                    "\r\n"
                                    "This port speaks HTTPS: write https://, not http://\n";
@@ -102,8 +102,7 @@ static void fail_handshake(struct front_connection *c, int error)
     metric_add(&c->worker->metrics, FRONT_HANDSHAKES_FAILED, 1);
     if (error != ROUTED_ERROR_CLIENT_GONE)
         log_write(&c->worker->shared->log, LOG_DEBUG, "TLS handshake with %.*s: %s",
-                  (int)c->peer_text_size, c->peer_text,
-                  tls_session_failure(c->transport.tls));
+                  (int)c->peer_text_size, c->peer_text, tls_session_failure(c->transport.tls));
     front_connection_abort(c, error);
 }
 
@@ -127,7 +126,7 @@ bool front_greeting_shake_hands(struct front_connection *c)
 
 void front_greeting_begin(struct front_connection *c)
 {
-    c->greeting = c->transport.tls             ? FRONT_GREETING_TLS
+    c->greeting = c->transport.tls               ? FRONT_GREETING_TLS
                   : c->worker->shared->has_http2 ? FRONT_GREETING_PREFACE
                                                  : FRONT_GREETING_DONE;
     if (c->greeting == FRONT_GREETING_TLS)

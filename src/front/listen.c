@@ -7,6 +7,8 @@
 /* "localhost" means one port on two addresses: a free one on the first may be taken on the other.
  */
 #define PORT_TRIES 8
+/* Of one host name. */
+#define ADDRESSES_MAX 8
 
 static struct socket_listen_options listen_options(const struct front_options *options)
 {
@@ -41,7 +43,8 @@ static int prove_address_is_free(const struct socket_address *a,
 }
 
 static int listen_for_all(struct front_worker *const *workers, unsigned count,
-                          struct socket_address *a, const struct front_options *options)
+                          struct socket_address *a, bool is_secure,
+                          const struct front_options *options)
 {
     struct socket_listen_options listening = listen_options(options);
     listening.shared = options->shared || count > 1;
@@ -54,7 +57,7 @@ static int listen_for_all(struct front_worker *const *workers, unsigned count,
         int fd = socket_listen(a, &listening);
         if (fd < 0)
             return fd;
-        int error = front_worker_add_listener(workers[i], fd);
+        int error = front_worker_add_listener(workers[i], fd, is_secure);
         if (error)
             return error;
         if (socket_address_port(a) == 0)
@@ -65,27 +68,29 @@ static int listen_for_all(struct front_worker *const *workers, unsigned count,
     return ROUTED_OK;
 }
 
-static void drop_listeners(struct front_worker *const *workers, unsigned count)
+static void drop_listeners(struct front_worker *const *workers, unsigned count, unsigned keep)
 {
     for (unsigned i = 0; i < count; i++)
-        front_worker_close_listeners(workers[i]);
+        front_worker_close_listeners(workers[i], keep);
 }
 
-static int listen_on_tcp(struct front_worker *const *workers, unsigned count,
-                         const struct front_options *options, uint16_t *port, struct failure *why)
+static int listen_on_tcp(struct front_worker *const *workers, unsigned count, uint16_t wanted,
+                         bool is_secure, const struct front_options *options, uint16_t *port,
+                         struct failure *why)
 {
-    struct socket_address addresses[FRONT_LISTENERS_MAX - 1];
+    unsigned kept = workers[0]->listener_count;
+    struct socket_address addresses[ADDRESSES_MAX];
     const char *host = options->host ? options->host : "127.0.0.1";
-    int found = socket_resolve(host, options->port, addresses, FRONT_LISTENERS_MAX - 1);
+    int found = socket_resolve(host, wanted, addresses, ADDRESSES_MAX);
     if (found < 0)
         return failure_set(why, found, "host %s: %s", host, routed_error_text(found));
     for (int try = 0;; try++) {
         int error = ROUTED_OK;
         int i = 0;
         for (; i < found && !error; i++) {
-            error = listen_for_all(workers, count, &addresses[i], options);
+            error = listen_for_all(workers, count, &addresses[i], is_secure, options);
             *port = socket_address_port(&addresses[i]);
-            for (int j = i + 1; j < found && !error && options->port == 0; j++)
+            for (int j = i + 1; j < found && !error && wanted == 0; j++)
                 socket_address_set_port(&addresses[j], *port);
         }
         if (!error)
@@ -94,8 +99,8 @@ static int listen_on_tcp(struct front_worker *const *workers, unsigned count,
         bool is_optional = i > 1 && strcmp(host, "localhost") == 0;
         if (error == ROUTED_ERROR_ADDRESS_UNKNOWN && is_optional)
             return ROUTED_OK;
-        drop_listeners(workers, count);
-        bool may_try_again = options->port == 0 && found > 1 && try < PORT_TRIES;
+        drop_listeners(workers, count, kept);
+        bool may_try_again = wanted == 0 && found > 1 && try < PORT_TRIES;
         if (error != ROUTED_ERROR_ADDRESS_IN_USE || !may_try_again)
             return fail_to_listen(why, &addresses[i - 1], error);
         for (int j = 0; j < found; j++)
@@ -109,7 +114,7 @@ static int share(struct front_worker *const *workers, unsigned count, int fd)
     int error = ROUTED_OK;
     for (unsigned i = 1; i < count && !error; i++) {
         int copy = socket_duplicate(fd);
-        error = copy < 0 ? copy : front_worker_add_listener(workers[i], copy);
+        error = copy < 0 ? copy : front_worker_add_listener(workers[i], copy, false);
     }
     if (!error)
         return front_worker_add_listener(workers[0], fd);
@@ -141,12 +146,16 @@ static int listen_on_unix(struct front_worker *const *workers, unsigned count,
 }
 
 int front_listen(struct front_worker *const *workers, unsigned count,
-                 const struct front_options *options, uint16_t *port, struct failure *why)
+                 const struct front_options *options, struct front_ports *ports,
+                 struct failure *why)
 {
     int error = ROUTED_OK;
-    *port = 0;
-    if (!options->host || *options->host || !options->unix_path)
-        error = listen_on_tcp(workers, count, options, port, why);
+    *ports = (struct front_ports){0, 0};
+    if (options->listens_in_clear)
+        error = listen_on_tcp(workers, count, options->port, false, options, &ports->clear, why);
+    if (!error && options->tls)
+        error =
+            listen_on_tcp(workers, count, options->secure_port, true, options, &ports->secure, why);
     if (!error && options->unix_path)
         error = listen_on_unix(workers, count, options, why);
     return error;

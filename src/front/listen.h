@@ -6,10 +6,17 @@
 #include "front/server.h"
 #include "front/worker.h"
 
-/* Gives each worker its listeners. On success *port is the real TCP port (0 without TCP). On
- * failure the workers still own, and later close, what they were given. */
+/* The real TCP ports; 0 without such a listener. */
+struct front_ports {
+    uint16_t clear;
+    uint16_t secure;
+};
+
+/* Gives each worker its listeners. On failure the workers still own, and later close, what they
+ * were given. */
 int front_listen(struct front_worker *const *workers, unsigned count,
-                 const struct front_options *options, uint16_t *port, struct failure *why);
+                 const struct front_options *options, struct front_ports *ports,
+                 struct failure *why);
 /* Removes the file of a Unix listener. */
 void front_unlisten(const char *unix_path);
 

@@ -29,6 +29,9 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_BYTES_WRITTEN] = {"bytes.written", METRIC_COUNTER},
     [FRONT_LOG_LINES] = {"log.lines", METRIC_COUNTER},
     [FRONT_LOG_DROPPED] = {"log.dropped", METRIC_COUNTER},
+    [FRONT_HANDSHAKES] = {"tls.handshakes", METRIC_COUNTER},
+    [FRONT_HANDSHAKES_RESUMED] = {"tls.handshakes_resumed", METRIC_COUNTER},
+    [FRONT_HANDSHAKES_FAILED] = {"tls.handshakes_failed", METRIC_COUNTER},
 };
 
 static struct metric_name names[NAMES_MAX];

@@ -26,6 +26,9 @@ enum front_metric {
     FRONT_BYTES_WRITTEN,
     FRONT_LOG_LINES,
     FRONT_LOG_DROPPED, /* access log lines that could not be written */
+    FRONT_HANDSHAKES,  /* TLS, completed */
+    FRONT_HANDSHAKES_RESUMED,
+    FRONT_HANDSHAKES_FAILED,
     FRONT_METRIC_COUNT
 };
 

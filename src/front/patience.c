@@ -44,12 +44,22 @@ static void note_paces(struct front_connection *c, bool is_written)
     pace_note(&c->output, now_of(c), c->written);
 }
 
+static uint64_t idle_limit(const struct front_connection *c)
+{
+    const routed_limits *limits = limits_of(c);
+    return c->is_http2 ? limits->http2_idle_timeout : limits->idle_timeout;
+}
+
 static milliseconds wait_deadline(const struct front_connection *c)
 {
     const routed_limits *limits = limits_of(c);
+    if (c->greeting == FRONT_GREETING_TLS)
+        return clock_after(c->opened_at, limits->handshake_timeout);
+    if (buffer_size(&c->held) && c->wait == SESSION_IDLE) /* part of a preface */
+        return clock_after(c->wait_since, limits->header_timeout);
     switch (c->wait) {
     case SESSION_IDLE: {
-        milliseconds idle = clock_after(c->wait_since, limits->idle_timeout);
+        milliseconds idle = clock_after(c->wait_since, idle_limit(c));
         milliseconds life = clock_after(c->opened_at, limits->connection_lifetime);
         return idle < life ? idle : life;
     }
@@ -95,11 +105,19 @@ static void check_wait(struct front_connection *c, milliseconds now)
 {
     if (now < wait_deadline(c))
         return;
-    const routed_limits *limits = limits_of(c);
+    if (c->greeting == FRONT_GREETING_TLS) {
+        front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, handshake_timeout));
+        front_connection_abort(c, ROUTED_ERROR_REQUEST_TIMEOUT);
+        return;
+    }
     switch (c->wait) {
     case SESSION_IDLE:
-        if (now >= clock_after(c->wait_since, limits->idle_timeout))
-            front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, idle_timeout));
+        if (buffer_size(&c->held))
+            front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, header_timeout));
+        else if (now >= clock_after(c->wait_since, idle_limit(c)))
+            front_metrics_hit(&c->worker->metrics, c->is_http2
+                                                       ? offsetof(routed_limits, http2_idle_timeout)
+                                                       : offsetof(routed_limits, idle_timeout));
         else
             front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, connection_lifetime));
         c->session->ops->shut(c->session);

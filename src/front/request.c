@@ -40,6 +40,7 @@ static void identify(struct front_connection *c, struct exchange *x)
     const struct field *given = field_list_find(&x->request.fields, FIELD_X_REQUEST_ID);
     x->peer.address = span_of(c->peer_text, c->peer_text_size);
     x->peer.port = c->peer_port;
+    x->tls = c->tls;
     x->request_id = given && request_id_is_valid(given->value)
                         ? given->value
                         : new_request_id(c->worker, &x->arena);
@@ -86,6 +87,10 @@ void front_request_begin(void *host, struct exchange *x)
     if (is_short_of_memory(w->shared)) {
         front_metrics_hit(&w->metrics, offsetof(routed_limits, memory));
         exchange_fail(x, ROUTED_ERROR_OVERLOADED);
+        return;
+    }
+    if (c->transport.tls && !tls_session_covers(c->transport.tls, x->request.authority)) {
+        exchange_fail(x, ROUTED_ERROR_MISDIRECTED);
         return;
     }
     exchange_open(x, face->application, w->context);

@@ -20,7 +20,7 @@ struct member {
 struct front_server {
     struct front_shared shared;
     char *unix_path;
-    uint16_t port;
+    struct front_ports ports;
     unsigned count;
     atomic_uint running;
     void (*on_ended)(void *user);
@@ -119,6 +119,10 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     s->user = options->user;
     s->shared.log = options->log;
     s->shared.face = options->face;
+    s->shared.has_http2 = options->has_http2;
+    s->shared.tls = options->tls;
+    if (options->tls)
+        tls_context_retain(options->tls);
     s->shared.address_seed = system_random();
     resolve_limits(s, options);
     s->shared.addresses = address_table_new(s->shared.limits.connections);
@@ -170,7 +174,7 @@ static int listen_all(struct front_server *s, const struct front_options *option
     struct front_worker *workers[FRONT_WORKERS_MAX];
     for (unsigned i = 0; i < s->count; i++)
         workers[i] = &s->members[i].worker;
-    int error = front_listen(workers, s->count, options, &s->port, why);
+    int error = front_listen(workers, s->count, options, &s->ports, why);
     /* A path that somebody else listens on is not ours to remove. */
     if (error) {
         memory_free(s->unix_path);
@@ -214,7 +218,12 @@ int front_server_start(const struct front_options *options, struct front_server 
 
 uint16_t front_server_port(const struct front_server *s)
 {
-    return s->port;
+    return s->ports.clear;
+}
+
+uint16_t front_server_secure_port(const struct front_server *s)
+{
+    return s->ports.secure;
 }
 
 unsigned front_server_workers(const struct front_server *s)
@@ -261,6 +270,7 @@ void front_server_free(struct front_server *s)
     for (unsigned i = 0; i < s->count; i++)
         front_worker_release(&s->members[i].worker);
     access_log_close(&s->shared.access_log);
+    tls_context_release(s->shared.tls);
     address_table_free(s->shared.addresses);
     memory_free(s->unix_path);
     pthread_mutex_destroy(&s->mutex);

@@ -15,8 +15,13 @@
 struct front_server;
 
 struct front_options {
-    const char *host; /* NULL: 127.0.0.1; "" with a unix_path: no TCP at all */
+    const char *host;      /* NULL: 127.0.0.1 */
+    bool listens_in_clear; /* on `port` */
     uint16_t port;
+    /* With a context there is a TLS listener too, on `secure_port`. A reference is taken. */
+    struct tls_context *tls;
+    uint16_t secure_port;
+    bool has_http2;        /* in the clear by prior knowledge; over TLS, ALPN decides */
     const char *unix_path; /* or NULL */
     int backlog;
     bool v6_only;
@@ -37,6 +42,7 @@ int front_server_start(const struct front_options *options, struct front_server 
                        struct failure *why);
 
 uint16_t front_server_port(const struct front_server *s);
+uint16_t front_server_secure_port(const struct front_server *s);
 unsigned front_server_workers(const struct front_server *s);
 
 /* First call: graceful, cut after `timeout` milliseconds (ROUTED_NO_LIMIT: drain_timeout);

@@ -30,8 +30,7 @@ void front_transport_close(struct front_transport *t)
 
 /* ---- input ---- */
 
-static ssize_t read_socket(struct front_transport *t, uint8_t *into, size_t size,
-                           bool *is_drained)
+static ssize_t read_socket(struct front_transport *t, uint8_t *into, size_t size, bool *is_drained)
 {
     ssize_t count = socket_read(t->fd, into, size);
     *is_drained = count == SOCKET_AGAIN || (count > 0 && (size_t)count < size);

@@ -75,10 +75,14 @@ static bool is_full(const struct front_worker *w)
 
 /* Is there room for one more, if need be by closing an idle connection? Otherwise clients wait in
  * the kernel's queue until a connection closes. */
-static bool may_accept(struct front_worker *w)
+static bool may_accept(struct front_worker *w, bool is_secure)
 {
     if (!has_memory(w))
         return false;
+    if (is_secure && w->handshakes >= w->shared->limits.handshakes) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
+        return false;
+    }
     if (!is_full(w) || idlest(w))
         return true;
     front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
@@ -86,7 +90,7 @@ static bool may_accept(struct front_worker *w)
 }
 
 /* Nobody is closed for a client that is refused, nor before there is a client. */
-static void admit(struct front_worker *w, int fd, const struct socket_address *peer)
+static void admit(struct front_worker *w, int fd, const struct socket_address *peer, bool is_secure)
 {
     struct front_shared *shared = w->shared;
     uint64_t key = socket_address_key(peer, shared->address_seed);
@@ -100,7 +104,7 @@ static void admit(struct front_worker *w, int fd, const struct socket_address *p
         front_worker_evict(w);
     }
     atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
-    struct front_connection *c = front_connection_open(w, fd, peer, key);
+    struct front_connection *c = front_connection_open(w, fd, peer, key, is_secure);
     if (!c)
         metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
 }
@@ -125,14 +129,14 @@ static void on_client(struct loop_handle *h, unsigned events)
     struct front_worker *w = l->worker;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
-        if (!may_accept(w)) {
+        if (!may_accept(w, l->is_secure)) {
             pause_listeners(w, ACCEPT_PAUSE_MS);
             return;
         }
         struct socket_address peer;
         int fd = socket_accept(h->fd, &peer);
         if (fd >= 0)
-            admit(w, fd, &peer);
+            admit(w, fd, &peer, l->is_secure);
         else if (fd == SOCKET_AGAIN)
             return;
         else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w, h->fd))
@@ -140,12 +144,13 @@ static void on_client(struct loop_handle *h, unsigned events)
     }
 }
 
-int front_worker_add_listener(struct front_worker *w, int fd)
+int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)
 {
     struct front_listener *l = &w->listeners[w->listener_count];
     int error = w->listener_count < FRONT_LISTENERS_MAX ? ROUTED_OK : ROUTED_ERROR_LIMIT;
     if (!error) {
-        *l = (struct front_listener){.handle = {.fd = fd, .on_ready = on_client}, .worker = w};
+        *l = (struct front_listener){
+            .handle = {.fd = fd, .on_ready = on_client}, .worker = w, .is_secure = is_secure};
         error = loop_watch_level(w->loop, &l->handle);
     }
     if (error)
@@ -155,7 +160,7 @@ int front_worker_add_listener(struct front_worker *w, int fd)
     return error;
 }
 
-void front_worker_close_listeners(struct front_worker *w)
+void front_worker_close_listeners(struct front_worker *w, unsigned keep)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
     for (unsigned i = 0; i < w->listener_count; i++) {
@@ -187,6 +192,7 @@ static void on_rest_timer(struct loop_timer *t)
         list_remove(&c->idle_link);
         list_append(&w->resting, &c->idle_link);
         c->session->ops->rest(c->session);
+        front_transport_rest(&c->transport);
     }
 }
 
@@ -197,6 +203,7 @@ struct block *front_worker_read_block(struct front_worker *w)
     if (w->read_block && block_is_unshared(w->read_block))
         return w->read_block;
     block_release(w->read_block);
+    block_release(w->sealed_block);
     w->read_block = block_new(FRONT_READ_SIZE);
     return w->read_block;
 }
@@ -245,10 +252,10 @@ static size_t bounded(uint64_t limit)
     return limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)limit;
 }
 
-static void set_http1_options(struct front_worker *w)
+static struct http1_session_options http1_options(const struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
-    w->http1 = (struct http1_session_options){
+    return (struct http1_session_options){
         .limits = {.request_line_max = bounded(limits->request_line),
                    .field_line_max = bounded(limits->field_line),
                    .fields_bytes_max = bounded(limits->fields_bytes),
@@ -260,7 +267,7 @@ static void set_http1_options(struct front_worker *w)
         .pipeline_depth = bounded(limits->pipelined),
         .linger_max = bounded(limits->unread_content),
         .response_window = bounded(limits->window),
-        .scheme = SPAN("http"),
+        .scheme = scheme,
         .date = w->date};
 }
 
@@ -276,7 +283,15 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     loop_timer_init(&w->drain_timer, on_drain_deadline);
     w->random.state = system_random();
     w->date_seconds = -1;
-    set_http1_options(w);
+    w->http1 = http1_options(w, SPAN("http"));
+    w->https1 = http1_options(w, SPAN("https"));
+    w->http2 = http2_options(w, SPAN("http"));
+    w->https2 = http2_options(w, SPAN("https"));
+    if (shared->tls) {
+        w->sealed_block = block_new(FRONT_READ_SIZE);
+        if (!w->sealed_block)
+            return ROUTED_ERROR_MEMORY;
+    }
     if (front_metrics_init(&w->metrics) != ROUTED_OK)
         return ROUTED_ERROR_MEMORY;
     w->loop = loop_new();
@@ -289,9 +304,10 @@ void front_worker_release(struct front_worker *w)
     if (w->is_face_open && w->shared->face.close)
         w->shared->face.close(w->context);
     if (w->loop)
-        front_worker_close_listeners(w);
+        front_worker_close_listeners(w, 0);
     loop_free(w->loop);
     block_release(w->read_block);
+    block_release(w->sealed_block);
     buffer_release(&w->log_lines);
     front_metrics_release(&w->metrics);
 }
@@ -329,7 +345,7 @@ void front_worker_drain(struct front_worker *w, milliseconds timeout)
     if (w->phase != FRONT_WORKER_RUNNING)
         return;
     w->phase = FRONT_WORKER_DRAINING;
-    front_worker_close_listeners(w);
+    front_worker_close_listeners(w, 0);
     struct list_link *next;
     for (struct list_link *l = w->connections.next; l != &w->connections; l = next) {
         next = l->next;

@@ -9,8 +9,10 @@
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "http1/session.h"
+#include "http2/session.h"
 #include "io/loop.h"
 #include "io/socket.h"
+#include "tls/context.h"
 #include <pthread.h>
 
 /* What all workers share; lives longer than they do. */
@@ -18,6 +20,8 @@ struct front_shared {
     routed_limits limits; /* resolved */
     struct log log;
     struct face face;
+    struct tls_context *tls; /* NULL without TLS; a reference */
+    bool has_http2;
     struct access_log access_log; /* .path is NULL without one */
     struct address_table *addresses;
     uint64_t address_seed;
@@ -30,9 +34,10 @@ struct front_listener {
     struct loop_handle handle;
     struct front_worker *worker;
     bool is_paused;
+    bool is_secure; /* its connections begin with a TLS handshake */
 };
 
-#define FRONT_LISTENERS_MAX 10
+#define FRONT_LISTENERS_MAX 17
 #define FRONT_WORKERS_MAX   64
 
 enum front_worker_phase {
@@ -54,8 +59,13 @@ struct front_worker {
     struct list_link idle;        /* the idle ones, longest idle first, */
     struct list_link resting;     /* and before them those whose memory was given back */
     struct loop_timer rest_timer;
-    struct block *read_block; /* where input lands; replaced when content slices hold it */
+    struct block *read_block;   /* where input lands; replaced when content slices hold it */
+    struct block *sealed_block; /* where sealed input lands; NULL without TLS */
+    unsigned handshakes;        /* under way */
     struct http1_session_options http1;
+    struct http1_session_options https1;
+    struct http2_session_options http2;
+    struct http2_session_options https2;
     char date[HTTP_DATE_SIZE];
     int64_t date_seconds; /* the second that `date` says */
     struct random random;
@@ -72,9 +82,10 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared);
 void front_worker_release(struct front_worker *w);
 
 /* Before the thread runs. The descriptor listens already; it is taken, on failure too. */
-int front_worker_add_listener(struct front_worker *w, int fd);
+int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure);
 
-void front_worker_close_listeners(struct front_worker *w);
+/* All but the first `keep`. */
+void front_worker_close_listeners(struct front_worker *w, unsigned keep);
 
 /* On the worker's thread: opens the face; front_worker_run then serves until the drain is over. */
 int front_worker_open(struct front_worker *w);
