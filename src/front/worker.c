@@ -294,8 +294,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     }
     if (front_metrics_init(&w->metrics) != ROUTED_OK)
         return ROUTED_ERROR_MEMORY;
-    w->loop = loop_new();
-    return w->loop ? ROUTED_OK : ROUTED_ERROR_SYSTEM;
+    return loop_open(&w->loop);
 }
 
 /* The face closes here, not at the end of the thread: until then its numbers can be read. */

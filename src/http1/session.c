@@ -234,8 +234,8 @@ static bool is_silent_end(int error)
 static void session_fail(struct session *base, int error)
 {
     struct http1_session *s = http1_state_of(base);
-    struct http1_turn *t = s->current;
     enter(s);
+    struct http1_turn *t = s->current; /* not before: it may have settled only now */
     if (s->phase != HTTP1_OPEN) {
         s->phase = HTTP1_OVER;
     } else if (t) {
@@ -265,8 +265,8 @@ static void session_shut(struct session *base)
 static void session_abort(struct session *base, int error)
 {
     struct http1_session *s = http1_state_of(base);
-    struct http1_turn *t = s->current;
     enter(s);
+    struct http1_turn *t = s->current; /* not before: it may have settled only now */
     s->phase = HTTP1_OVER;
     s->current = NULL;
     http1_output_release(&s->output);

@@ -169,13 +169,12 @@ static void a_connection_has_so_many_requests(void **state)
     assert_int_equal(client_get(client), 200);
     assert_int_equal(front_metric(&f, "limit.requests_per_connection"), 0);
     assert_true(client_write(client, CLIENT_GET));
-    struct buffer b = BUFFER_EMPTY;
-    while (client_read(client, &b) == CLIENT_MORE)
+    struct client_text t = {0};
+    while (client_read(client, &t) == CLIENT_MORE)
         ;
-    assert_true(client_has(&b, "HTTP/1.1 200 "));
-    assert_true(client_has(&b, "connection: close\r\n"));
+    assert_true(client_has(&t, "HTTP/1.1 200 "));
+    assert_true(client_has(&t, "connection: close\r\n"));
     assert_int_equal(front_metric(&f, "limit.requests_per_connection"), 1);
-    buffer_release(&b);
     close(client);
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
@@ -218,13 +217,12 @@ static void short_of_memory_requests_are_503(void **state)
     assert_int_equal(client_get(client), 200);
     void *most = memory_new((size_t)(64 << 20) / 100 * 90);
     assert_non_null(most);
-    struct buffer b = BUFFER_EMPTY;
+    struct client_text t = {0};
     assert_true(client_write(client, CLIENT_GET));
-    while (!client_has(&b, "Service Unavailable\n"))
-        assert_int_equal(client_read(client, &b), CLIENT_MORE);
-    assert_true(client_has(&b, "HTTP/1.1 503 "));
-    assert_true(client_has(&b, "retry-after: 1\r\n"));
-    buffer_release(&b);
+    while (!client_has(&t, "Service Unavailable\n"))
+        assert_int_equal(client_read(client, &t), CLIENT_MORE);
+    assert_true(client_has(&t, "HTTP/1.1 503 "));
+    assert_true(client_has(&t, "retry-after: 1\r\n"));
     assert_int_equal(front_metric(&f, "limit.memory"), 1);
     memory_free(most);
     assert_int_equal(client_get(client), 200);

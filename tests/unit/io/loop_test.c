@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <routed/error.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -494,7 +494,33 @@ static void without_memory_there_is_no_loop(void **state)
     memory_fault_set(1);
     assert_null(loop_new());
     assert_true(memory_fault_fired());
+    struct loop *none;
+    memory_fault_set(1);
+    assert_int_equal(loop_open(&none), ROUTED_ERROR_MEMORY);
+    assert_null(none);
     memory_fault_set(0);
+}
+
+static void without_descriptors_there_is_no_loop(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    struct loop *none;
+    size_t held = memory_held();
+    int lowest = dup(0);
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int spare = 0; spare < 2; spare++) {
+        struct rlimit few = {.rlim_cur = (rlim_t)(lowest + spare), .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        int error = loop_open(&none);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(error, ROUTED_ERROR_SYSTEM);
+        int after = dup(0);
+        close(after);
+        assert_int_equal(after, lowest);
+    }
+    assert_int_equal(memory_held(), held);
 }
 
 int main(void)
@@ -519,6 +545,7 @@ int main(void)
         cmocka_unit_test(the_loop_knows_its_thread),
         cmocka_unit_test(the_clocks_move),
         cmocka_unit_test(without_memory_there_is_no_loop),
+        cmocka_unit_test(without_descriptors_there_is_no_loop),
     };
     return cmocka_run_group_tests(tests, open_loop, close_loop);
 }
