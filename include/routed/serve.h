@@ -45,6 +45,26 @@ enum routed_log_level {
     ROUTED_LOG_ERROR = 3
 };
 
+enum routed_switch {
+    ROUTED_SWITCH_DEFAULT = 0,
+    ROUTED_SWITCH_ON = 1,
+    ROUTED_SWITCH_OFF = 2
+};
+
+/* Client certificates, RFC 8446 section 4.3.2. */
+enum routed_tls_client {
+    ROUTED_TLS_CLIENT_OFF = 0,
+    ROUTED_TLS_CLIENT_REQUEST = 1, /* handlers see whether there was one and whether it is good */
+    ROUTED_TLS_CLIENT_REQUIRE = 2  /* without a good one there is no connection */
+};
+
+typedef struct routed_tls_certificate {
+    const char *certificate;
+    const char *key;
+    const char *key_password;
+    const char *ocsp;
+} routed_tls_certificate;
+
 /* One line without a newline. Called from any thread of the server. */
 typedef void routed_log_callback(void *user, int level, const char *line);
 
@@ -61,11 +81,11 @@ typedef struct routed_serve_options {
     int shared;            /* SO_REUSEPORT: other processes of the same user may listen too */
 
     /* Work. */
-    uint32_t workers; /* front threads; 0: one per core */
-    uint32_t engines; /* engine threads or processes; 0: one per core */
-    int mode;         /* enum routed_mode */
-    int bridge;       /* enum routed_bridge_kind */
-    routed_limits limits;
+    uint32_t workers;            /* front threads; 0: one per core */
+    uint32_t engines;            /* engine threads or processes; 0: one per core */
+    int mode;                    /* enum routed_mode */
+    int bridge;                  /* enum routed_bridge_kind */
+    const routed_limits *limits; /* copied; NULL: the defaults */
 
     /* Telling. */
     const char *access_log; /* a file for one JSON line per request, or NULL */
@@ -73,12 +93,24 @@ typedef struct routed_serve_options {
     void *log_user;
     int log_level; /* enum routed_log_level: lines below are dropped */
 
-    /* TLS and the versions that need it: ROUTED_ERROR_UNSUPPORTED when set. */
+    /* TLS. The certificate's file holds the chain, the certificate first; the key is PKCS#8,
+     * PKCS#1 or SEC1, in the same file where tls_key is NULL. */
     const char *tls_certificate;
     const char *tls_key;
-    const char *tls_key_password;
-    int http2;
-    int http3;
+    const char *tls_key_password; /* of an encrypted key */
+    const char *tls_ocsp;         /* a response to be stapled, or NULL */
+    /* Further certificates, chosen by the name that the client asks for; the one above is the
+     * default. */
+    const routed_tls_certificate *tls_certificates;
+    size_t tls_certificate_count;
+    int tls_client;                     /* enum routed_tls_client */
+    const char *tls_client_authorities; /* a PEM file or a folder of them; needed unless off */
+    const char *tls_client_revocations; /* a PEM file of revocation lists, or NULL */
+    /* routed_serve: listens with TLS on this port too; 0: the system chooses; -1: no TLS. */
+    int32_t secure_port;
+
+    int http2; /* enum routed_switch: default on */
+    int http3; /* ROUTED_ERROR_UNSUPPORTED when on */
 
     /* ROUTED_MODE_PROCESSES: run in each engine process before it serves and after its last
      * exchange, or NULL. A return other than ROUTED_OK ends the process; it is not restarted
@@ -96,6 +128,10 @@ ROUTED_API void routed_serve_options_init(routed_serve_options *options);
 ROUTED_API int routed_serve(routed_engine *engine, const routed_serve_options *options,
                             routed_server **server);
 
+/* The same with TLS on options->port and nothing in the clear. */
+ROUTED_API int routed_serve_secure(routed_engine *engine, const routed_serve_options *options,
+                                   routed_server **server);
+
 /* The text of the last failure of a routed_serve or routed_ffi_start call on this thread, for
  * example "listen on 127.0.0.1:8080: the address is in use"; "" without one. Lives until the next
  * such call on this thread. */
@@ -103,6 +139,14 @@ ROUTED_API const char *routed_last_error(void);
 
 /* The real port; 0 for servers on a Unix socket only. */
 ROUTED_API uint16_t routed_server_port(const routed_server *server);
+
+/* The real port of the TLS listener; 0 without one. */
+ROUTED_API uint16_t routed_server_secure_port(const routed_server *server);
+
+/* Loads certificates, keys and client authorities anew within a second, as happens by itself when
+ * a file changes. A file that cannot be used leaves the old ones in use, with a line in the log.
+ * Any thread; also from a signal handler. */
+ROUTED_API void routed_server_reload(routed_server *server);
 
 /* Begins to stop: listeners close, idle connections close, requests in flight finish until
  * `timeout` milliseconds have passed (ROUTED_NO_LIMIT: limits.drain_timeout), WebSockets get

@@ -190,6 +190,8 @@ static void on_ended(void *user)
 static int start(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
 {
     struct front_options front = {.host = o->host,
+                                  .listens_in_clear = true,
+                                  .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
                                   .port = (uint16_t)o->port,
                                   .unix_path = o->unix_path,
                                   .backlog = (int)o->backlog,

@@ -218,7 +218,7 @@ static bool has_more_to_do(const struct front_connection *c, bool is_written)
 static void front_connection_run(struct front_connection *c)
 {
     c->is_running = true;
-    front_worker_tell_date(c->worker);
+    front_worker_tell_time(c->worker);
     take_input(c);
     bool is_written = give_output(c);
     c->is_running = false;

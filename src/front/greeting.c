@@ -1,6 +1,7 @@
 #include "front/greeting.h"
 
 #include "base/memory.h"
+#include "http2/preface.h"
 #include "http2/session.h"
 
 static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"

@@ -153,6 +153,8 @@ static int init_workers(struct front_server *s, struct failure *why)
         if (error)
             return failure_set(why, error, "worker %u: %s", i, routed_error_text(error));
     }
+    if (s->shared.tls)
+        front_worker_keep_certificates(&s->members[0].worker);
     return ROUTED_OK;
 }
 
@@ -282,6 +284,11 @@ void front_server_reopen_log(struct front_server *s)
 {
     if (s->shared.access_log.path)
         access_log_reopen(&s->shared.access_log);
+}
+
+void front_server_reload(struct front_server *s)
+{
+    atomic_store(&s->shared.wants_reload, true);
 }
 
 /* ---- numbers ---- */

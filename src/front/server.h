@@ -54,6 +54,8 @@ int front_server_wait(struct front_server *s);
 void front_server_free(struct front_server *s);
 
 void front_server_reopen_log(struct front_server *s);
+/* Loads the TLS files anew within a second. Async-signal-safe. */
+void front_server_reload(struct front_server *s);
 
 /* Calls `visit` once for each number: the front's own, then those of the face. Any thread,
  * before front_server_free. */

@@ -6,6 +6,7 @@
 
 #define ACCEPTS_A_TURN      64
 #define ACCEPT_PAUSE_MS     100
+#define TLS_TICK_MS         1000
 #define REST_AFTER_MS       1000
 #define MEMORY_HARD_PERCENT 95
 #define LOG_LINES_MAX       65536 /* gathered before they are written, turn or not */
@@ -247,9 +248,31 @@ static void on_drain_deadline(struct loop_timer *t)
     front_worker_cut(w);
 }
 
+/* Once a second: files that changed, a reload that was asked for, ticket keys that grew old. */
+static void on_tls_timer(struct loop_timer *t)
+{
+    struct front_worker *w = LIST_ITEM(t, struct front_worker, tls_timer);
+    struct front_shared *shared = w->shared;
+    struct failure why;
+    bool is_asked = atomic_exchange(&shared->wants_reload, false);
+    if (is_asked || tls_context_files_changed(shared->tls)) {
+        if (tls_context_reload(shared->tls, &why) == ROUTED_OK)
+            log_write(&shared->log, LOG_INFO, "certificates loaded anew");
+        else
+            log_write(&shared->log, LOG_ERROR, "the old certificates stay in use: %s", why.text);
+    }
+    tls_context_tick(shared->tls, loop_now(w->loop));
+    loop_timer_set(w->loop, t, loop_now(w->loop) + TLS_TICK_MS);
+}
+
 static size_t bounded(uint64_t limit)
 {
     return limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)limit;
+}
+
+static uint32_t bounded_word(uint64_t limit)
+{
+    return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
 }
 
 static struct http1_session_options http1_options(const struct front_worker *w, struct span scheme)
@@ -271,6 +294,30 @@ static struct http1_session_options http1_options(const struct front_worker *w, 
         .date = w->date};
 }
 
+static struct http2_session_options http2_options(const struct front_worker *w, struct span scheme)
+{
+    const routed_limits *limits = &w->shared->limits;
+    struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
+    struct http2_limits *own = &options.limits;
+    own->target_max = bounded(limits->request_line);
+    own->field_max = bounded(limits->field_line);
+    own->fields_count_max = bounded(limits->fields_count);
+    own->fields_count_hard = bounded(limits->http2_fields_count);
+    own->fields_bytes_max = bounded(limits->fields_bytes);
+    own->content_max = (int64_t)bounded(limits->content);
+    own->streams_max = bounded_word(limits->http2_streams);
+    own->resets.burst = bounded_word(limits->http2_resets);
+    own->glitches.burst = bounded_word(limits->http2_glitches);
+    own->small_data.burst = bounded_word(limits->http2_small_frames);
+    own->continuations_max = bounded_word(limits->http2_continuations);
+    own->overhead_slack = limits->http2_overhead;
+    options.scheme = scheme;
+    options.response_window = bounded(limits->window);
+    options.date = w->date;
+    options.now = &w->now;
+    return options;
+}
+
 int front_worker_init(struct front_worker *w, struct front_shared *shared)
 {
     w->shared = shared;
@@ -281,6 +328,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     loop_task_init(&w->log_task, flush_log);
     loop_timer_init(&w->accept_timer, on_accept_timer);
     loop_timer_init(&w->drain_timer, on_drain_deadline);
+    loop_timer_init(&w->tls_timer, on_tls_timer);
     w->random.state = system_random();
     w->date_seconds = -1;
     w->http1 = http1_options(w, SPAN("http"));
@@ -311,6 +359,11 @@ void front_worker_release(struct front_worker *w)
     front_metrics_release(&w->metrics);
 }
 
+void front_worker_keep_certificates(struct front_worker *w)
+{
+    loop_timer_set(w->loop, &w->tls_timer, loop_now(w->loop) + TLS_TICK_MS);
+}
+
 int front_worker_open(struct front_worker *w)
 {
     const struct face *face = &w->shared->face;
@@ -323,8 +376,9 @@ int front_worker_open(struct front_worker *w)
     return error;
 }
 
-void front_worker_tell_date(struct front_worker *w)
+void front_worker_tell_time(struct front_worker *w)
 {
+    w->now = loop_now(w->loop);
     int64_t seconds = loop_wall_seconds(w->loop);
     if (seconds == w->date_seconds)
         return;

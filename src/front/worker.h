@@ -21,6 +21,7 @@ struct front_shared {
     struct log log;
     struct face face;
     struct tls_context *tls; /* NULL without TLS; a reference */
+    atomic_bool wants_reload;
     bool has_http2;
     struct access_log access_log; /* .path is NULL without one */
     struct address_table *addresses;
@@ -66,6 +67,7 @@ struct front_worker {
     struct http1_session_options https1;
     struct http2_session_options http2;
     struct http2_session_options https2;
+    milliseconds now; /* of this turn */
     char date[HTTP_DATE_SIZE];
     int64_t date_seconds; /* the second that `date` says */
     struct random random;
@@ -74,12 +76,16 @@ struct front_worker {
     struct loop_task log_task;
     struct loop_timer accept_timer; /* ends a pause of the listeners */
     struct loop_timer drain_timer;
-    bool was_cut; /* the drain ended by its deadline or by force */
+    struct loop_timer tls_timer; /* of the worker that looks after the certificates */
+    bool was_cut;                /* the drain ended by its deadline or by force */
 };
 
 /* Everything that does not need the thread. ROUTED_OK, ROUTED_ERROR_MEMORY or _SYSTEM. */
 int front_worker_init(struct front_worker *w, struct front_shared *shared);
 void front_worker_release(struct front_worker *w);
+
+/* Before the thread runs: this worker looks after certificates and ticket keys, for all. */
+void front_worker_keep_certificates(struct front_worker *w);
 
 /* Before the thread runs. The descriptor listens already; it is taken, on failure too. */
 int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure);
@@ -101,8 +107,9 @@ void front_worker_connection_closed(struct front_worker *w, uint64_t address_key
  * taken; the next call then gives another one. */
 #define FRONT_READ_SIZE 65536
 struct block *front_worker_read_block(struct front_worker *w);
-/* Keeps w->date that of the current second; before anything that may write a response head. */
-void front_worker_tell_date(struct front_worker *w);
+/* Keeps w->date that of the current second and w->now that of the turn; before a session is
+ * called. */
+void front_worker_tell_time(struct front_worker *w);
 /* Queues an access log line. */
 void front_worker_log_request(struct front_worker *w, const struct access_record *r);
 /* The connection is idle from now on. */

@@ -9,6 +9,7 @@
 #include "serve/last_error.h"
 #include "serve/numbers.h"
 #include "serve/processes.h"
+#include "serve/secure.h"
 #include "serve/threads.h"
 #include <routed/serve.h>
 
@@ -16,6 +17,7 @@
 
 struct routed_server {
     struct front_server *front;
+    struct tls_context *tls;           /* NULL: everything in the clear */
     struct bridge_endpoint *endpoint;  /* of the bridge modes */
     struct serve_threads *threads;     /* ROUTED_MODE_BRIDGE */
     struct serve_processes *processes; /* ROUTED_MODE_PROCESSES */
@@ -32,7 +34,7 @@ void routed_serve_options_init(routed_serve_options *options)
     memset(options, 0, sizeof(*options));
     options->size = sizeof(*options);
     options->log_level = ROUTED_LOG_INFO;
-    routed_limits_init(&options->limits);
+    options->secure_port = -1;
 }
 
 /* ---- options ---- */
@@ -51,6 +53,27 @@ static int read_options(routed_serve_options *out, const routed_serve_options *g
     return ROUTED_OK;
 }
 
+/* What is listened on. */
+enum doors {
+    DOOR_CLEAR,  /* options.port, and TLS on options.secure_port where that is wanted */
+    DOOR_SECURE, /* TLS on options.port */
+};
+
+static int check_doors(const routed_serve_options *o, enum doors doors, struct failure *why)
+{
+    bool is_secure = doors == DOOR_SECURE || o->secure_port >= 0;
+    if (is_secure && !o->tls_certificate)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "TLS needs tls_certificate");
+    if (!is_secure && o->tls_certificate)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "tls_certificate is set, but no port for TLS: set secure_port or call "
+                           "routed_serve_secure");
+    if (o->secure_port > UINT16_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "secure_port: %d is more than 65535",
+                           (int)o->secure_port);
+    return ROUTED_OK;
+}
+
 static int check_options(const routed_serve_options *o, const routed_engine *engine,
                          struct failure *why)
 {
@@ -65,11 +88,7 @@ static int check_options(const routed_serve_options *o, const routed_engine *eng
                            ENGINES_MAX);
     if (o->backlog > INT32_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
-    if (o->tls_certificate || o->tls_key || o->tls_key_password)
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no TLS");
-    if (o->http2)
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/2");
-    if (o->http3)
+    if (o->http3 == ROUTED_SWITCH_ON)
         return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
     return ROUTED_OK;
 }
@@ -144,10 +163,18 @@ static int start_engine(struct routed_server *s, routed_engine *engine,
 /* ---- start ---- */
 
 static int start(struct routed_server *s, routed_engine *engine, const routed_serve_options *o,
-                 struct failure *why)
+                 enum doors doors, struct failure *why)
 {
+    int error = serve_secure_open(&s->tls, o, &s->log, why);
+    if (error)
+        return error;
     struct front_options front = {.host = o->host,
+                                  .listens_in_clear = doors == DOOR_CLEAR,
                                   .port = o->port,
+                                  .tls = s->tls,
+                                  .secure_port =
+                                      (uint16_t)(doors == DOOR_SECURE ? o->port : o->secure_port),
+                                  .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
                                   .unix_path = o->unix_path,
                                   .backlog = (int)o->backlog,
                                   .v6_only = o->v6_only != 0,
@@ -156,11 +183,12 @@ static int start(struct routed_server *s, routed_engine *engine, const routed_se
                                   .limits = &s->limits,
                                   .access_log = o->access_log,
                                   .log = s->log};
-    int error = start_engine(s, engine, o, &front.face, why);
+    error = start_engine(s, engine, o, &front.face, why);
     return error ? error : front_server_start(&front, &s->front, why);
 }
 
-int routed_serve(routed_engine *engine, const routed_serve_options *given, routed_server **server)
+static int serve(routed_engine *engine, const routed_serve_options *given, enum doors doors,
+                 routed_server **server)
 {
     struct failure *why = serve_last_error_begin();
     routed_serve_options options;
@@ -170,6 +198,8 @@ int routed_serve(routed_engine *engine, const routed_serve_options *given, route
     int error = read_options(&options, given, why);
     if (!error)
         error = check_options(&options, engine, why);
+    if (!error)
+        error = check_doors(&options, doors, why);
     if (error)
         return error;
     struct routed_server *s = memory_new_zeroed(sizeof(*s));
@@ -178,8 +208,8 @@ int routed_serve(routed_engine *engine, const routed_serve_options *given, route
     s->log = (struct log){.function = options.log,
                           .user = options.log_user,
                           .least = (enum log_level)options.log_level};
-    limits_resolve(&s->limits, &options.limits);
-    error = start(s, engine, &options, why);
+    limits_resolve(&s->limits, options.limits);
+    error = start(s, engine, &options, doors, why);
     if (error) {
         routed_server_free(s);
         return error;
@@ -188,11 +218,36 @@ int routed_serve(routed_engine *engine, const routed_serve_options *given, route
     return ROUTED_OK;
 }
 
+int routed_serve(routed_engine *engine, const routed_serve_options *options, routed_server **server)
+{
+    return serve(engine, options, DOOR_CLEAR, server);
+}
+
+int routed_serve_secure(routed_engine *engine, const routed_serve_options *options,
+                        routed_server **server)
+{
+    return serve(engine, options, DOOR_SECURE, server);
+}
+
 /* ---- life ---- */
+
+uint16_t routed_server_secure_port(const routed_server *server)
+{
+    return server ? front_server_secure_port(server->front) : 0;
+}
+
+void routed_server_reload(routed_server *server)
+{
+    if (server)
+        front_server_reload(server->front);
+}
 
 uint16_t routed_server_port(const routed_server *server)
 {
-    return server ? front_server_port(server->front) : 0;
+    if (!server)
+        return 0;
+    uint16_t clear = front_server_port(server->front);
+    return clear ? clear : front_server_secure_port(server->front);
 }
 
 void routed_server_stop(routed_server *server, uint64_t timeout)
@@ -238,6 +293,7 @@ void routed_server_free(routed_server *server)
     serve_threads_stop(server->threads);
     serve_processes_stop(server->processes);
     bridge_endpoint_close(server->endpoint);
+    tls_context_release(server->tls);
     memory_free(server);
 }
 
