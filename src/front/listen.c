@@ -117,7 +117,7 @@ static int share(struct front_worker *const *workers, unsigned count, int fd)
         error = copy < 0 ? copy : front_worker_add_listener(workers[i], copy, false);
     }
     if (!error)
-        return front_worker_add_listener(workers[0], fd);
+        return front_worker_add_listener(workers[0], fd, false);
     socket_close(fd);
     return error;
 }

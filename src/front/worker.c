@@ -164,11 +164,11 @@ int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)
 void front_worker_close_listeners(struct front_worker *w, unsigned keep)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
-    for (unsigned i = 0; i < w->listener_count; i++) {
-        loop_forget(w->loop, &w->listeners[i].handle);
-        socket_close(w->listeners[i].handle.fd);
+    for (; w->listener_count > keep; w->listener_count--) {
+        struct front_listener *last = &w->listeners[w->listener_count - 1];
+        loop_forget(w->loop, &last->handle);
+        socket_close(last->handle.fd);
     }
-    w->listener_count = 0;
 }
 
 /* ---- idle connections ---- */
