@@ -79,6 +79,7 @@ static void weigh_unread_content(struct http1_session *s, struct http1_turn *t)
     bool is_small = t->is_chunked || (uint64_t)t->content_left <= s->drop_left;
     if (!t->exchange.is_tunnel && t->is_persistent && is_small)
         return;
+    t->exchange.is_unread = !is_small;
     t->request_done = true;
     t->is_persistent = false;
 }

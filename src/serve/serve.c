@@ -15,6 +15,9 @@
 
 #define ENGINES_MAX 64
 
+/* More than any version of the struct will have: what is over it was never set. */
+#define OPTIONS_SIZE_MAX 4096
+
 struct routed_server {
     struct front_server *front;
     struct tls_context *tls;           /* NULL: everything in the clear */
@@ -39,16 +42,33 @@ void routed_serve_options_init(routed_serve_options *options)
 
 /* ---- options ---- */
 
-/* A caller built against an older header has a shorter struct: what it lacks is default. */
+/* Members that this version does not know must say nothing. */
+static bool has_unknown_options(const routed_serve_options *given)
+{
+    const uint8_t *bytes = (const uint8_t *)given;
+    for (size_t i = sizeof(*given); i < given->size; i++)
+        if (bytes[i])
+            return true;
+    return false;
+}
+
+/* A caller built against an older header has a shorter struct: what it lacks is default. The
+ * lengths of versions differ by whole members, in steps of the struct's alignment. */
 static int read_options(routed_serve_options *out, const routed_serve_options *given,
                         struct failure *why)
 {
     routed_serve_options_init(out);
     if (!given)
         return ROUTED_OK;
-    if (given->size < offsetof(routed_serve_options, host) + sizeof(given->host))
+    if (given->size == 0)
         return failure_set(why, ROUTED_ERROR_ARGUMENT,
                            "options.size is not set: call routed_serve_options_init");
+    if (given->size % _Alignof(routed_serve_options) || given->size > OPTIONS_SIZE_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "options.size is not that of routed_serve_options");
+    if (has_unknown_options(given))
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED,
+                           "options are set that this version does not know");
     memcpy(out, given, given->size < sizeof(*out) ? given->size : sizeof(*out));
     return ROUTED_OK;
 }
@@ -86,6 +106,11 @@ static int check_options(const routed_serve_options *o, const routed_engine *eng
     if (o->engines > ENGINES_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "engines: %u is more than %u", o->engines,
                            ENGINES_MAX);
+    if (o->log_level < ROUTED_LOG_DEBUG || o->log_level > ROUTED_LOG_ERROR)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "log_level %d is not known", o->log_level);
+    if (o->limits.size == 0)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "limits.size is not set: call routed_limits_init");
     if (o->backlog > INT32_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
     if (o->http3 == ROUTED_SWITCH_ON)
@@ -109,7 +134,9 @@ static void engine_face(struct face *out, routed_engine *engine)
 
 static int open_bridge(struct routed_server *s, const routed_serve_options *o, struct failure *why)
 {
-    struct bridge_endpoint_options options = {.count = o->engines ? o->engines : system_cores(),
+    unsigned cores = system_cores();
+    unsigned standard = cores < ENGINES_MAX ? cores : ENGINES_MAX;
+    struct bridge_endpoint_options options = {.count = o->engines ? o->engines : standard,
                                               .is_tcp = o->bridge == ROUTED_BRIDGE_TCP,
                                               .log = &s->log};
     int error = bridge_endpoint_open(&s->endpoint, &options);
@@ -264,7 +291,8 @@ void routed_server_stop(routed_server *server, uint64_t timeout)
     front_server_stop(server->front, timeout);
 }
 
-/* The engines end after the front: until then they answer what is in flight. */
+/* The engines end after the front: until then they answer what is in flight. They are freed by
+ * routed_server_free only, for another thread may still be inside its call of stop. */
 int routed_server_wait(routed_server *server)
 {
     if (!server)
@@ -272,10 +300,10 @@ int routed_server_wait(routed_server *server)
     if (server->is_over)
         return server->outcome;
     server->outcome = front_server_wait(server->front);
-    serve_threads_stop(server->threads);
-    serve_processes_stop(server->processes);
-    server->threads = NULL;
-    server->processes = NULL;
+    if (server->threads)
+        serve_threads_end(server->threads);
+    if (server->processes)
+        serve_processes_end(server->processes);
     server->is_over = true;
     return server->outcome;
 }
@@ -290,8 +318,8 @@ void routed_server_free(routed_server *server)
         routed_server_wait(server);
         front_server_free(server->front);
     }
-    serve_threads_stop(server->threads);
-    serve_processes_stop(server->processes);
+    serve_threads_free(server->threads);
+    serve_processes_free(server->processes);
     bridge_endpoint_close(server->endpoint);
     tls_context_release(server->tls);
     memory_free(server);
@@ -305,10 +333,14 @@ void routed_server_reopen_log(routed_server *server)
 
 size_t routed_server_metrics(const routed_server *server, routed_metric *out, size_t max)
 {
-    return serve_numbers_list(server->front, out, max);
+    return server ? serve_numbers_list(server->front, out, max) : 0;
 }
 
 size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size)
 {
-    return serve_numbers_json(server->front, out, size);
+    if (server)
+        return serve_numbers_json(server->front, out, size);
+    if (size)
+        *out = '\0';
+    return 0;
 }

@@ -96,7 +96,7 @@ def test_killed_in_a_body_without_end_for_http_1_0(server):
     with Wire(server.address) as wire:
         wire.send("GET /lines/100?ms=5000 HTTP/1.0\r\n\r\n")
         wire.read_head()
-        wire.read_line()
+        assert wire.read(7) == b"line 1\n"
         kill_engines(server)
         with pytest.raises(ConnectionResetError):
             wire.read_rest()
@@ -196,19 +196,23 @@ def test_crash_loop_backs_off(server):
 def test_all_dead(server):
     """Nobody is there to answer: 503 with Retry-After within the queue's patience."""
     stop = threading.Event()
+    kills = []
 
     def keep_dead():
         while not stop.is_set():
             for pid in server.engines():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                kills.append(pid)
             stop.wait(0.002)
 
     thread = threading.Thread(target=keep_dead)
     thread.start()
     try:
+        # From then on it comes back after seconds only.
+        assert eventually(lambda: len(set(kills)) >= 6, 10)
         statuses = []
-        for _ in range(5):
+        for _ in range(3):
             with Wire(server.address) as wire:
                 wire.request("GET", "/json")
                 answer = wire.answer()
@@ -216,7 +220,8 @@ def test_all_dead(server):
                 if answer.status == 503:
                     assert answer.value("retry-after") is not None
                     assert b"ROUTED" not in answer.body
-        assert 503 in statuses and set(statuses) <= {502, 503}, statuses
+        # An engine that just came back may answer before it dies again.
+        assert 503 in statuses and set(statuses) <= {200, 502, 503}, statuses
     finally:
         stop.set()
         thread.join()

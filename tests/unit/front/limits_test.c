@@ -103,6 +103,37 @@ static void the_oldest_idle_connection_makes_room(void **state)
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
 
+/* One that stays idle gives its memory back, serves again, and is the first to go. */
+static void resting_connections_hold_little_and_go_first(void **state)
+{
+    (void)state;
+    struct front f;
+    front_prepare(&f);
+    f.limits.connections = 2;
+    front_serve(&f);
+    int resting = client_connect(&f);
+    assert_int_equal(client_get(resting), 200);
+    uint64_t busy = front_metric(&f, "memory.held");
+    microseconds end = loop_clock() + PATIENCE_MS * 1000;
+    while (front_metric(&f, "memory.held") >= busy && loop_clock() < end)
+        poll(NULL, 0, 1);
+    assert_true(front_metric(&f, "memory.held") < busy);
+    assert_int_equal(client_get(resting), 200);
+    while (front_metric(&f, "memory.held") >= busy && loop_clock() < end)
+        poll(NULL, 0, 1);
+    int second = client_connect(&f);
+    assert_int_equal(client_get(second), 200);
+    int third = client_connect(&f);
+    assert_int_equal(client_get(third), 200);
+    assert_int_not_equal(client_await_end(resting), CLIENT_MORE);
+    assert_int_equal(client_get(second), 200);
+    assert_int_equal(front_metric(&f, "connections.evicted"), 1);
+    close(resting);
+    close(second);
+    close(third);
+    assert_int_equal(front_end(&f), ROUTED_OK);
+}
+
 #define POST_HEAD "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n"
 
 /* Busy ones are not closed: the next client waits and comes in when one has left. */
@@ -357,6 +388,7 @@ int main(void)
         cmocka_unit_test(stalled_content_is_408),
         cmocka_unit_test(slow_content_is_408),
         cmocka_unit_test(the_oldest_idle_connection_makes_room),
+        cmocka_unit_test(resting_connections_hold_little_and_go_first),
         cmocka_unit_test(without_an_idle_one_clients_wait),
         cmocka_unit_test(an_address_has_so_many_connections),
         cmocka_unit_test(a_connection_has_so_many_requests),

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
@@ -37,7 +38,7 @@ static void both_sides_hear_each_other(void **state)
     struct process p;
     int result = process_fork(&p);
     if (result == PROCESS_CHILD)
-        process_end(p.exited == -1 && p.pid == process_self() ? echo_until_end(&p) : 254);
+        process_end(p.exited >= 0 && p.pid == process_self() ? echo_until_end(&p) : 254);
     assert_int_equal(result, PROCESS_PARENT);
     assert_true(p.pid > 0 && p.pid != process_self());
     assert_int_equal(process_hear(&p), 0);
@@ -160,6 +161,47 @@ static void children_die_with_their_parent(void **state)
     close(pipe_ends[0]);
 }
 
+/* A host may collect every child that it has, also those that are not its own. */
+static void a_child_that_somebody_else_collected_is_not_mistaken(void **state)
+{
+    (void)state;
+    struct process p;
+    int code = 1;
+    int result = process_fork(&p);
+    if (result == PROCESS_CHILD)
+        process_end(7);
+    assert_int_equal(result, PROCESS_PARENT);
+    assert_int_equal(waitpid(p.pid, NULL, 0), p.pid);
+    process_await_exit(&p);
+    process_kill(&p);
+    assert_true(process_collect(&p, &code));
+    assert_int_equal(code, 0);
+    process_release(&p);
+}
+
+static void memory_that_is_detached_keeps_no_writes(void **state)
+{
+    (void)state;
+    struct process p;
+    atomic_uchar *flags = process_shared_new(2);
+    int result = process_fork(&p);
+    if (result == PROCESS_CHILD) {
+        while (process_await(&p, 10000) != 'w')
+            ;
+        atomic_store(&flags[1], 9);
+        process_end(0);
+    }
+    assert_int_equal(result, PROCESS_PARENT);
+    atomic_store(&flags[0], 1);
+    process_shared_detach((void *)flags, 2);
+    assert_int_equal(atomic_load(&flags[0]), 0);
+    process_tell(&p, 'w');
+    assert_int_equal(collect(&p), 0);
+    assert_int_equal(atomic_load(&flags[1]), 0);
+    process_release(&p);
+    process_shared_free((void *)flags, 2);
+}
+
 static void memory_is_shared_with_children(void **state)
 {
     (void)state;
@@ -187,6 +229,8 @@ int main(void)
         cmocka_unit_test(the_signals_of_people_are_the_parents),
         cmocka_unit_test(children_die_with_their_parent),
         cmocka_unit_test(memory_is_shared_with_children),
+        cmocka_unit_test(memory_that_is_detached_keeps_no_writes),
+        cmocka_unit_test(a_child_that_somebody_else_collected_is_not_mistaken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
