@@ -57,6 +57,7 @@ enum routed_error {
     ROUTED_ERROR_CLIENT_GONE = -121, /* the client left before the answer was complete */
     ROUTED_ERROR_UPGRADE = -122,     /* a WebSocket handshake that breaks RFC 6455 section 4.2 */
     ROUTED_ERROR_BUDGET = -123,      /* too much that is odd but legal */
+    ROUTED_ERROR_TLS = -124,         /* a handshake or record that cannot be accepted */
 
     /* The server cannot or will not. */
     ROUTED_ERROR_OVERLOADED = -200,
