@@ -164,15 +164,23 @@ int tls_session_feed(struct tls_session *s, struct span sealed)
     return result;
 }
 
+static bool has_fed(const struct tls_session *s)
+{
+    return s->lent.size || buffer_size(&s->kept);
+}
+
 bool tls_session_has_input(const struct tls_session *s)
 {
     return s->stage == TLS_OPEN &&
            (s->lent.size || buffer_size(&s->kept) || gnutls_record_check_pending(s->tls));
 }
 
-/* True when a result is no reason to stop. */
-static bool can_go_on(struct tls_session *s, int result)
+/* True when a result is no reason to stop. GnuTLS says AGAIN after messages that it handled by
+ * itself, such as KeyUpdate, though there is more to read. */
+static bool can_go_on(struct tls_session *s, int result, uint64_t sealed_before)
 {
+    if (result == GNUTLS_E_AGAIN)
+        return has_fed(s) && s->sealed_in != sealed_before;
     if (result == GNUTLS_E_INTERRUPTED || result == GNUTLS_E_GOT_APPLICATION_DATA)
         return true;
     return result == GNUTLS_E_WARNING_ALERT_RECEIVED && ++s->alerts <= WARNINGS_MAX;
@@ -196,9 +204,11 @@ int tls_session_handshake(struct tls_session *s)
     if (s->stage != TLS_HANDSHAKING)
         return s->stage == TLS_FAILED ? s->error : ROUTED_OK;
     int result;
-    do
+    uint64_t before;
+    do {
+        before = s->sealed_in;
         result = gnutls_handshake(s->tls);
-    while (result < 0 && can_go_on(s, result));
+    } while (result < 0 && can_go_on(s, result, before));
     if (result == GNUTLS_E_AGAIN)
         return ROUTED_ERROR_AGAIN;
     return result < 0 ? tls_session_fail_with(s, result) : finish_handshake(s);
@@ -215,6 +225,7 @@ static int refuse_renegotiation(struct tls_session *s)
 static ssize_t open_record(struct tls_session *s, uint8_t *out, size_t size)
 {
     for (;;) {
+        uint64_t before = s->sealed_in;
         ssize_t result = gnutls_record_recv(s->tls, out, size);
         if (result > 0) {
             s->plain_in += (uint64_t)result;
@@ -224,12 +235,13 @@ static ssize_t open_record(struct tls_session *s, uint8_t *out, size_t size)
             s->stage = TLS_PEER_CLOSED;
             return 0;
         }
-        if (result == GNUTLS_E_AGAIN)
-            return ROUTED_ERROR_AGAIN;
         if (result == GNUTLS_E_REHANDSHAKE)
             return refuse_renegotiation(s);
-        if (!can_go_on(s, (int)result))
-            return tls_session_fail_with(s, (int)result);
+        if (can_go_on(s, (int)result, before))
+            continue;
+        if (result == GNUTLS_E_AGAIN)
+            return ROUTED_ERROR_AGAIN;
+        return tls_session_fail_with(s, (int)result);
     }
 }
 
