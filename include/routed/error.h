@@ -56,11 +56,12 @@ enum routed_error {
     ROUTED_ERROR_TRUNCATED = -120,   /* the input ended inside a message */
     ROUTED_ERROR_CLIENT_GONE = -121, /* the client left before the answer was complete */
     ROUTED_ERROR_UPGRADE = -122,     /* a WebSocket handshake that breaks RFC 6455 section 4.2 */
-    ROUTED_ERROR_MISDIRECTED = -124, /* the certificate does not speak for that authority */
-    ROUTED_ERROR_PLAIN_HTTP = -125,  /* HTTP on a port that speaks TLS */
+    ROUTED_ERROR_MISDIRECTED = -126, /* the certificate does not speak for that authority */
+    ROUTED_ERROR_PLAIN_HTTP = -127,  /* HTTP on a port that speaks TLS */
     ROUTED_ERROR_BUDGET = -123,      /* too much that is odd but legal */
     ROUTED_ERROR_CHUNK_EXTENSION = -124,  /* one chunk has too much of it */
     ROUTED_ERROR_CHUNK_EXTENSIONS = -125, /* all chunks together have */
+    ROUTED_ERROR_TLS = -128,              /* a handshake or record that cannot be accepted */
 
     /* The server cannot or will not. */
     ROUTED_ERROR_OVERLOADED = -200,

@@ -71,10 +71,18 @@ bool tls_context_files_changed(struct tls_context *c);
 
 /* Ticket keys live TLS_TICKET_KEY_LIFETIME at most; call this now and then (every minute) from
  * any thread with loop_now. Without it they live as long as the snapshot. */
-#define TLS_TICKET_KEY_LIFETIME ((milliseconds)12 * 3600 * 1000)
+#define TLS_TICKET_KEY_LIFETIME     ((milliseconds)12 * 3600 * 1000)
 #define TLS_TICKET_LIFETIME_SECONDS (2 * 3600)
 void tls_context_tick(struct tls_context *c, milliseconds now);
 /* New ticket keys at once. */
 int tls_context_rotate_tickets(struct tls_context *c);
+
+/* ---- for tls/session.c ---- */
+
+struct tls_snapshot;
+/* With a reference of its own. */
+struct tls_snapshot *tls_context_snapshot(struct tls_context *c);
+/* As long as the context lives. */
+const struct tls_context_options *tls_context_rules(const struct tls_context *c);
 
 #endif

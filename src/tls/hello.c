@@ -1,0 +1,93 @@
+/* What must be known of a ClientHello before GnuTLS works on it: the server name chooses the
+ * certificate and the key of the tickets that can be resumed. */
+#include "tls/state.h"
+
+#include <gnutls/crypto.h>
+#include <routed/error.h>
+
+#define EXTENSION_SERVER_NAME      0
+#define NAME_TYPE_HOST             0
+
+#define KEY_UPDATE_ALLOWANCE_BYTES ((uint64_t)16 << 20)
+
+struct hello {
+    char name[TLS_NAME_MAX + 1];
+    size_t name_size;
+};
+
+static size_t read_16(const uint8_t *data)
+{
+    return (size_t)data[0] << 8 | data[1];
+}
+
+/* ServerNameList, RFC 6066 section 3: one host name; further ones are refused. */
+static int read_server_name(void *context, unsigned type, const unsigned char *data, unsigned size)
+{
+    struct hello *hello = context;
+    if (type != EXTENSION_SERVER_NAME)
+        return 0;
+    if (size < 5 || read_16(data) != size - 2 || data[2] != NAME_TYPE_HOST ||
+        read_16(data + 3) != size - 5)
+        return GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
+    hello->name_size = tls_host_read(span_of(data + 5, size - 5), hello->name);
+    return 0;
+}
+
+static int serve_name(struct tls_session *s, const struct hello *hello)
+{
+    struct span name = span_of(hello->name, hello->name_size);
+    uint8_t key[TLS_TICKET_KEY_SIZE];
+    gnutls_datum_t datum = {.data = key, .size = sizeof(key)};
+    memcpy(s->server_name, hello->name, hello->name_size);
+    s->server_name_size = (uint16_t)hello->name_size;
+    s->identity = tls_snapshot_identity(s->snapshot, name);
+    if (tls_snapshot_ticket_key(s->snapshot, name, key) != ROUTED_OK)
+        return GNUTLS_E_RANDOM_FAILED;
+    int result = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, s->identity->credentials);
+    if (result >= 0)
+        result = gnutls_session_ticket_enable_server(s->tls, &datum);
+    gnutls_memset(key, 0, sizeof(key));
+    return result;
+}
+
+static int on_client_hello(struct tls_session *s, const gnutls_datum_t *message)
+{
+    struct hello hello = {.name_size = 0};
+    int result = gnutls_ext_raw_parse(&hello, read_server_name, message,
+                                      GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+    if (result < 0 && result != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+        return result;
+    if (!s->said_hello) {
+        s->said_hello = true;
+        return serve_name(s, &hello);
+    }
+    /* After HelloRetryRequest everything is settled already (RFC 8446 section 4.1.2). */
+    bool is_same = span_equals(span_of(hello.name, hello.name_size), tls_session_server_name(s));
+    return is_same ? 0 : GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
+}
+
+static int on_key_update(struct tls_session *s)
+{
+    uint64_t allowed = TLS_KEY_UPDATES_MAX + s->plain_in / KEY_UPDATE_ALLOWANCE_BYTES;
+    if (++s->key_updates <= allowed)
+        return 0;
+    tls_session_fail(s, ROUTED_ERROR_BUDGET, "too many key updates");
+    return GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS;
+}
+
+static int on_message(gnutls_session_t tls, unsigned type, unsigned when, unsigned is_incoming,
+                      const gnutls_datum_t *message)
+{
+    struct tls_session *s = gnutls_session_get_ptr(tls);
+    (void)when;
+    if (!is_incoming)
+        return 0;
+    if (type == GNUTLS_HANDSHAKE_CLIENT_HELLO)
+        return on_client_hello(s, message);
+    return type == GNUTLS_HANDSHAKE_KEY_UPDATE ? on_key_update(s) : 0;
+}
+
+void tls_hello_attach(struct tls_session *s)
+{
+    gnutls_handshake_set_hook_function(s->tls, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE, on_message);
+}
