@@ -77,7 +77,10 @@ static void *take_signals(void *user)
         case SIGUSR2:
             write_metrics(s);
             break;
-        default: /* SIGHUP: there is nothing to load anew */
+        case SIGHUP:
+            routed_server_reload(s->server);
+            break;
+        default:
             break;
         }
     }
@@ -108,6 +111,8 @@ static void announce(const struct options *o, const routed_server *server)
     const char *host = o->serve.host;
     const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
     printf("Listening on http://%s%s%s:%u", open, host, close, routed_server_port(server));
+    if (o->serve.secure_port >= 0)
+        printf(" and https://%s%s%s:%u", open, host, close, routed_server_secure_port(server));
     if (o->serve.unix_path)
         printf(" and unix:%s", o->serve.unix_path);
     printf(" (mode %s, workers %u", options_mode_name(o->serve.mode), o->serve.workers);
@@ -117,11 +122,34 @@ static void announce(const struct options *o, const routed_server *server)
     fflush(stdout);
 }
 
-static int serve(routed_engine *engine, const struct options *o)
+static char certificate[4096], key[4096];
+
+/* Without a certificate of one's own, one for localhost is made at the first start. */
+static int use_development_certificate(struct options *o)
+{
+    const char *folder = o->certificate_folder;
+    if (o->serve.secure_port < 0 || o->serve.tls_certificate)
+        return ROUTED_OK;
+    int error = routed_development_certificate(folder);
+    if (error != ROUTED_OK)
+        return error;
+    snprintf(certificate, sizeof(certificate), "%s/localhost.pem", folder);
+    snprintf(key, sizeof(key), "%s/localhost-key.pem", folder);
+    o->serve.tls_certificate = certificate;
+    o->serve.tls_key = key;
+    printf("Trust %s/authority.pem to open https:// without a warning, for example\n"
+           "  curl --cacert %s/authority.pem https://localhost:%d/\n",
+           folder, folder, (int)o->serve.secure_port);
+    return ROUTED_OK;
+}
+
+static int serve(routed_engine *engine, struct options *o)
 {
     static struct signals signals;
     signals_block(&signals);
-    int error = routed_serve(engine, &o->serve, &signals.server);
+    int error = use_development_certificate(o);
+    if (error == ROUTED_OK)
+        error = routed_serve(engine, &o->serve, &signals.server);
     if (error != ROUTED_OK) {
         fprintf(stderr, "showcase: %s\n", routed_last_error());
         return STATUS_CANNOT_START;

@@ -15,6 +15,16 @@ static const char help[] =
     "  --host HOST          an address, a name, localhost (both loopbacks) or any [127.0.0.1]\n"
     "  --port PORT          0 lets the system choose; the real one is printed [8080]\n"
     "  --unix PATH          listen on this Unix socket too\n"
+    "  --https PORT         listen with TLS on this port too\n"
+    "  --no-http2           HTTP/1 only\n"
+    "\n"
+    "TLS\n"
+    "  --certificate FILE --key FILE [--key-password WORD] [--ocsp FILE]\n"
+    "                       PEM; without them one is made for localhost in the folder of\n"
+    "  --certificates FOLDER  certificates for development [./certificates]\n"
+    "  --certificate-for FILE:KEY   a further one, chosen by its names; may be repeated\n"
+    "  --client-certificates off|request|require, --client-authorities FILE,\n"
+    "  --client-revocations FILE   SIGHUP loads all these files anew\n"
     "\n"
     "Work\n"
     "  --mode MODE          bridge: engine threads behind the private bridge; processes: engine\n"
@@ -53,6 +63,10 @@ static const struct word modes[] = {{"bridge", ROUTED_MODE_BRIDGE},
                                     {NULL, 0}};
 static const struct word bridges[] = {
     {"unix", ROUTED_BRIDGE_UNIX}, {"tcp", ROUTED_BRIDGE_TCP}, {NULL, 0}};
+static const struct word client_rules[] = {{"off", ROUTED_TLS_CLIENT_OFF},
+                                           {"request", ROUTED_TLS_CLIENT_REQUEST},
+                                           {"require", ROUTED_TLS_CLIENT_REQUIRE},
+                                           {NULL, 0}};
 static const struct word levels[] = {{"debug", ROUTED_LOG_DEBUG},
                                      {"info", ROUTED_LOG_INFO},
                                      {"warning", ROUTED_LOG_WARNING},
@@ -151,6 +165,16 @@ static const struct {
     LIMIT(queue_requests),
     LIMIT(queue_timeout),
     LIMIT(drain_timeout),
+    LIMIT(handshake_timeout),
+    LIMIT(handshakes),
+    LIMIT(http2_streams),
+    LIMIT(http2_idle_timeout),
+    LIMIT(http2_fields_count),
+    LIMIT(http2_resets),
+    LIMIT(http2_glitches),
+    LIMIT(http2_continuations),
+    LIMIT(http2_small_frames),
+    LIMIT(http2_overhead),
 };
 
 /* NAME=VALUE */
@@ -177,6 +201,17 @@ enum flag {
     FLAG_HOST = 256,
     FLAG_PORT,
     FLAG_UNIX,
+    FLAG_HTTPS,
+    FLAG_NO_HTTP2,
+    FLAG_CERTIFICATE,
+    FLAG_KEY,
+    FLAG_KEY_PASSWORD,
+    FLAG_OCSP,
+    FLAG_CERTIFICATES,
+    FLAG_CERTIFICATE_FOR,
+    FLAG_CLIENT_CERTIFICATES,
+    FLAG_CLIENT_AUTHORITIES,
+    FLAG_CLIENT_REVOCATIONS,
     FLAG_MODE,
     FLAG_NATIVE_DIRECT,
     FLAG_WORKERS,
@@ -197,6 +232,17 @@ static const struct option flags[] = {
     {"host", required_argument, NULL, FLAG_HOST},
     {"port", required_argument, NULL, FLAG_PORT},
     {"unix", required_argument, NULL, FLAG_UNIX},
+    {"https", required_argument, NULL, FLAG_HTTPS},
+    {"no-http2", no_argument, NULL, FLAG_NO_HTTP2},
+    {"certificate", required_argument, NULL, FLAG_CERTIFICATE},
+    {"key", required_argument, NULL, FLAG_KEY},
+    {"key-password", required_argument, NULL, FLAG_KEY_PASSWORD},
+    {"ocsp", required_argument, NULL, FLAG_OCSP},
+    {"certificates", required_argument, NULL, FLAG_CERTIFICATES},
+    {"certificate-for", required_argument, NULL, FLAG_CERTIFICATE_FOR},
+    {"client-certificates", required_argument, NULL, FLAG_CLIENT_CERTIFICATES},
+    {"client-authorities", required_argument, NULL, FLAG_CLIENT_AUTHORITIES},
+    {"client-revocations", required_argument, NULL, FLAG_CLIENT_REVOCATIONS},
     {"mode", required_argument, NULL, FLAG_MODE},
     {"native-direct", no_argument, NULL, FLAG_NATIVE_DIRECT},
     {"workers", required_argument, NULL, FLAG_WORKERS},
@@ -223,8 +269,62 @@ static bool read_access_log(const char *text, const char **path)
     return true;
 }
 
+/* FILE:KEY; the text is cut in two where it stands. */
+static bool read_certificate(struct options *o, char *text)
+{
+    char *colon = strchr(text, ':');
+    if (!colon || o->serve.tls_certificate_count == OPTIONS_CERTIFICATES_MAX)
+        return false;
+    *colon = '\0';
+    o->certificates[o->serve.tls_certificate_count++] =
+        (routed_tls_certificate){.certificate = text, .key = colon + 1};
+    o->serve.tls_certificates = o->certificates;
+    return true;
+}
+
+/* The flags of TLS; false when the value makes no sense or the flag is another. */
+static bool apply_tls(struct options *o, int flag, char *value)
+{
+    routed_serve_options *serve = &o->serve;
+    uint16_t port;
+    switch (flag) {
+    case FLAG_HTTPS:
+        if (!read_port(value, &port))
+            return false;
+        serve->secure_port = port;
+        return true;
+    case FLAG_CERTIFICATE:
+        serve->tls_certificate = value;
+        return true;
+    case FLAG_KEY:
+        serve->tls_key = value;
+        return true;
+    case FLAG_KEY_PASSWORD:
+        serve->tls_key_password = value;
+        return true;
+    case FLAG_OCSP:
+        serve->tls_ocsp = value;
+        return true;
+    case FLAG_CERTIFICATES:
+        o->certificate_folder = value;
+        return true;
+    case FLAG_CERTIFICATE_FOR:
+        return read_certificate(o, value);
+    case FLAG_CLIENT_CERTIFICATES:
+        return read_word(client_rules, value, &serve->tls_client);
+    case FLAG_CLIENT_AUTHORITIES:
+        serve->tls_client_authorities = value;
+        return true;
+    case FLAG_CLIENT_REVOCATIONS:
+        serve->tls_client_revocations = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* One flag with its value; false when the value makes no sense. */
-static bool apply(struct options *o, int flag, const char *value)
+static bool apply(struct options *o, int flag, char *value)
 {
     routed_serve_options *serve = &o->serve;
     switch (flag) {
@@ -238,6 +338,9 @@ static bool apply(struct options *o, int flag, const char *value)
         return true;
     case FLAG_MODE:
         return read_word(modes, value, &serve->mode);
+    case FLAG_NO_HTTP2:
+        serve->http2 = ROUTED_SWITCH_OFF;
+        return true;
     case FLAG_NATIVE_DIRECT:
         serve->mode = ROUTED_MODE_NATIVE_DIRECT;
         return true;
@@ -248,9 +351,9 @@ static bool apply(struct options *o, int flag, const char *value)
     case FLAG_BRIDGE:
         return read_word(bridges, value, &serve->bridge);
     case FLAG_LIMIT:
-        return read_limit(value, &serve->limits);
+        return read_limit(value, &o->limits);
     case FLAG_DRAIN:
-        return read_number(value, UINT32_MAX, &serve->limits.drain_timeout);
+        return read_number(value, UINT32_MAX, &o->limits.drain_timeout);
     case FLAG_ACCESS_LOG:
         return read_access_log(value, &serve->access_log);
     case FLAG_METRICS:
@@ -265,7 +368,7 @@ static bool apply(struct options *o, int flag, const char *value)
         o->allow_crash = true;
         return true;
     default:
-        return false;
+        return apply_tls(o, flag, value);
     }
 }
 
@@ -282,6 +385,9 @@ static void set_defaults(struct options *o)
     o->serve.host = "127.0.0.1";
     o->serve.port = 8080;
     o->serve.log_level = ROUTED_LOG_INFO;
+    routed_limits_init(&o->limits);
+    o->serve.limits = &o->limits;
+    o->certificate_folder = "certificates";
 }
 
 enum options_outcome options_read(struct options *o, int argc, char **argv)

@@ -5,9 +5,14 @@
 #include <routed/serve.h>
 #include <stdbool.h>
 
+#define OPTIONS_CERTIFICATES_MAX 16
+
 struct options {
-    routed_serve_options serve;
-    const char *ledger;  /* a file for one line per exchange, or NULL */
+    routed_serve_options serve; /* points into this struct */
+    routed_limits limits;
+    routed_tls_certificate certificates[OPTIONS_CERTIFICATES_MAX];
+    const char *certificate_folder; /* for development */
+    const char *ledger;             /* a file for one line per exchange, or NULL */
     const char *metrics; /* a file for the numbers of the server, written on SIGUSR2, or NULL */
     bool allow_crash;
 };

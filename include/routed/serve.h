@@ -137,6 +137,12 @@ ROUTED_API int routed_serve(routed_engine *engine, const routed_serve_options *o
 ROUTED_API int routed_serve_secure(routed_engine *engine, const routed_serve_options *options,
                                    routed_server **server);
 
+/* For development: makes in `folder`, where they are not there yet or end within a week,
+ * localhost.pem and localhost-key.pem (localhost, 127.0.0.1, ::1; 90 days), issued by
+ * authority.pem, which tools and browsers can be told to trust. The key of the authority stays in
+ * the folder too: keep it to this machine. */
+ROUTED_API int routed_development_certificate(const char *folder);
+
 /* The text of the last failure of a routed_serve or routed_ffi_start call on this thread, for
  * example "listen on 127.0.0.1:8080: the address is in use"; "" without one. Lives until the next
  * such call on this thread. */

@@ -11,6 +11,7 @@
 #include "serve/processes.h"
 #include "serve/secure.h"
 #include "serve/threads.h"
+#include "tls/development.h"
 #include <routed/serve.h>
 
 #define ENGINES_MAX 64
@@ -108,7 +109,7 @@ static int check_options(const routed_serve_options *o, const routed_engine *eng
                            ENGINES_MAX);
     if (o->log_level < ROUTED_LOG_DEBUG || o->log_level > ROUTED_LOG_ERROR)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "log_level %d is not known", o->log_level);
-    if (o->limits.size == 0)
+    if (o->limits && o->limits->size == 0)
         return failure_set(why, ROUTED_ERROR_ARGUMENT,
                            "limits.size is not set: call routed_limits_init");
     if (o->backlog > INT32_MAX)
@@ -254,6 +255,13 @@ int routed_serve_secure(routed_engine *engine, const routed_serve_options *optio
                         routed_server **server)
 {
     return serve(engine, options, DOOR_SECURE, server);
+}
+
+int routed_development_certificate(const char *folder)
+{
+    struct failure *why = serve_last_error_begin();
+    bool was_made;
+    return tls_development_make(folder, &was_made, why);
 }
 
 /* ---- life ---- */
