@@ -15,7 +15,7 @@ target_link_options(routed_ffi PRIVATE LINKER:--version-script=${ROUTED_SYMBOL_M
 if(NOT ROUTED_SANITIZE AND NOT ROUTED_FUZZ)
   target_link_options(routed_ffi PRIVATE LINKER:-z,defs)
 endif()
-target_link_libraries(routed_ffi PRIVATE routed_flags PkgConfig::NETTLE PkgConfig::GNUTLS
+target_link_libraries(routed_ffi PRIVATE routed_flags PkgConfig::NETTLE PkgConfig::GNUTLS PkgConfig::NGHTTP2
                                          Threads::Threads)
 
 # An archive has no symbol map: so all rooms become one object whose hidden symbols are local, and
@@ -38,7 +38,7 @@ add_custom_command(
 add_library(routed_ffi_static STATIC ${ROUTED_WHOLE})
 set_source_files_properties(${ROUTED_WHOLE} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 set_target_properties(routed_ffi_static PROPERTIES LINKER_LANGUAGE C OUTPUT_NAME routed_ffi)
-target_link_libraries(routed_ffi_static INTERFACE nettle gnutls Threads::Threads)
+target_link_libraries(routed_ffi_static INTERFACE nettle gnutls nghttp2 Threads::Threads)
 
 foreach(library routed_ffi routed_ffi_static)
   target_include_directories(

@@ -42,16 +42,16 @@ static int queue_failed(struct http1_session *s, struct http1_turn *t)
 
 static int queue_head(struct http1_session *s, const struct http1_response_head *head)
 {
-    uint8_t *room = http1_output_reserve(&s->output, http1_response_bound(head));
+    uint8_t *room = output_reserve(&s->output, http1_response_bound(head));
     if (!room)
         return ROUTED_ERROR_MEMORY;
-    http1_output_commit(&s->output, http1_response_write(room, head));
+    output_commit(&s->output, http1_response_write(room, head));
     return ROUTED_OK;
 }
 
 static int queue_continue(struct http1_session *s)
 {
-    return http1_output_copy(&s->output, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
+    return output_copy(&s->output, SPAN("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 static int on_inform(struct exchange *x, const struct http_response *response)
@@ -138,10 +138,10 @@ static int on_respond(struct exchange *x, const struct http_response *response, 
 
 static int queue_chunk_size(struct http1_session *s, struct http1_turn *t, uint64_t size)
 {
-    uint8_t *room = http1_output_reserve(&s->output, HTTP1_CHUNK_SIZE_MAX);
+    uint8_t *room = output_reserve(&s->output, HTTP1_CHUNK_SIZE_MAX);
     if (!room)
         return ROUTED_ERROR_MEMORY;
-    http1_output_commit(&s->output, http1_response_write_chunk_size(room, size));
+    output_commit(&s->output, http1_response_write_chunk_size(room, size));
     t->zero_pending = false;
     return ROUTED_OK;
 }
@@ -152,8 +152,8 @@ static int queue_chunk(struct http1_session *s, struct http1_turn *t, struct sli
         slice_release(&body);
         return ROUTED_ERROR_MEMORY;
     }
-    int error = http1_output_append(&s->output, body);
-    return error ? error : http1_output_copy(&s->output, SPAN("\r\n"));
+    int error = output_append(&s->output, body);
+    return error ? error : output_copy(&s->output, SPAN("\r\n"));
 }
 
 static int on_send(struct exchange *x, struct slice body)
@@ -166,7 +166,7 @@ static int on_send(struct exchange *x, struct slice body)
     }
     t->queued += body.size;
     int error = t->coding == HTTP1_CODING_CHUNKED ? queue_chunk(s, t, body)
-                                                  : http1_output_append(&s->output, body);
+                                                  : output_append(&s->output, body);
     if (error)
         return queue_failed(s, t);
     wake(s);
@@ -179,12 +179,12 @@ static int queue_last_chunk(struct http1_session *s, struct http1_turn *t,
     if (queue_chunk_size(s, t, 0))
         return ROUTED_ERROR_MEMORY;
     if (trailers && trailers->count) {
-        uint8_t *room = http1_output_reserve(&s->output, http1_response_trailers_bound(trailers));
+        uint8_t *room = output_reserve(&s->output, http1_response_trailers_bound(trailers));
         if (!room)
             return ROUTED_ERROR_MEMORY;
-        http1_output_commit(&s->output, http1_response_write_trailers(room, trailers));
+        output_commit(&s->output, http1_response_write_trailers(room, trailers));
     }
-    return http1_output_copy(&s->output, SPAN("\r\n"));
+    return output_copy(&s->output, SPAN("\r\n"));
 }
 
 static int on_end(struct exchange *x, const struct field_list *trailers)
@@ -222,8 +222,8 @@ int http1_answer_error(struct http1_session *s, struct http1_turn *t, int error)
     if (x->suppress_content)
         return ROUTED_OK;
     x->response_bytes = reason.size + 1;
-    int failed = http1_output_copy(&s->output, reason);
-    return failed ? failed : http1_output_copy(&s->output, SPAN("\n"));
+    int failed = output_copy(&s->output, reason);
+    return failed ? failed : output_copy(&s->output, SPAN("\n"));
 }
 
 void http1_answer_fail(struct http1_session *s, struct http1_turn *t, int error)
@@ -289,5 +289,5 @@ bool http1_answer_probe(struct http1_session *s)
     if (t->coding != HTTP1_CODING_CHUNKED || t->zero_pending)
         return false;
     t->zero_pending = true;
-    return http1_output_copy(&s->output, SPAN("0")) == ROUTED_OK;
+    return output_copy(&s->output, SPAN("0")) == ROUTED_OK;
 }

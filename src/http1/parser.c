@@ -55,7 +55,7 @@ static int parse_request_line(struct http1_parser *p, struct span line,
         return error;
     if (span_equals(method, SPAN("CONNECT")))
         return ROUTED_ERROR_CONNECT;
-    error = http1_target_parse(method, target, &p->target);
+    error = http_target_parse(method, target, &p->target);
     if (error)
         return error;
     request->path = p->target.path;
@@ -184,7 +184,7 @@ static int finish_host(const struct http1_parser *p, struct http_request *reques
         request->authority = p->host;
         return ROUTED_OK;
     }
-    if (!http1_target_same_authority(p->target.authority, p->host, p->target.default_port))
+    if (!http_target_same_authority(p->target.authority, p->host, p->target.default_port))
         return ROUTED_ERROR_HOST;
     for (size_t i = 0; i < request->fields.count; i++)
         if (request->fields.items[i].name == FIELD_HOST)

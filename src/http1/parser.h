@@ -10,10 +10,10 @@
 
 #include "base/arena.h"
 #include "http/message.h"
+#include "http/target.h"
 #include "http1/fields.h"
 #include "http1/limits.h"
 #include "http1/line.h"
-#include "http1/target.h"
 
 enum http1_parser_phase {
     HTTP1_PARSER_START,        /* one empty line may come first (RFC 9112 section 2.2) */
@@ -34,7 +34,7 @@ struct http1_parser {
     enum http1_parser_phase phase;
     enum http1_transfer transfer;
     struct http1_allowance allowance; /* what is left goes to the trailers */
-    struct http1_target target;
+    struct http_target target;
     struct span host;
     struct field_list connection_options; /* names but close, keep-alive and upgrade */
     uint16_t hosts;

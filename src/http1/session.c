@@ -94,7 +94,7 @@ static void settle_current(struct http1_session *s)
     if (!t->response_done || !t->request_done)
         return;
     s->current = NULL;
-    t->response_end = http1_output_end(&s->output);
+    t->response_end = output_end(&s->output);
     list_append(&s->finishing, &t->link);
     s->finishing_count++;
     if (s->phase == HTTP1_OPEN && (!t->is_persistent || s->is_shut))
@@ -199,7 +199,7 @@ static size_t session_drain(struct session *base, struct span *out, size_t max)
     struct http1_session *s = http1_state_of(base);
     enter(s);
     leave(s);
-    return http1_output_spans(&s->output, out, max);
+    return output_spans(&s->output, out, max);
 }
 
 /* What is still queued of a response is at most what the whole output holds. */
@@ -216,7 +216,7 @@ static void session_drained(struct session *base, size_t bytes)
 {
     struct http1_session *s = http1_state_of(base);
     enter(s);
-    http1_output_consume(&s->output, bytes);
+    output_consume(&s->output, bytes);
     if (s->current)
         return_credit(s, s->current);
     leave(s);
@@ -270,7 +270,7 @@ static void session_abort(struct session *base, int error)
     struct http1_turn *t = s->current; /* not before: it may have settled only now */
     s->phase = HTTP1_OVER;
     s->current = NULL;
-    http1_output_release(&s->output);
+    output_release(&s->output);
     while (!list_is_empty(&s->finishing))
         finish_oldest(s, error);
     if (t)
@@ -292,7 +292,7 @@ static bool session_probe(struct session *base)
 static void session_rest(struct session *base)
 {
     struct http1_session *s = http1_state_of(base);
-    http1_output_rest(&s->output);
+    output_rest(&s->output);
     if (s->current || s->finishing_count || http1_state_has_head(s))
         return;
     if (s->incoming && s->parser.phase == HTTP1_PARSER_START) {

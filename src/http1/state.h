@@ -6,8 +6,8 @@
 #define HTTP1_STATE_H
 
 #include "base/list.h"
+#include "base/output.h"
 #include "http1/chunked.h"
-#include "http1/output.h"
 #include "http1/parser.h"
 #include "http1/session.h"
 
@@ -56,7 +56,7 @@ struct http1_session {
     struct http1_line line;
     struct http1_parser parser;
     struct http1_chunked chunked;
-    struct http1_output output;
+    struct output output;
     size_t drop_left; /* of linger_max */
     enum http1_phase phase;
     unsigned inside;  /* calls of the connection on the stack */

@@ -1,4 +1,4 @@
-#include "http1/target.h"
+#include "http/target.h"
 
 #include "base/decimal.h"
 #include "http/message.h"
@@ -14,7 +14,7 @@ static bool has_target_bytes_only(struct span target)
     return !bad;
 }
 
-static void split_query(struct span text, struct http1_target *parts)
+static void split_query(struct span text, struct http_target *parts)
 {
     const uint8_t *mark = text.size ? memchr(text.data, '?', text.size) : NULL;
     parts->path = text;
@@ -29,7 +29,7 @@ static bool starts_with_ignoring_case(struct span s, struct span prefix)
     return s.size >= prefix.size && span_equals_ignoring_case(span_part(s, 0, prefix.size), prefix);
 }
 
-static int parse_absolute(bool is_options, struct span after_scheme, struct http1_target *parts)
+static int parse_absolute(bool is_options, struct span after_scheme, struct http_target *parts)
 {
     size_t size = 0;
     while (size < after_scheme.size && after_scheme.data[size] != '/' &&
@@ -46,9 +46,9 @@ static int parse_absolute(bool is_options, struct span after_scheme, struct http
     return ROUTED_OK;
 }
 
-int http1_target_parse(struct span method, struct span target, struct http1_target *parts)
+int http_target_parse(struct span method, struct span target, struct http_target *parts)
 {
-    *parts = (struct http1_target){0};
+    *parts = (struct http_target){0};
     if (target.size == 0 || !has_target_bytes_only(target))
         return ROUTED_ERROR_TARGET;
     if (target.data[0] == '/') {
@@ -87,7 +87,7 @@ static uint64_t take_port(struct span *authority, uint16_t default_port)
 }
 
 /* "[::1]" ends with a bracket, so a colon before trailing digits always begins a port. */
-bool http1_target_same_authority(struct span a, struct span b, uint16_t default_port)
+bool http_target_same_authority(struct span a, struct span b, uint16_t default_port)
 {
     return take_port(&a, default_port) == take_port(&b, default_port) &&
            span_equals_ignoring_case(a, b);

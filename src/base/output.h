@@ -1,25 +1,25 @@
-/* http1/output.h: what waits to be written: copied bytes and slices, in order.
+/* base/output.h: what waits to be written: copied bytes and slices, in order.
  *
  * Heads and small bodies are copied one behind the other, so that a small response, or several
  * that were pipelined, leave as one contiguous span. Larger bodies are kept as the slices they
- * came in. Memory is kept while it is in use again and again; http1_output_rest gives it back. */
-#ifndef HTTP1_OUTPUT_H
-#define HTTP1_OUTPUT_H
+ * came in. Memory is kept while it is in use again and again; output_rest gives it back. */
+#ifndef OUTPUT_H
+#define OUTPUT_H
 
 #include "base/buffer.h"
 #include "base/slice.h"
 
-#define HTTP1_OUTPUT_COPY_MAX 2048 /* bodies up to this size are copied */
+#define OUTPUT_COPY_MAX 2048 /* bodies up to this size are copied */
 
 /* Copied bytes with the slice that comes after them. */
-struct http1_output_piece {
+struct output_piece {
     size_t copied;
     struct slice slice;
 };
 
-struct http1_output {
+struct output {
     struct buffer bytes; /* all copied bytes, in order */
-    struct http1_output_piece *pieces;
+    struct output_piece *pieces;
     size_t first;
     size_t count; /* pieces in use, from `first` */
     size_t capacity;
@@ -29,27 +29,27 @@ struct http1_output {
 };
 
 /* Drops everything and frees it. The zeroed struct is an empty output. */
-void http1_output_release(struct http1_output *o);
+void output_release(struct output *o);
 /* Frees the memory of an empty output. */
-void http1_output_rest(struct http1_output *o);
+void output_rest(struct output *o);
 
 /* Room for up to `size` bytes, or NULL; commit tells how many were used. */
-uint8_t *http1_output_reserve(struct http1_output *o, size_t size);
-void http1_output_commit(struct http1_output *o, size_t size);
+uint8_t *output_reserve(struct output *o, size_t size);
+void output_commit(struct output *o, size_t size);
 /* ROUTED_OK or ROUTED_ERROR_MEMORY. */
-int http1_output_copy(struct http1_output *o, struct span bytes);
+int output_copy(struct output *o, struct span bytes);
 /* Takes the slice, on failure too. */
-int http1_output_append(struct http1_output *o, struct slice slice);
+int output_append(struct output *o, struct slice slice);
 
 /* Where the bytes queued last end, counted from the first ever written. */
-static inline uint64_t http1_output_end(const struct http1_output *o)
+static inline uint64_t output_end(const struct output *o)
 {
     return o->written + o->size;
 }
 
 /* Up to `max` spans from the front; valid until anything is queued, consumed or released. */
-size_t http1_output_spans(const struct http1_output *o, struct span *out, size_t max);
+size_t output_spans(const struct output *o, struct span *out, size_t max);
 /* `size` bytes from the front were written. */
-void http1_output_consume(struct http1_output *o, size_t size);
+void output_consume(struct output *o, size_t size);
 
 #endif

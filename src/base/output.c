@@ -1,20 +1,20 @@
-#include "http1/output.h"
+#include "base/output.h"
 
 #include "base/memory.h"
 #include <routed/error.h>
 
 #define FIRST_CAPACITY 8
 
-void http1_output_release(struct http1_output *o)
+void output_release(struct output *o)
 {
     for (size_t i = 0; i < o->count; i++)
         slice_release(&o->pieces[o->first + i].slice);
     o->first = o->count = o->tail = o->size = 0;
     buffer_clear(&o->bytes);
-    http1_output_rest(o);
+    output_rest(o);
 }
 
-void http1_output_rest(struct http1_output *o)
+void output_rest(struct output *o)
 {
     if (o->size)
         return;
@@ -24,19 +24,19 @@ void http1_output_rest(struct http1_output *o)
     o->capacity = 0;
 }
 
-uint8_t *http1_output_reserve(struct http1_output *o, size_t size)
+uint8_t *output_reserve(struct output *o, size_t size)
 {
     return buffer_reserve(&o->bytes, size);
 }
 
-void http1_output_commit(struct http1_output *o, size_t size)
+void output_commit(struct output *o, size_t size)
 {
     buffer_commit(&o->bytes, size);
     o->tail += size;
     o->size += size;
 }
 
-int http1_output_copy(struct http1_output *o, struct span bytes)
+int output_copy(struct output *o, struct span bytes)
 {
     int error = buffer_append_span(&o->bytes, bytes);
     if (error)
@@ -46,7 +46,7 @@ int http1_output_copy(struct http1_output *o, struct span bytes)
     return ROUTED_OK;
 }
 
-static bool make_room(struct http1_output *o)
+static bool make_room(struct output *o)
 {
     if (o->first + o->count < o->capacity)
         return true;
@@ -56,8 +56,7 @@ static bool make_room(struct http1_output *o)
         return true;
     }
     size_t capacity = o->capacity ? o->capacity * 2 : FIRST_CAPACITY;
-    struct http1_output_piece *grown =
-        memory_resize(o->pieces, capacity * sizeof(struct http1_output_piece));
+    struct output_piece *grown = memory_resize(o->pieces, capacity * sizeof(struct output_piece));
     if (!grown)
         return false;
     o->pieces = grown;
@@ -65,10 +64,10 @@ static bool make_room(struct http1_output *o)
     return true;
 }
 
-int http1_output_append(struct http1_output *o, struct slice slice)
+int output_append(struct output *o, struct slice slice)
 {
-    if (slice.size <= HTTP1_OUTPUT_COPY_MAX) {
-        int error = http1_output_copy(o, slice_span(slice));
+    if (slice.size <= OUTPUT_COPY_MAX) {
+        int error = output_copy(o, slice_span(slice));
         slice_release(&slice);
         return error;
     }
@@ -76,18 +75,18 @@ int http1_output_append(struct http1_output *o, struct slice slice)
         slice_release(&slice);
         return ROUTED_ERROR_MEMORY;
     }
-    o->pieces[o->first + o->count++] = (struct http1_output_piece){o->tail, slice};
+    o->pieces[o->first + o->count++] = (struct output_piece){o->tail, slice};
     o->tail = 0;
     o->size += slice.size;
     return ROUTED_OK;
 }
 
-size_t http1_output_spans(const struct http1_output *o, struct span *out, size_t max)
+size_t output_spans(const struct output *o, struct span *out, size_t max)
 {
     struct span copied = buffer_span(&o->bytes);
     size_t count = 0;
     for (size_t i = 0; i < o->count && count < max; i++) {
-        const struct http1_output_piece *piece = &o->pieces[o->first + i];
+        const struct output_piece *piece = &o->pieces[o->first + i];
         if (piece->copied) {
             out[count++] = span_of(copied.data, piece->copied);
             copied = span_after(copied, piece->copied);
@@ -103,9 +102,9 @@ size_t http1_output_spans(const struct http1_output *o, struct span *out, size_t
 }
 
 /* Takes from the front piece; returns how much. */
-static size_t consume_piece(struct http1_output *o, size_t size)
+static size_t consume_piece(struct output *o, size_t size)
 {
-    struct http1_output_piece *piece = &o->pieces[o->first];
+    struct output_piece *piece = &o->pieces[o->first];
     size_t copied = size < piece->copied ? size : piece->copied;
     buffer_consume(&o->bytes, copied);
     piece->copied -= copied;
@@ -119,7 +118,7 @@ static size_t consume_piece(struct http1_output *o, size_t size)
     return copied + sliced;
 }
 
-void http1_output_consume(struct http1_output *o, size_t size)
+void output_consume(struct output *o, size_t size)
 {
     o->size -= size;
     o->written += size;

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "http1/target.h"
+#include "http/target.h"
 #include <routed/error.h>
 
 static void test_forms(void **state)
@@ -27,9 +27,9 @@ static void test_forms(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct http1_target t;
+        struct http_target t;
         assert_int_equal(
-            http1_target_parse(span_from(cases[i].method), span_from(cases[i].target), &t),
+            http_target_parse(span_from(cases[i].method), span_from(cases[i].target), &t),
             ROUTED_OK);
         assert_true(span_equals(t.authority, span_from(cases[i].authority)));
         assert_true(span_equals(t.path, span_from(cases[i].path)));
@@ -43,14 +43,14 @@ static void test_refused(void **state)
     static const char *const bad[] = {
         "",        "*",       "a",           "a:80",        "?a", "ftp://a/",
         "http:/a", "http://", "http://u@a/", "http://a:x/", "/#", "http://a#"};
-    struct http1_target t;
+    struct http_target t;
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        assert_int_equal(http1_target_parse(SPAN("GET"), span_from(bad[i]), &t),
+        assert_int_equal(http_target_parse(SPAN("GET"), span_from(bad[i]), &t),
                          ROUTED_ERROR_TARGET);
     for (int c = 0; c < 256; c++) {
         uint8_t target[] = {'/', (uint8_t)c};
-        int error = http1_target_parse(SPAN("GET"), span_of(target, 2), &t);
+        int error = http_target_parse(SPAN("GET"), span_of(target, 2), &t);
         bool good = c > ' ' && c < 0x7f && c != '#';
         assert_int_equal(error, good ? ROUTED_OK : ROUTED_ERROR_TARGET);
     }
@@ -80,9 +80,9 @@ static void test_same_authority(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_int_equal(http1_target_same_authority(span_from(cases[i].a), span_from(cases[i].b),
-                                                     cases[i].port),
-                         cases[i].same);
+        assert_int_equal(
+            http_target_same_authority(span_from(cases[i].a), span_from(cases[i].b), cases[i].port),
+            cases[i].same);
 }
 
 int main(void)

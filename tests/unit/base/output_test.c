@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "http1/output.h"
+#include "base/output.h"
 #include <routed/error.h>
 
 static struct slice slice_of_size(size_t size, uint8_t fill)
@@ -20,20 +20,20 @@ static void test_order(void **state)
 {
     (void)state;
     for (size_t step = 1; step < 9000; step = step * 3 + 1) {
-        struct http1_output o = {0};
+        struct output o = {0};
         uint8_t expected[20000], got[20000];
         size_t total = 0, at = 0;
         static const size_t sizes[] = {10, 3000, 2048, 2049, 1, 5000, 4000, 7};
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
             memset(expected + total, (int)i, sizes[i]);
             total += sizes[i];
-            assert_int_equal(http1_output_append(&o, slice_of_size(sizes[i], (uint8_t)i)), 0);
+            assert_int_equal(output_append(&o, slice_of_size(sizes[i], (uint8_t)i)), 0);
         }
-        assert_int_equal(http1_output_end(&o), total);
+        assert_int_equal(output_end(&o), total);
         while (o.size) {
             struct span spans[3];
             size_t left = step;
-            size_t count = http1_output_spans(&o, spans, 3);
+            size_t count = output_spans(&o, spans, 3);
             assert_true(count > 0);
             size_t taken = 0;
             for (size_t i = 0; i < count && left; i++) {
@@ -43,46 +43,46 @@ static void test_order(void **state)
                 taken += size;
                 left -= size;
             }
-            http1_output_consume(&o, taken);
+            output_consume(&o, taken);
         }
         assert_int_equal(at, total);
         assert_int_equal(o.written, total);
         assert_memory_equal(expected, got, total);
-        http1_output_release(&o);
+        output_release(&o);
     }
 }
 
 static void test_small_pieces_are_one_span(void **state)
 {
-    struct http1_output o = {0};
+    struct output o = {0};
     struct span spans[4];
     (void)state;
-    http1_output_copy(&o, SPAN("head"));
-    http1_output_append(&o, slice_of_size(HTTP1_OUTPUT_COPY_MAX, 'x'));
-    http1_output_copy(&o, SPAN("tail"));
-    assert_int_equal(http1_output_spans(&o, spans, 4), 1);
-    struct slice large = slice_of_size(HTTP1_OUTPUT_COPY_MAX + 1, 'y');
-    http1_output_append(&o, large);
-    assert_int_equal(http1_output_spans(&o, spans, 4), 2);
+    output_copy(&o, SPAN("head"));
+    output_append(&o, slice_of_size(OUTPUT_COPY_MAX, 'x'));
+    output_copy(&o, SPAN("tail"));
+    assert_int_equal(output_spans(&o, spans, 4), 1);
+    struct slice large = slice_of_size(OUTPUT_COPY_MAX + 1, 'y');
+    output_append(&o, large);
+    assert_int_equal(output_spans(&o, spans, 4), 2);
     assert_ptr_equal(spans[1].data, large.data);
-    http1_output_rest(&o); /* not empty: nothing happens */
-    assert_int_equal(http1_output_spans(&o, spans, 1), 1);
-    http1_output_consume(&o, o.size);
-    http1_output_rest(&o);
+    output_rest(&o); /* not empty: nothing happens */
+    assert_int_equal(output_spans(&o, spans, 1), 1);
+    output_consume(&o, o.size);
+    output_rest(&o);
     assert_null(o.bytes.data);
     assert_null(o.pieces);
-    http1_output_release(&o);
+    output_release(&o);
 }
 
 static void test_release_lets_go(void **state)
 {
-    struct http1_output o = {0};
+    struct output o = {0};
     (void)state;
     struct slice s = slice_of_size(4000, 'x');
     struct slice mine = slice_retain(s);
-    http1_output_append(&o, s);
+    output_append(&o, s);
     assert_false(block_is_unshared(mine.block));
-    http1_output_release(&o);
+    output_release(&o);
     assert_true(block_is_unshared(mine.block));
     slice_release(&mine);
 }

@@ -1,0 +1,100 @@
+#include "http2/budget.h"
+
+#include <nghttp2/nghttp2.h>
+#include <routed/error.h>
+
+#define UNIT 1000 /* thousandths */
+
+/* A client gives window back for the stream and for the connection. */
+#define UPDATES_A_FRAME 2
+#define UPDATES_MAX     10000
+
+static void fill(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
+{
+    uint64_t full = (uint64_t)rate->burst * UNIT;
+    milliseconds elapsed = now > b->filled_at ? now - b->filled_at : 0;
+    b->filled_at = now;
+    if (rate->per_second && elapsed > (full - b->level) / rate->per_second)
+        b->level = full;
+    else
+        b->level += elapsed * rate->per_second;
+}
+
+static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
+{
+    fill(b, rate, now);
+    if (b->level < UNIT)
+        return ROUTED_ERROR_BUDGET;
+    b->level -= UNIT;
+    return ROUTED_OK;
+}
+
+void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
+{
+    *b = (struct http2_budget){
+        .resets = {(uint64_t)limits->resets.burst * UNIT, now},
+        .glitches = {(uint64_t)limits->glitches.burst * UNIT, now},
+        .small_data = {(uint64_t)limits->small_data.burst * UNIT, now},
+    };
+}
+
+static int take_data(struct http2_budget *b, const struct http2_limits *limits, milliseconds now,
+                     const struct http2_budget_frame *frame)
+{
+    if (frame->ends_stream)
+        return ROUTED_OK;
+    if (frame->size == 0)
+        return take(&b->glitches, &limits->glitches, now);
+    if (frame->size < limits->small_data_below && !frame->is_first)
+        return take(&b->small_data, &limits->small_data, now);
+    return ROUTED_OK;
+}
+
+int http2_budget_take_frame(struct http2_budget *b, const struct http2_limits *limits,
+                            milliseconds now, const struct http2_budget_frame *frame)
+{
+    switch (frame->type) {
+    case NGHTTP2_DATA:
+        return take_data(b, limits, now, frame);
+    case NGHTTP2_HEADERS:
+        b->carried += frame->size;
+        b->continuations = 0;
+        return ROUTED_OK;
+    case NGHTTP2_CONTINUATION:
+        b->carried += frame->size;
+        return ++b->continuations > limits->continuations_max ? ROUTED_ERROR_BUDGET : ROUTED_OK;
+    case NGHTTP2_RST_STREAM:
+        return http2_budget_take_reset(b, limits, now);
+    case NGHTTP2_WINDOW_UPDATE:
+        if (b->updates == 0)
+            return take(&b->glitches, &limits->glitches, now);
+        b->updates--;
+        return ROUTED_OK;
+    default:
+        return take(&b->glitches, &limits->glitches, now);
+    }
+}
+
+int http2_budget_take_reset(struct http2_budget *b, const struct http2_limits *limits,
+                            milliseconds now)
+{
+    return take(&b->resets, &limits->resets, now);
+}
+
+void http2_budget_sent(struct http2_budget *b, size_t content)
+{
+    b->carried += content;
+    if (b->updates < UPDATES_MAX)
+        b->updates += UPDATES_A_FRAME;
+}
+
+bool http2_budget_is_low(const struct http2_budget *b, const struct http2_limits *limits)
+{
+    return b->resets.level < (uint64_t)limits->resets.burst * UNIT / 4;
+}
+
+bool http2_budget_is_overhead(const struct http2_budget *b, const struct http2_limits *limits,
+                              uint64_t received)
+{
+    return received / limits->overhead_share > b->carried + limits->overhead_slack;
+}

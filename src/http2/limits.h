@@ -1,0 +1,88 @@
+/* http2/limits.h: how much of everything a client may send on one connection. What is exactly on
+ * a limit is accepted.
+ *
+ * nghttp2 has few limits of its own; these are counted in this room. Next to each stands what
+ * happens beyond it: a status on that stream, RST_STREAM, or the end of the connection by GOAWAY
+ * (RFC 9113 section 7 names the codes). Every refusal is reported to the host with an error of
+ * routed/error.h: ROUTED_ERROR_FIELDS_TOO_MANY and _FIELDS_TOO_LARGE for the fields,
+ * ROUTED_ERROR_FIELD_TOO_LARGE, _TARGET_TOO_LONG and _CONTENT_TOO_LARGE as in HTTP/1,
+ * ROUTED_ERROR_BUDGET for everything else. */
+#ifndef HTTP2_LIMITS_H
+#define HTTP2_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP2_METHOD_MAX 32 /* longer methods: RST_STREAM */
+#define HTTP2_FIELD_OVERHEAD                                                                       \
+    32 /* what a field costs beyond its name and value (RFC 9113 6.5.2)                            \
+        */
+
+/* A budget that refills: `burst` units at first and at most, `per_second` come back. */
+struct http2_rate {
+    uint32_t burst;
+    uint32_t per_second;
+};
+
+struct http2_limits {
+    /* Of one request; trailers and each crumb of a split cookie count too. */
+    size_t target_max;        /* bytes of :path: 414 */
+    size_t field_max;         /* bytes of name and value of one field: 431 */
+    size_t fields_count_max;  /* 431 */
+    size_t fields_count_hard; /* GOAWAY(ENHANCE_YOUR_CALM) */
+    size_t fields_bytes_max;  /* name + value + HTTP2_FIELD_OVERHEAD, pseudo-fields too: 431.
+                               * Told to the client as SETTINGS_MAX_HEADER_LIST_SIZE. */
+    int64_t content_max;      /* bytes: 413, when declared or when it is passed */
+
+    /* Told to the client in SETTINGS; beyond them its frames are errors (RFC 9113). */
+    uint32_t streams_max;
+    uint32_t stream_window;     /* bytes; at most this much content waits for an application */
+    uint32_t connection_window; /* bytes */
+    uint32_t frame_max;         /* bytes of a frame's payload */
+    uint32_t compression_table; /* bytes of the HPACK table that the client fills */
+
+    /* Of the connection. Beyond each: GOAWAY(ENHANCE_YOUR_CALM). */
+    struct http2_rate resets;     /* by the client, and by us because of what the client sent;
+                                   * with three quarters used up GOAWAY asks for a new connection */
+    struct http2_rate glitches;   /* frames that are odd but legal: PING, SETTINGS, PRIORITY,
+                                   * unknown types, empty DATA, WINDOW_UPDATE without need */
+    struct http2_rate small_data; /* DATA frames under small_data_below bytes, but for the first
+                                   * and the last of a request */
+    uint32_t small_data_below;
+    uint32_t continuations_max; /* CONTINUATION frames of one field block */
+    uint32_t control_max;       /* frames that wait to be sent because the client does not read */
+    uint32_t settings_max;      /* entries of one SETTINGS frame */
+    /* Bytes / overhead_share may be overhead_slack more than what they carried both ways. */
+    uint32_t overhead_share;
+    uint64_t overhead_slack;
+    /* The fields of all open requests and what HPACK keeps may take memory_share times the bytes
+     * that came on the connection, and memory_slack more: 431 for the request that is over. */
+    uint32_t memory_share;
+    size_t memory_slack;
+};
+
+#define HTTP2_LIMITS_DEFAULT                                                                       \
+    ((struct http2_limits){.target_max = 8192,                                                     \
+                           .field_max = 8192,                                                      \
+                           .fields_count_max = 100,                                                \
+                           .fields_count_hard = 1000,                                              \
+                           .fields_bytes_max = 32768,                                              \
+                           .content_max = INT64_MAX,                                               \
+                           .streams_max = 100,                                                     \
+                           .stream_window = 65536,                                                 \
+                           .connection_window = 1048576,                                           \
+                           .frame_max = 16384,                                                     \
+                           .compression_table = 4096,                                              \
+                           .resets = {1000, 33},                                                   \
+                           .glitches = {10000, 330},                                               \
+                           .small_data = {25600, 2560},                                            \
+                           .small_data_below = 256,                                                \
+                           .continuations_max = 8,                                                 \
+                           .control_max = 1000,                                                    \
+                           .settings_max = 32,                                                     \
+                           .overhead_share = 8,                                                    \
+                           .overhead_slack = 1048576,                                              \
+                           .memory_share = 10,                                                     \
+                           .memory_slack = 65536})
+
+#endif

@@ -1,0 +1,352 @@
+#include "http2/state.h"
+
+#include "base/error.h"
+
+/* Content is copied up to this size, so that a byte does not pin a block. */
+#define COPY_BELOW 4096
+
+/* What a callback returns to make nghttp2 stop at once. */
+static int stop(struct http2_session *s, int error)
+{
+    http2_session_break(s, error, NGHTTP2_ENHANCE_YOUR_CALM);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static struct http2_stream *stream_of(struct http2_session *s, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(s->machine, id);
+}
+
+/* ---- every frame ---- */
+
+static uint64_t bytes_so_far(const struct http2_session *s)
+{
+    return s->session.bytes_in + s->input_size;
+}
+
+static int on_begin_frame(nghttp2_session *machine, const nghttp2_frame_hd *hd, void *user)
+{
+    struct http2_session *s = user;
+    const struct http2_limits *limits = &s->options->limits;
+    struct http2_budget_frame frame = {.type = hd->type, .size = hd->length};
+    if (hd->type == NGHTTP2_DATA) {
+        struct http2_stream *t = stream_of(s, hd->stream_id);
+        frame.ends_stream = hd->flags & NGHTTP2_FLAG_END_STREAM;
+        frame.is_first = t && !t->data_begun;
+        if (t)
+            t->data_begun = true;
+    }
+    s->frame_type = hd->type;
+    if (hd->type == NGHTTP2_HEADERS)
+        s->head_stream = hd->stream_id;
+    else if (hd->type != NGHTTP2_CONTINUATION)
+        s->head_stream = 0;
+    if (http2_budget_take_frame(&s->budget, limits, *s->options->now, &frame) ||
+        http2_budget_is_overhead(&s->budget, limits, bytes_so_far(s)) ||
+        nghttp2_session_get_outbound_queue_size(machine) > limits->control_max)
+        return stop(s, ROUTED_ERROR_BUDGET);
+    return 0;
+}
+
+/* ---- heads ---- */
+
+static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame, void *user)
+{
+    struct http2_session *s = user;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    struct http2_stream *t = http2_session_take_stream(s, frame->hd.stream_id);
+    if (!t)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    t->exchange.request.scheme = s->options->scheme;
+    return nghttp2_session_set_stream_user_data(machine, t->id, t);
+}
+
+/* The fields of all streams and nghttp2's own memory against what the client has paid for. */
+static bool is_too_much_memory(const struct http2_session *s)
+{
+    const struct http2_limits *limits = &s->options->limits;
+    uint64_t allowed = bytes_so_far(s) * limits->memory_share + limits->memory_slack;
+    return s->heap.held + s->fields_memory > allowed;
+}
+
+static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *user)
+{
+    struct http2_session *s = user;
+    struct http2_stream *t = stream_of(s, frame->hd.stream_id);
+    (void)machine;
+    (void)flags;
+    if (!t)
+        return 0;
+    size_t before = http2_head_memory(&t->head);
+    int error = http2_head_add(&t->head, &s->options->limits, name, value);
+    s->fields_memory += http2_head_memory(&t->head) - before;
+    return error ? stop(s, error) : 0;
+}
+
+/* Fields that nghttp2 would leave out make the whole request malformed. */
+static int on_invalid_header(nghttp2_session *machine, const nghttp2_frame *frame,
+                             nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags, void *user)
+{
+    (void)machine;
+    (void)frame;
+    (void)name;
+    (void)value;
+    (void)flags;
+    (void)user;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* A malformed request gets no answer but RST_STREAM (RFC 9113 section 8.1.1). */
+static int refuse(struct http2_session *s, struct http2_stream *t, int error)
+{
+    uint16_t status = error_status(error);
+    t->is_refused = true;
+    t->error = error;
+    http2_receive_give_up(s, t);
+    if (status == 400 || status == 0) {
+        http2_answer_reset(s, t, NGHTTP2_PROTOCOL_ERROR);
+        status = 0;
+    } else {
+        http2_answer_fail(s, t, error);
+    }
+    s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
+    return http2_session_charge_reset(s);
+}
+
+/* Who says nothing about priority gets no stream that waits for another to end. */
+static void set_priority(struct http2_session *s, const struct http2_stream *t)
+{
+    nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
+    if (!t->head.has_priority)
+        nghttp2_session_change_extpri_stream_priority(s->machine, t->id, &priority, 0);
+}
+
+static void begin_exchange(struct http2_session *s, struct http2_stream *t)
+{
+    struct exchange *x = &t->exchange;
+    t->is_exchange = true;
+    s->session.requests++;
+    set_priority(s, t);
+    exchange_writable(x, s->options->response_window);
+    s->session.host.on_exchange(s->session.host.host, x);
+    if (x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel)
+        exchange_deliver_end(x, NULL);
+}
+
+static int receive_head(struct http2_session *s, struct http2_stream *t, bool ends)
+{
+    struct exchange *x = &t->exchange;
+    size_t before = http2_head_memory(&t->head);
+    int error =
+        http2_head_read(&t->head, &s->options->limits, &s->cookies, &x->request, &x->arena, ends);
+    s->fields_memory += http2_head_memory(&t->head) - before;
+    if (!error && is_too_much_memory(s))
+        error = ROUTED_ERROR_FIELDS_TOO_LARGE;
+    t->request_ended = ends;
+    if (error)
+        return refuse(s, t, error);
+    begin_exchange(s, t);
+    http2_receive_deliver_held(s, t);
+    return ROUTED_OK;
+}
+
+static int receive_trailers(struct http2_session *s, struct http2_stream *t)
+{
+    t->request_ended = true;
+    if (t->head.error && !t->request_done) {
+        http2_answer_fail(s, t, t->head.error);
+        return http2_session_charge_reset(s);
+    }
+    http2_receive_deliver_held(s, t);
+    return ROUTED_OK;
+}
+
+/* ---- content ---- */
+
+bool http2_receive_is_waiting(const struct http2_stream *t)
+{
+    const struct exchange *x = &t->exchange;
+    bool is_open = x->request.upgrade == HTTP_UPGRADE_NONE || x->is_tunnel;
+    return t->is_exchange && !t->request_done && is_open && x->request_credit > 0;
+}
+
+void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
+{
+    size_t size = buffer_size(&t->held);
+    t->request_done = true;
+    buffer_release(&t->held);
+    if (size && !s->is_broken)
+        nghttp2_session_consume(s->machine, t->id, size);
+}
+
+static struct slice slice_of_input(const struct http2_session *s, struct span bytes)
+{
+    if (!s->input || bytes.size < COPY_BELOW)
+        return slice_copy(bytes);
+    return slice_of_block(s->input, (size_t)(bytes.data - block_data(s->input)), bytes.size);
+}
+
+static size_t credit_for(const struct http2_stream *t, size_t size)
+{
+    uint64_t credit = (uint64_t)t->exchange.request_credit;
+    return size < credit ? size : (size_t)credit;
+}
+
+/* Takes the slice. */
+static void deliver(struct http2_session *s, struct http2_stream *t, struct slice slice,
+                    size_t size)
+{
+    nghttp2_session_consume(s->machine, t->id, size);
+    int error = slice.data ? exchange_deliver(&t->exchange, slice) : ROUTED_ERROR_MEMORY;
+    if (error)
+        http2_answer_fail(s, t, error);
+}
+
+static void deliver_end(struct http2_session *s, struct http2_stream *t)
+{
+    struct field_list trailers;
+    t->request_done = true;
+    int error = http2_head_read_trailers(&t->head, &t->exchange.arena, &trailers);
+    if (!error)
+        error = exchange_deliver_end(&t->exchange, trailers.count ? &trailers : NULL);
+    if (error)
+        http2_answer_fail(s, t, error);
+}
+
+void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
+{
+    const struct exchange *x = &t->exchange;
+    while (http2_receive_is_waiting(t) && buffer_size(&t->held)) {
+        struct span held = buffer_span(&t->held);
+        size_t size = credit_for(t, held.size);
+        struct slice slice = slice_copy(span_part(held, 0, size));
+        buffer_consume(&t->held, size);
+        deliver(s, t, slice, size);
+    }
+    if (buffer_size(&t->held))
+        return;
+    buffer_release(&t->held);
+    bool is_open = x->request.upgrade == HTTP_UPGRADE_NONE || x->is_tunnel;
+    if (t->is_exchange && t->request_ended && !t->request_done && is_open)
+        deliver_end(s, t);
+}
+
+static bool is_over_content_max(const struct http2_session *s, const struct http2_stream *t,
+                                size_t more)
+{
+    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->held) + more;
+    return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
+}
+
+static void receive_content(struct http2_session *s, struct http2_stream *t, struct span bytes)
+{
+    http2_receive_deliver_held(s, t);
+    while (bytes.size && !buffer_size(&t->held) && http2_receive_is_waiting(t)) {
+        size_t size = credit_for(t, bytes.size);
+        struct slice slice = slice_of_input(s, span_part(bytes, 0, size));
+        bytes = span_after(bytes, size);
+        deliver(s, t, slice, size);
+    }
+    if (t->request_done)
+        nghttp2_session_consume(s->machine, t->id, bytes.size);
+    else if (bytes.size && buffer_append_span(&t->held, bytes)) {
+        nghttp2_session_consume(s->machine, t->id, bytes.size);
+        http2_answer_fail(s, t, ROUTED_ERROR_MEMORY);
+    }
+}
+
+static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, const uint8_t *data,
+                         size_t size, void *user)
+{
+    struct http2_session *s = user;
+    struct http2_stream *t = stream_of(s, id);
+    (void)flags;
+    http2_budget_received(&s->budget, size);
+    if (!t || t->request_done) {
+        nghttp2_session_consume(machine, id, size);
+    } else if (is_over_content_max(s, t, size)) {
+        nghttp2_session_consume(machine, id, size);
+        http2_answer_fail(s, t, ROUTED_ERROR_CONTENT_TOO_LARGE);
+    } else {
+        receive_content(s, t, span_of(data, size));
+    }
+    return 0;
+}
+
+/* ---- complete frames ---- */
+
+static int receive_headers(struct http2_session *s, struct http2_stream *t,
+                           const nghttp2_frame *frame)
+{
+    s->head_stream = 0;
+    if (!t)
+        return ROUTED_OK;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return receive_trailers(s, t);
+    return receive_head(s, t, frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+}
+
+static void receive_ping_answer(struct http2_session *s)
+{
+    s->is_probed = false;
+    if (s->farewell == HTTP2_FAREWELL_NOTICE)
+        s->was_noticed = true;
+}
+
+static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *user)
+{
+    struct http2_session *s = user;
+    struct http2_stream *t = frame->hd.stream_id ? stream_of(s, frame->hd.stream_id) : NULL;
+    (void)machine;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        return receive_headers(s, t, frame) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    case NGHTTP2_DATA:
+        if (t && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+            t->request_ended = true;
+            http2_receive_deliver_held(s, t);
+        }
+        break;
+    case NGHTTP2_SETTINGS:
+        s->was_greeted = true;
+        break;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            receive_ping_answer(s);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+/* ---- streams that end ---- */
+
+/* Called by nghttp2 for every stream that it forgets, and by no other. */
+static int on_stream_close(nghttp2_session *machine, int32_t id, uint32_t code, void *user)
+{
+    struct http2_session *s = user;
+    struct http2_stream *t = stream_of(s, id);
+    if (s->head_stream == id)
+        s->head_stream = 0;
+    if (!t)
+        return 0;
+    bool is_by_client = s->input_size && s->frame_type == NGHTTP2_RST_STREAM;
+    nghttp2_session_set_stream_user_data(machine, id, NULL);
+    (void)code;
+    http2_session_stream_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
+    return 0;
+}
+
+void http2_receive_set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}

@@ -1,0 +1,513 @@
+#include "http2/state.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* RFC 9113 section 6.8: at least a round trip between the two GOAWAY frames. */
+#define FAREWELL_MS 1000
+
+/* ---- streams ---- */
+
+static struct http2_stream *new_stream(struct http2_session *s)
+{
+    if (list_is_empty(&s->spare))
+        return memory_new_zeroed(sizeof(struct http2_stream));
+    struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
+    struct http2_head head = t->head;
+    struct http2_queue body = t->body;
+    list_remove(&t->link);
+    memset(&t->link, 0, sizeof(*t) - offsetof(struct http2_stream, link));
+    t->head = head;
+    t->body = body;
+    return t;
+}
+
+struct http2_stream *http2_session_take_stream(struct http2_session *s, int32_t id)
+{
+    struct http2_stream *t = new_stream(s);
+    if (!t)
+        return NULL;
+    exchange_init(&t->exchange, &http2_answer_carrier, s, s->loop);
+    t->id = id;
+    s->fields_memory += http2_head_memory(&t->head);
+    s->live_count++;
+    list_append(&s->live, &t->link);
+    return t;
+}
+
+static void free_stream(struct http2_stream *t)
+{
+    http2_head_release(&t->head);
+    http2_queue_release(&t->body);
+    exchange_release(&t->exchange);
+    memory_free(t);
+}
+
+/* Out of its list; kept for the next request. */
+static void give_stream(struct http2_session *s, struct http2_stream *t)
+{
+    list_remove(&t->link);
+    list_remove(&t->due);
+    buffer_release(&t->held);
+    s->fields_memory -= http2_head_memory(&t->head);
+    http2_head_reset(&t->head);
+    http2_queue_reset(&t->body);
+    list_prepend(&s->spare, &t->link);
+}
+
+static void free_spare(struct http2_session *s)
+{
+    while (!list_is_empty(&s->spare)) {
+        struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
+        list_remove(&t->link);
+        free_stream(t);
+    }
+}
+
+/* on_close, the host's note, and the stream is free again. */
+static void finish(struct http2_session *s, struct http2_stream *t, int error)
+{
+    if (!t->is_gone && !s->is_broken)
+        nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
+    if (t->is_exchange) {
+        exchange_close(&t->exchange, error);
+        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+    } else if (!t->is_refused) {
+        t->is_refused = true;
+        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+    }
+    give_stream(s, t);
+}
+
+static void finish_live(struct http2_session *s, struct http2_stream *t, int error)
+{
+    s->live_count--;
+    finish(s, t, t->error ? t->error : error);
+}
+
+static void finish_all_live(struct http2_session *s, int error)
+{
+    while (!list_is_empty(&s->live))
+        finish_live(s, LIST_ITEM(s->live.next, struct http2_stream, link), error);
+}
+
+static void finish_oldest(struct http2_session *s, int error)
+{
+    struct http2_stream *t = LIST_ITEM(s->finishing.next, struct http2_stream, link);
+    finish(s, t, t->error ? t->error : error);
+}
+
+/* Both sides are done; what is left is to be written. */
+static void await_output(struct http2_session *s, struct http2_stream *t)
+{
+    s->live_count--;
+    list_remove(&t->link);
+    list_append(&s->finishing, &t->link);
+}
+
+void http2_session_stream_gone(struct http2_session *s, struct http2_stream *t, int error)
+{
+    t->is_gone = true;
+    http2_receive_give_up(s, t);
+    if (!t->response_sent)
+        finish_live(s, t, error);
+    else if (t->response_done)
+        await_output(s, t);
+}
+
+/* ---- settling ---- */
+
+void http2_session_break(struct http2_session *s, int error, uint32_t code)
+{
+    if (s->failure)
+        return;
+    s->failure = error;
+    s->failure_code = code;
+}
+
+int http2_session_charge_reset(struct http2_session *s)
+{
+    int error = http2_budget_take_reset(&s->budget, &s->options->limits, *s->options->now);
+    if (error)
+        http2_session_break(s, error, NGHTTP2_ENHANCE_YOUR_CALM);
+    return error;
+}
+
+static void give_credit(struct http2_stream *t)
+{
+    size_t bytes = t->uncredited;
+    t->uncredited = 0;
+    if (bytes && t->is_exchange)
+        exchange_writable(&t->exchange, bytes);
+}
+
+static void settle_stream(struct http2_session *s, struct http2_stream *t)
+{
+    if (t->error && t->is_exchange)
+        exchange_close(&t->exchange, t->error);
+    if (!s->is_broken)
+        http2_receive_deliver_held(s, t);
+    give_credit(t);
+    if (t->is_gone && t->response_done && t->response_end == 0) {
+        await_output(s, t);
+        t->response_end = output_end(&s->output);
+    }
+}
+
+static void settle_due(struct http2_session *s)
+{
+    while (!list_is_empty(&s->due)) {
+        struct http2_stream *t = LIST_ITEM(s->due.next, struct http2_stream, due);
+        list_remove(&t->due);
+        settle_stream(s, t);
+    }
+}
+
+static void begin_close(struct http2_session *s, int error)
+{
+    s->phase = HTTP2_CLOSING;
+    finish_all_live(s, error);
+}
+
+/* For the host's counters: what ended the connection is a fault of no request in particular. */
+static void report_failure(struct http2_session *s)
+{
+    struct exchange nobody = {.request = {.scheme = s->options->scheme, .protocol = HTTP_2}};
+    s->session.host.on_refused(s->session.host.host, &nobody, s->failure, 0);
+}
+
+static void settle_failure(struct http2_session *s)
+{
+    http2_machine_give_up(s);
+    report_failure(s);
+    begin_close(s, s->failure);
+}
+
+/* nghttp2 has said its last word, unless an application is still to end what was sent whole. */
+static void settle_machine_end(struct http2_session *s)
+{
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        if (!LIST_ITEM(l, struct http2_stream, link)->is_gone) {
+            s->is_broken = true;
+            begin_close(s, ROUTED_ERROR_FRAMING);
+            return;
+        }
+    if (s->live_count == 0)
+        begin_close(s, ROUTED_OK);
+}
+
+static void say_last_farewell(struct http2_session *s)
+{
+    int32_t last = nghttp2_session_get_last_proc_stream_id(s->machine);
+    s->farewell = HTTP2_FAREWELL_LAST;
+    if (nghttp2_submit_goaway(s->machine, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0))
+        http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
+}
+
+static void give_notice(struct http2_session *s)
+{
+    s->farewell = HTTP2_FAREWELL_NOTICE;
+    s->noticed_at = *s->options->now;
+    if (nghttp2_submit_shutdown_notice(s->machine) ||
+        nghttp2_submit_ping(s->machine, NGHTTP2_FLAG_NONE, NULL))
+        http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
+}
+
+static void settle_shut(struct http2_session *s)
+{
+    bool is_idle = s->live_count == 0;
+    if (s->farewell == HTTP2_FAREWELL_NONE && !is_idle)
+        give_notice(s);
+    else if (s->farewell != HTTP2_FAREWELL_LAST &&
+             (is_idle || s->was_noticed || *s->options->now >= s->noticed_at + FAREWELL_MS))
+        say_last_farewell(s);
+    if (s->farewell == HTTP2_FAREWELL_LAST && is_idle)
+        s->phase = list_is_empty(&s->finishing) ? HTTP2_OVER : HTTP2_CLOSING;
+}
+
+/* The client ended its direction: what it has not sent will never come. */
+static void settle_input_end(struct http2_session *s)
+{
+    struct list_link *next;
+    for (struct list_link *l = s->live.next; l != &s->live; l = next) {
+        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        next = l->next;
+        if (t->request_ended || t->request_done || t->is_gone)
+            continue;
+        if (t->exchange.is_tunnel)
+            t->request_ended = true;
+        else if (t->is_exchange)
+            http2_answer_fail(s, t, ROUTED_ERROR_TRUNCATED);
+        else
+            finish_live(s, t, ROUTED_ERROR_TRUNCATED);
+        if (t->is_exchange)
+            http2_state_is_due(s, t);
+    }
+    settle_due(s);
+    if (s->live_count == 0)
+        s->phase = HTTP2_CLOSING;
+}
+
+/* Without input no window ever opens again. */
+static void cut_blocked(struct http2_session *s)
+{
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        if (t->body.size && !t->is_gone && !t->error)
+            http2_answer_fail(s, t, ROUTED_ERROR_CLIENT_GONE);
+    }
+}
+
+static void settle_open(struct http2_session *s)
+{
+    if (http2_budget_is_low(&s->budget, &s->options->limits))
+        s->is_shut = true;
+    if (s->failure)
+        settle_failure(s);
+    else if (http2_machine_is_done(s))
+        settle_machine_end(s);
+    else if (s->input_ended)
+        settle_input_end(s);
+    else if (s->is_shut)
+        settle_shut(s);
+}
+
+static void settle(struct http2_session *s)
+{
+    settle_due(s);
+    if (s->phase == HTTP2_OPEN)
+        settle_open(s);
+    while (!list_is_empty(&s->finishing)) {
+        struct http2_stream *t = LIST_ITEM(s->finishing.next, struct http2_stream, link);
+        if (t->response_end == 0 || t->response_end > s->output.written)
+            break;
+        finish_oldest(s, ROUTED_OK);
+    }
+    if (s->phase == HTTP2_CLOSING && s->output.size == 0 && !http2_machine_wants_write(s))
+        s->phase = s->input_ended ? HTTP2_OVER : HTTP2_LINGERING;
+}
+
+/* ---- what the connection sees ---- */
+
+static enum session_wait wait_for_streams(const struct http2_session *s)
+{
+    bool is_all_tunnels = true;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        const struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        if (t->exchange.is_tunnel)
+            continue;
+        if (!t->request_ended && http2_receive_is_waiting(t))
+            return SESSION_BODY;
+        is_all_tunnels = false;
+    }
+    return is_all_tunnels ? SESSION_TUNNEL : SESSION_ANSWER;
+}
+
+static enum session_wait wait_of(const struct http2_session *s)
+{
+    if (s->phase == HTTP2_OVER)
+        return SESSION_FINISHED;
+    if (s->phase == HTTP2_LINGERING)
+        return SESSION_LINGER;
+    if (s->phase == HTTP2_CLOSING)
+        return SESSION_ANSWER;
+    if (!s->was_greeted || s->head_stream)
+        return SESSION_HEAD;
+    if (s->live_count)
+        return wait_for_streams(s);
+    return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_ANSWER;
+}
+
+/* The application may have acted since the last call. A call from inside a callback, such as
+ * shut, leaves the settling to the call that is on its way. */
+static void enter(struct http2_session *s)
+{
+    if (s->inside++ == 0)
+        settle(s);
+}
+
+static void leave(struct http2_session *s)
+{
+    if (s->inside == 1) {
+        settle(s);
+        s->session.wait = wait_of(s);
+        s->session.wants_input = s->phase != HTTP2_OVER;
+    }
+    s->inside--;
+}
+
+static size_t session_feed(struct session *base, struct block *block, struct span bytes)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    if (s->phase == HTTP2_OPEN && bytes.size) {
+        s->input = block;
+        s->input_size = bytes.size;
+        http2_machine_feed(s, bytes);
+        s->input = NULL;
+        s->input_size = 0;
+    }
+    s->session.bytes_in += bytes.size;
+    leave(s);
+    return bytes.size;
+}
+
+static void session_feed_end(struct session *base)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    s->input_ended = true;
+    leave(s);
+}
+
+/* What leaves the queues of streams gives them credit; an application that sends more at once
+ * fills the same write. */
+static void pull(struct http2_session *s)
+{
+    size_t before;
+    do {
+        before = s->output.size;
+        http2_machine_pull(s);
+        settle_due(s);
+    } while (s->output.size != before && s->output.size < HTTP2_OUTPUT_TURN);
+}
+
+static size_t session_drain(struct session *base, struct span *out, size_t max)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    pull(s);
+    if (s->input_ended && s->output.size == 0) {
+        cut_blocked(s);
+        pull(s);
+    }
+    leave(s);
+    return output_spans(&s->output, out, max);
+}
+
+static void session_drained(struct session *base, size_t bytes)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    output_consume(&s->output, bytes);
+    leave(s);
+}
+
+/* ---- endings ---- */
+
+/* Those whose content did not come in time; false when there is none. */
+static bool fail_waiting(struct http2_session *s, int error)
+{
+    bool any = false;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        if (t->exchange.is_tunnel || t->request_ended || !http2_receive_is_waiting(t))
+            continue;
+        http2_answer_fail(s, t, error);
+        any = true;
+    }
+    return any;
+}
+
+static void session_fail(struct session *base, int error)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    if (s->phase != HTTP2_OPEN)
+        s->phase = HTTP2_OVER;
+    else if (s->session.wait != SESSION_BODY || !fail_waiting(s, error))
+        http2_session_break(s, error, error_entry(error)->http2);
+    leave(s);
+}
+
+static void session_shut(struct session *base)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    s->is_shut = true;
+    leave(s);
+}
+
+static void session_abort(struct session *base, int error)
+{
+    struct http2_session *s = http2_state_of(base);
+    enter(s);
+    s->phase = HTTP2_OVER;
+    s->is_broken = true;
+    output_release(&s->output);
+    while (!list_is_empty(&s->finishing))
+        finish_oldest(s, error);
+    finish_all_live(s, error);
+    leave(s);
+}
+
+/* One PING at a time. */
+static bool session_probe(struct session *base)
+{
+    struct http2_session *s = http2_state_of(base);
+    bool is_queued = false;
+    enter(s);
+    if (s->phase == HTTP2_OPEN && !s->is_probed && !s->is_broken)
+        is_queued = nghttp2_submit_ping(s->machine, NGHTTP2_FLAG_NONE, NULL) == 0;
+    s->is_probed |= is_queued;
+    leave(s);
+    return is_queued;
+}
+
+/* ---- memory ---- */
+
+static void session_rest(struct session *base)
+{
+    struct http2_session *s = http2_state_of(base);
+    output_rest(&s->output);
+    http2_cookies_release(&s->cookies);
+    memory_free(s->lines);
+    s->lines = NULL;
+    s->lines_capacity = 0;
+    free_spare(s);
+}
+
+static void session_free(struct session *base)
+{
+    struct http2_session *s = http2_state_of(base);
+    session_abort(base, ROUTED_ERROR_CLOSED);
+    session_rest(base);
+    http2_machine_close(s);
+    memory_free(s);
+}
+
+static const struct session_ops ops = {
+    .feed = session_feed,
+    .feed_end = session_feed_end,
+    .drain = session_drain,
+    .drained = session_drained,
+    .fail = session_fail,
+    .shut = session_shut,
+    .abort = session_abort,
+    .probe = session_probe,
+    .rest = session_rest,
+    .free = session_free,
+};
+
+struct session *http2_session_new(const struct http2_session_options *options,
+                                  const struct session_host *host, struct loop *loop)
+{
+    struct http2_session *s = memory_new_zeroed(sizeof(*s));
+    if (!s)
+        return NULL;
+    s->session =
+        (struct session){.ops = &ops, .host = *host, .wait = SESSION_HEAD, .wants_input = true};
+    s->options = options;
+    s->loop = loop;
+    list_init(&s->live);
+    list_init(&s->finishing);
+    list_init(&s->due);
+    list_init(&s->spare);
+    http2_budget_init(&s->budget, &options->limits, *options->now);
+    if (http2_machine_open(s)) {
+        http2_machine_close(s);
+        memory_free(s);
+        return NULL;
+    }
+    return &s->session;
+}

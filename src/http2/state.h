@@ -1,0 +1,163 @@
+/* http2/state.h: what the files of this room share of a session. For this room only.
+ *
+ * session.c owns the life cycle and settles what is over; receive.c turns what nghttp2 decodes
+ * into requests; answer.c turns responses into what nghttp2 sends; machine.c makes the nghttp2
+ * session and moves bytes through it. */
+#ifndef HTTP2_STATE_H
+#define HTTP2_STATE_H
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "base/output.h"
+#include "http2/budget.h"
+#include "http2/cookies.h"
+#include "http2/head.h"
+#include "http2/heap.h"
+#include "http2/queue.h"
+#include "http2/session.h"
+
+/* What one turn takes over from nghttp2: enough for full writes, little enough that a stream that
+ * becomes urgent is not behind much. */
+#define HTTP2_OUTPUT_TURN 65536
+
+enum http2_phase {
+    HTTP2_OPEN,    /* takes requests */
+    HTTP2_CLOSING, /* no more requests; output is still to be written */
+    HTTP2_LINGERING,
+    HTTP2_OVER
+};
+
+enum http2_farewell { /* RFC 9113 section 6.8 */
+    HTTP2_FAREWELL_NONE,
+    HTTP2_FAREWELL_NOTICE, /* GOAWAY with 2^31-1 and a PING were queued */
+    HTTP2_FAREWELL_LAST    /* GOAWAY with the last stream was queued */
+};
+
+/* One request with its answer. */
+struct http2_stream {
+    struct exchange exchange; /* first */
+    struct list_link link;    /* in `live`, `finishing` or `spare` */
+    struct list_link due;     /* in `due`: settle has something to do for it */
+    int32_t id;
+    int error;                  /* why it failed */
+    struct http2_head head;     /* what the fields of the request are parts of */
+    struct buffer held;         /* request content beyond the credit */
+    struct http2_queue body;    /* response content that nghttp2 has not asked for */
+    struct field_list trailers; /* of the response */
+    size_t uncredited;          /* response content that went into the output */
+    uint64_t response_end;      /* of the output, once the last frame is in it; 0 before */
+    bool is_exchange;           /* the host knows it */
+    bool is_refused;            /* it never will */
+    bool is_gone;               /* nghttp2 has closed it */
+    bool data_begun;            /* a DATA frame came */
+    bool request_ended;         /* END_STREAM came */
+    bool request_done;          /* the end is delivered, or the content is given up */
+    bool continued;             /* 100 Continue was sent */
+    bool response_begun;        /* the head is queued */
+    bool response_done;         /* the application ended it, or it was cut */
+    bool response_sent;         /* END_STREAM went out */
+    bool is_deferred;           /* nghttp2 waits for more content */
+};
+
+struct http2_session {
+    struct session session; /* first */
+    const struct http2_session_options *options;
+    struct loop *loop;
+    struct http2_heap heap;
+    nghttp2_session *machine;
+    struct output output;
+    struct list_link live;      /* streams that are not over */
+    struct list_link finishing; /* over but not yet written, oldest first */
+    struct list_link due;
+    struct list_link spare; /* for reuse */
+    size_t live_count;
+    struct http2_budget budget;
+    struct http2_cookies cookies;
+    size_t fields_memory; /* of all streams */
+    nghttp2_nv *lines;    /* room for the lines of one response head */
+    size_t lines_capacity;
+    struct block *input; /* what is being fed is part of it; or NULL */
+    size_t input_size;   /* bytes being fed */
+    milliseconds noticed_at;
+    int32_t head_stream;   /* its field block is being received; 0: none */
+    int failure;           /* why the connection must end; 0: it need not */
+    uint32_t failure_code; /* for GOAWAY */
+    enum http2_phase phase;
+    enum http2_farewell farewell;
+    unsigned inside;    /* calls of the connection on the stack */
+    uint8_t frame_type; /* being received */
+    bool is_broken;     /* nghttp2 must not be called any more */
+    bool was_greeted;   /* the client's first SETTINGS came */
+    bool is_probed;     /* a PING of ours was not answered yet */
+    bool input_ended;   /* feed_end was called */
+    bool is_shut;       /* no new requests */
+    bool was_noticed;   /* the client answered the PING behind the first GOAWAY */
+};
+
+static inline struct http2_session *http2_state_of(struct session *s)
+{
+    return (struct http2_session *)(void *)s;
+}
+
+static inline struct http2_stream *http2_state_stream(struct exchange *x)
+{
+    return (struct http2_stream *)(void *)x;
+}
+
+static inline struct http2_session *http2_state_session(const struct exchange *x)
+{
+    return x->carrier_state;
+}
+
+/* What the application's calls may leave for settle. */
+static inline void http2_state_is_due(struct http2_session *s, struct http2_stream *t)
+{
+    if (!list_is_linked(&t->due))
+        list_append(&s->due, &t->due);
+}
+
+/* session.c */
+
+/* A stream for the next request, or NULL when there is no memory. */
+struct http2_stream *http2_session_take_stream(struct http2_session *s, int32_t id);
+/* nghttp2 knows the stream no more. `error` says why when its response was not sent. */
+void http2_session_stream_gone(struct http2_session *s, struct http2_stream *t, int error);
+/* The connection must end: notes the reason, nothing more. */
+void http2_session_break(struct http2_session *s, int error, uint32_t code);
+/* Draws on the budget of resets. ROUTED_OK, or the connection must end. */
+int http2_session_charge_reset(struct http2_session *s);
+
+/* machine.c */
+
+/* ROUTED_OK or ROUTED_ERROR_MEMORY. Queues our SETTINGS. */
+int http2_machine_open(struct http2_session *s);
+void http2_machine_close(struct http2_session *s);
+void http2_machine_feed(struct http2_session *s, struct span bytes);
+/* Moves frames into the output while it is short. */
+void http2_machine_pull(struct http2_session *s);
+/* Ends the connection for the reason that was noted: GOAWAY, and nghttp2 is not used any more. */
+void http2_machine_give_up(struct http2_session *s);
+bool http2_machine_wants_write(const struct http2_session *s);
+/* nghttp2 has nothing more to do on this connection. */
+bool http2_machine_is_done(const struct http2_session *s);
+
+/* receive.c */
+
+void http2_receive_set_callbacks(nghttp2_session_callbacks *callbacks);
+/* Delivers held content as far as credit goes, and then the end. */
+void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t);
+/* Nobody wants the rest of the content. */
+void http2_receive_give_up(struct http2_session *s, struct http2_stream *t);
+/* Could content that comes be delivered? */
+bool http2_receive_is_waiting(const struct http2_stream *t);
+
+/* answer.c */
+
+extern const struct exchange_carrier http2_answer_carrier;
+void http2_answer_set_callbacks(nghttp2_session_callbacks *callbacks);
+/* Ends the stream with `error`: an answer where there is none yet, else a reset. */
+void http2_answer_fail(struct http2_session *s, struct http2_stream *t, int error);
+/* RST_STREAM; the response is over. */
+void http2_answer_reset(struct http2_session *s, struct http2_stream *t, uint32_t code);
+
+#endif
