@@ -204,7 +204,6 @@ struct block *front_worker_read_block(struct front_worker *w)
     if (w->read_block && block_is_unshared(w->read_block))
         return w->read_block;
     block_release(w->read_block);
-    block_release(w->sealed_block);
     w->read_block = block_new(FRONT_READ_SIZE);
     return w->read_block;
 }
