@@ -115,6 +115,7 @@ struct tls_session *tls_session_new(struct tls_context *context)
     s->context = context;
     s->snapshot = tls_context_snapshot(context);
     s->identity = &s->snapshot->identities[0];
+    s->allowance = TLS_HANDSHAKE_MAX;
     s->cipher = s->peer.subject = s->peer.fingerprint = SPAN_EMPTY;
     s->peer.verification = SPAN("none");
     if (gnutls_init(&s->tls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
@@ -194,8 +195,10 @@ static int finish_handshake(struct tls_session *s)
             return tls_session_fail_with(s, result);
     }
     int result = tls_peer_read(s);
-    if (result == ROUTED_OK)
+    if (result == ROUTED_OK) {
         s->stage = TLS_OPEN;
+        s->allowance = TLS_OVERHEAD_MAX;
+    }
     return result;
 }
 
@@ -229,6 +232,7 @@ static ssize_t open_record(struct tls_session *s, uint8_t *out, size_t size)
         ssize_t result = gnutls_record_recv(s->tls, out, size);
         if (result > 0) {
             s->plain_in += (uint64_t)result;
+            tls_transport_credit(s, (size_t)result);
             return result;
         }
         if (result == 0) {

@@ -17,11 +17,12 @@ struct tls_session;
 
 /* Sealed bytes that a session holds before seal takes no more. */
 #define TLS_OUTPUT_MAX ((size_t)256 << 10)
-/* Bytes of one handshake message; a longer one ends the session. */
-#define TLS_HANDSHAKE_MAX ((size_t)32 << 10)
-/* A peer may send this many sealed bytes, and eight for each plain byte that it conveyed: floods
- * of empty records, alerts and the like end with ROUTED_ERROR_BUDGET. */
-#define TLS_OVERHEAD_MAX    ((uint64_t)256 << 10)
+/* Sealed bytes that a peer may send before the handshake is done. */
+#define TLS_HANDSHAKE_MAX ((size_t)64 << 10)
+/* Afterwards it may send this many, plus eight for each plain byte that they conveyed, and never
+ * more than this many in a row without any: floods of tiny records and endless handshake messages
+ * end with ROUTED_ERROR_BUDGET. */
+#define TLS_OVERHEAD_MAX    ((size_t)256 << 10)
 #define TLS_OVERHEAD_FACTOR 8
 /* A peer may send this many KeyUpdate messages (RFC 8446 section 4.6.3), and one for each
  * TLS_KEY_UPDATE_BYTES of plain bytes. */
