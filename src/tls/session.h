@@ -30,7 +30,7 @@ struct tls_session;
 #define TLS_KEY_UPDATE_BYTES 4096
 /* The first records of a flight fit into one TCP segment each, so that its first bytes can be
  * opened before the others are there. */
-#define TLS_FLIGHT_RECORDS 4
+#define TLS_FLIGHT_RECORDS 10 /* the initial window of RFC 6928 */
 #define TLS_FLIGHT_RECORD  1400
 #define TLS_RECORD_MAX     16384
 

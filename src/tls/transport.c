@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <routed/error.h>
-#include <sys/uio.h>
 
 void tls_transport_credit(struct tls_session *s, size_t plain)
 {
