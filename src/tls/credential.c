@@ -216,12 +216,19 @@ void tls_credential_release(struct tls_credential *c)
 }
 
 static int apply_staple(const struct tls_credential *c, const char *path, unsigned index,
-                        gnutls_certificate_credentials_t credentials, struct failure *why)
+                        gnutls_certificate_credentials_t credentials, const struct log *log,
+                        struct failure *why)
 {
     gnutls_datum_t content = tls_datum(buffer_span(&c->ocsp));
     bool is_pem = has_text(&c->ocsp, "-----BEGIN OCSP RESPONSE-----");
     int result = gnutls_certificate_set_ocsp_status_request_mem(
         credentials, &content, index, is_pem ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER);
+    if (result == GNUTLS_E_EXPIRED) {
+        /* An old answer is worse than none, but no reason to serve nothing. */
+        log_write(log, LOG_WARNING, "tls: %s: the OCSP response is out of date: none is stapled",
+                  path);
+        return ROUTED_OK;
+    }
     if (result == GNUTLS_E_OCSP_MISMATCH_WITH_CERTS)
         return failure_set(why, ROUTED_ERROR_FILE,
                            "%s: the OCSP response is about another certificate", path);
@@ -232,7 +239,8 @@ static int apply_staple(const struct tls_credential *c, const char *path, unsign
 }
 
 int tls_credential_apply(const struct tls_credential *c, const struct tls_certificate_files *files,
-                         gnutls_certificate_credentials_t credentials, struct failure *why)
+                         gnutls_certificate_credentials_t credentials, const struct log *log,
+                         struct failure *why)
 {
     int index = gnutls_certificate_set_x509_key(credentials, c->chain, (int)c->chain_size, c->key);
     if (index < 0)
@@ -240,5 +248,5 @@ int tls_credential_apply(const struct tls_credential *c, const struct tls_certif
                            gnutls_strerror(index));
     if (!files->ocsp)
         return ROUTED_OK;
-    return apply_staple(c, files->ocsp, (unsigned)index, credentials, why);
+    return apply_staple(c, files->ocsp, (unsigned)index, credentials, log, why);
 }

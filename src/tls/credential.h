@@ -23,7 +23,8 @@ int tls_credential_load(struct tls_credential *c, const struct tls_certificate_f
 void tls_credential_release(struct tls_credential *c);
 /* Adds chain, key and staple. */
 int tls_credential_apply(const struct tls_credential *c, const struct tls_certificate_files *files,
-                         gnutls_certificate_credentials_t credentials, struct failure *why);
+                         gnutls_certificate_credentials_t credentials, const struct log *log,
+                         struct failure *why);
 
 /* Reads a file for this room: the failure names it. */
 int tls_file_read(const char *path, struct buffer *out, struct failure *why);

@@ -5,10 +5,8 @@
 #include <gnutls/crypto.h>
 #include <routed/error.h>
 
-#define EXTENSION_SERVER_NAME      0
-#define NAME_TYPE_HOST             0
-
-#define KEY_UPDATE_ALLOWANCE_BYTES ((uint64_t)16 << 20)
+#define EXTENSION_SERVER_NAME 0
+#define NAME_TYPE_HOST        0
 
 struct hello {
     char name[TLS_NAME_MAX + 1];
@@ -68,7 +66,7 @@ static int on_client_hello(struct tls_session *s, const gnutls_datum_t *message)
 
 static int on_key_update(struct tls_session *s)
 {
-    uint64_t allowed = TLS_KEY_UPDATES_MAX + s->plain_in / KEY_UPDATE_ALLOWANCE_BYTES;
+    uint64_t allowed = TLS_KEY_UPDATES_MAX + s->plain_in / TLS_KEY_UPDATE_BYTES;
     if (++s->key_updates <= allowed)
         return 0;
     tls_session_fail(s, ROUTED_ERROR_BUDGET, "too many key updates");

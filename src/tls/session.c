@@ -23,39 +23,49 @@ int tls_session_fail(struct tls_session *s, int error, const char *failure)
     return s->error;
 }
 
-/* A client certificate that is refused has an alert for its own reason. */
-static void send_alert(struct tls_session *s, int result)
-{
-    unsigned status;
-    if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR && !tls_verify_peer(s->tls, &status)) {
-        gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, tls_verify_alert(status));
-        s->failure = tls_verify_text(status);
-    } else if (result != GNUTLS_E_FATAL_ALERT_RECEIVED) {
-        gnutls_alert_send_appropriate(s->tls, result);
-    }
-}
-
-static const char *failure_text(struct tls_session *s, int result)
+/* Where GnuTLS has a less fitting alert, or none, for a result. */
+static void send_alert(struct tls_session *s, int result, unsigned verdict)
 {
     if (result == GNUTLS_E_FATAL_ALERT_RECEIVED)
-        return gnutls_alert_get_name(gnutls_alert_get(s->tls));
-    unsigned status;
-    if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR && !tls_verify_peer(s->tls, &status))
-        return tls_verify_text(status);
-    return gnutls_strerror(result);
+        return;
+    if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+        gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, tls_verify_alert(verdict));
+    else if (result == GNUTLS_E_NO_CERTIFICATE_FOUND) /* RFC 5246 section 7.4.6 */
+        gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
+    else
+        gnutls_alert_send_appropriate(s->tls, result);
+}
+
+static const char *failure_text(struct tls_session *s, int result, unsigned verdict)
+{
+    if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+        return tls_verify_text(verdict);
+    if (result == GNUTLS_E_NO_CERTIFICATE_FOUND || result == GNUTLS_E_CERTIFICATE_REQUIRED)
+        return "no client certificate";
+    const char *alert = gnutls_alert_get_name(gnutls_alert_get(s->tls));
+    return result == GNUTLS_E_FATAL_ALERT_RECEIVED && alert ? alert : gnutls_strerror(result);
+}
+
+static int error_of(int result)
+{
+    switch (result) {
+    case GNUTLS_E_MEMORY_ERROR:
+        return ROUTED_ERROR_MEMORY;
+    case GNUTLS_E_TOO_MANY_EMPTY_PACKETS:
+    case GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS:
+        return ROUTED_ERROR_BUDGET;
+    default:
+        return ROUTED_ERROR_TLS;
+    }
 }
 
 int tls_session_fail_with(struct tls_session *s, int result)
 {
-    int error = ROUTED_ERROR_TLS;
-    if (result == GNUTLS_E_MEMORY_ERROR)
-        error = ROUTED_ERROR_MEMORY;
-    else if (result == GNUTLS_E_TOO_MANY_EMPTY_PACKETS ||
-             result == GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS)
-        error = ROUTED_ERROR_BUDGET;
-    const char *failure = failure_text(s, result);
-    send_alert(s, result);
-    return tls_session_fail(s, error, failure);
+    unsigned verdict = 0;
+    if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+        tls_verify_peer(s->tls, &verdict);
+    send_alert(s, result, verdict);
+    return tls_session_fail(s, error_of(result), failure_text(s, result, verdict));
 }
 
 /* ---- life ---- */
@@ -115,6 +125,7 @@ struct tls_session *tls_session_new(struct tls_context *context)
     s->context = context;
     s->snapshot = tls_context_snapshot(context);
     s->identity = &s->snapshot->identities[0];
+    s->allowance = TLS_HANDSHAKE_MAX;
     s->cipher = s->peer.subject = s->peer.fingerprint = SPAN_EMPTY;
     s->peer.verification = SPAN("none");
     if (gnutls_init(&s->tls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
@@ -194,8 +205,10 @@ static int finish_handshake(struct tls_session *s)
             return tls_session_fail_with(s, result);
     }
     int result = tls_peer_read(s);
-    if (result == ROUTED_OK)
+    if (result == ROUTED_OK) {
         s->stage = TLS_OPEN;
+        s->allowance = TLS_OVERHEAD_MAX;
+    }
     return result;
 }
 
@@ -229,6 +242,7 @@ static ssize_t open_record(struct tls_session *s, uint8_t *out, size_t size)
         ssize_t result = gnutls_record_recv(s->tls, out, size);
         if (result > 0) {
             s->plain_in += (uint64_t)result;
+            tls_transport_credit(s, (size_t)result);
             return result;
         }
         if (result == 0) {

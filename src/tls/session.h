@@ -17,18 +17,20 @@ struct tls_session;
 
 /* Sealed bytes that a session holds before seal takes no more. */
 #define TLS_OUTPUT_MAX ((size_t)256 << 10)
-/* Handshake messages together; more ends the session. */
+/* Sealed bytes that a peer may send before the handshake is done. */
 #define TLS_HANDSHAKE_MAX ((size_t)64 << 10)
-/* A peer may send this many sealed bytes, and eight for each plain byte that it conveyed: floods
- * of empty records, alerts and the like end with ROUTED_ERROR_BUDGET. */
-#define TLS_OVERHEAD_MAX    ((uint64_t)256 << 10)
+/* Afterwards it may send this many, plus eight for each plain byte that they conveyed, and never
+ * more than this many in a row without any: floods of tiny records and endless handshake messages
+ * end with ROUTED_ERROR_BUDGET. */
+#define TLS_OVERHEAD_MAX    ((size_t)256 << 10)
 #define TLS_OVERHEAD_FACTOR 8
-/* KeyUpdate messages that a peer may send, RFC 8446 section 4.6.3: one for each 16 MiB that it
- * sent and these on top. */
-#define TLS_KEY_UPDATES_MAX 16
+/* A peer may send this many KeyUpdate messages (RFC 8446 section 4.6.3), and one for each
+ * TLS_KEY_UPDATE_BYTES of plain bytes. */
+#define TLS_KEY_UPDATES_MAX  7
+#define TLS_KEY_UPDATE_BYTES 4096
 /* The first records of a flight fit into one TCP segment each, so that its first bytes can be
  * opened before the others are there. */
-#define TLS_FLIGHT_RECORDS 4
+#define TLS_FLIGHT_RECORDS 10 /* the initial window of RFC 6928 */
 #define TLS_FLIGHT_RECORD  1400
 #define TLS_RECORD_MAX     16384
 

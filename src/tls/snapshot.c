@@ -10,7 +10,7 @@
  * it has AES in hardware. */
 static const char built_in_priorities[] =
     "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA"
-    ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+COMP-NULL"
+    ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD"
     ":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+CTYPE-SRV-X509:+CTYPE-CLI-X509"
     ":+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SHA256:+SIGN-EDDSA-ED25519:+SIGN-RSA-PSS-RSAE-SHA256"
     ":+SIGN-RSA-PSS-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SHA384"
@@ -33,6 +33,15 @@ static int load_priorities(struct tls_snapshot *s, const char *text, struct fail
 
 /* ---- identities ---- */
 
+/* What a snapshot is made of. */
+struct sources {
+    const struct tls_context_options *options;
+    const struct log *log;
+    struct failure *why;
+    struct tls_client_rules rules;
+    struct tls_credential *credentials; /* one for each of options->certificates */
+};
+
 /* An identity serves its own certificate, and those of the same names with another kind of key. */
 static bool goes_with(const struct tls_credential *own, const struct tls_credential *other)
 {
@@ -40,58 +49,58 @@ static bool goes_with(const struct tls_credential *own, const struct tls_credent
                             tls_names_equal(&own->names, &other->names));
 }
 
-static int fill_identity(struct tls_identity *identity, struct tls_credential *all, size_t own,
-                         const struct tls_context_options *options,
-                         const struct tls_client_rules *rules, struct failure *why)
+static int fill_identity(struct tls_identity *identity, const struct sources *from, size_t own)
 {
     if (gnutls_certificate_allocate_credentials(&identity->credentials) < 0)
-        return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+        return failure_set(from->why, ROUTED_ERROR_MEMORY, "out of memory");
     gnutls_certificate_set_flags(identity->credentials, GNUTLS_CERTIFICATE_API_V2);
     int result = ROUTED_OK;
-    for (size_t i = 0; i < options->certificate_count && result == ROUTED_OK; i++)
-        if (goes_with(&all[own], &all[i]))
-            result = tls_credential_apply(&all[i], &options->certificates[i], identity->credentials,
-                                          why);
+    for (size_t i = 0; i < from->options->certificate_count && result == ROUTED_OK; i++)
+        if (goes_with(&from->credentials[own], &from->credentials[i]))
+            result = tls_credential_apply(&from->credentials[i], &from->options->certificates[i],
+                                          identity->credentials, from->log, from->why);
     if (result == ROUTED_OK)
-        result = tls_client_rules_apply(rules, options, identity->credentials, why);
-    if (options->client_certificate == TLS_CLIENT_CERTIFICATE_REQUIRE)
+        result =
+            tls_client_rules_apply(&from->rules, from->options, identity->credentials, from->why);
+    if (from->options->client_certificate == TLS_CLIENT_CERTIFICATE_REQUIRE)
         gnutls_certificate_set_verify_function(identity->credentials, tls_verify_required);
     return result;
 }
 
-static int fill_identities(struct tls_snapshot *s, struct tls_credential *all,
-                           const struct tls_context_options *options,
-                           const struct tls_client_rules *rules, struct failure *why)
+static int fill_identities(struct tls_snapshot *s, struct sources *from)
 {
     int result = ROUTED_OK;
-    for (size_t i = 0; i < options->certificate_count && result == ROUTED_OK; i++) {
+    for (size_t i = 0; i < from->options->certificate_count && result == ROUTED_OK; i++) {
         s->identity_count++;
-        result = fill_identity(&s->identities[i], all, i, options, rules, why);
+        result = fill_identity(&s->identities[i], from, i);
     }
     for (size_t i = 0; i < s->identity_count; i++) {
-        s->identities[i].names = all[i].names;
-        all[i].names = TLS_NAMES_EMPTY;
+        s->identities[i].names = from->credentials[i].names;
+        from->credentials[i].names = TLS_NAMES_EMPTY;
     }
     return result;
 }
 
-static int load_identities(struct tls_snapshot *s, const struct tls_context_options *options,
-                           const struct tls_client_rules *rules, const struct log *log,
-                           struct failure *why)
+static int load_identities(struct tls_snapshot *s, struct sources *from)
 {
-    size_t count = options->certificate_count;
+    size_t count = from->options->certificate_count;
     s->identities = memory_new_zeroed(count * sizeof(*s->identities));
-    struct tls_credential *all = memory_new_zeroed(count * sizeof(*all));
-    int result =
-        s->identities && all ? ROUTED_OK : failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    from->credentials = memory_new_zeroed(count * sizeof(*from->credentials));
+    if (!s->identities || !from->credentials)
+        return failure_set(from->why, ROUTED_ERROR_MEMORY, "out of memory");
+    int result = ROUTED_OK;
     for (size_t i = 0; i < count && result == ROUTED_OK; i++)
-        result = tls_credential_load(&all[i], &options->certificates[i], log, why);
-    if (result == ROUTED_OK)
-        result = fill_identities(s, all, options, rules, why);
-    for (size_t i = 0; all && i < count; i++)
-        tls_credential_release(&all[i]);
-    memory_free(all);
-    return result;
+        result = tls_credential_load(&from->credentials[i], &from->options->certificates[i],
+                                     from->log, from->why);
+    return result == ROUTED_OK ? fill_identities(s, from) : result;
+}
+
+static void release_sources(struct sources *from)
+{
+    for (size_t i = 0; from->credentials && i < from->options->certificate_count; i++)
+        tls_credential_release(&from->credentials[i]);
+    memory_free(from->credentials);
+    tls_client_rules_release(&from->rules);
 }
 
 const struct tls_identity *tls_snapshot_identity(const struct tls_snapshot *s, struct span name)
@@ -140,19 +149,15 @@ int tls_snapshot_ticket_key(struct tls_snapshot *s, struct span name,
 
 /* ---- life ---- */
 
-static int load(struct tls_snapshot *s, const struct tls_context_options *options,
-                const struct log *log, struct failure *why)
+static int load(struct tls_snapshot *s, struct sources *from)
 {
-    struct tls_client_rules rules;
-    int result = load_priorities(s, options->priorities, why);
+    int result = load_priorities(s, from->options->priorities, from->why);
     if (result == ROUTED_OK)
-        result = tls_client_rules_load(&rules, options, why);
-    if (result != ROUTED_OK)
-        return result;
-    result = load_identities(s, options, &rules, log, why);
-    tls_client_rules_release(&rules);
+        result = tls_client_rules_load(&from->rules, from->options, from->why);
+    if (result == ROUTED_OK)
+        result = load_identities(s, from);
     if (result == ROUTED_OK && tls_snapshot_rotate_tickets(s) != ROUTED_OK)
-        result = failure_set(why, ROUTED_ERROR_SYSTEM, "no random numbers for TLS");
+        result = failure_set(from->why, ROUTED_ERROR_SYSTEM, "no random numbers for TLS");
     return result;
 }
 
@@ -166,7 +171,9 @@ int tls_snapshot_new(struct tls_snapshot **out, const struct tls_context_options
     atomic_init(&s->references, 1);
     pthread_mutex_init(&s->lock, NULL);
     s->client_certificate = options->client_certificate;
-    int result = load(s, options, log, why);
+    struct sources from = {.options = options, .log = log, .why = why};
+    int result = load(s, &from);
+    release_sources(&from);
     if (result == ROUTED_OK)
         *out = s;
     else

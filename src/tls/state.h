@@ -30,6 +30,7 @@ struct tls_session {
     uint8_t alerts;  /* warnings received */
     uint32_t key_updates;
     uint32_t flight_records; /* sent since the flight began */
+    size_t allowance;        /* sealed bytes that may still come without plain ones */
     uint64_t sealed_in;
     uint64_t plain_in;
     struct span lent;   /* input, behind `kept` */
@@ -47,6 +48,8 @@ struct tls_session {
 
 /* Gives the GnuTLS session its ways in and out. tls/transport.c */
 void tls_transport_attach(struct tls_session *s);
+/* Plain bytes were opened: they earn allowance. */
+void tls_transport_credit(struct tls_session *s, size_t plain);
 /* Reads ClientHello and counts KeyUpdate. tls/hello.c */
 void tls_hello_attach(struct tls_session *s);
 /* Notes what was agreed and judges the client's certificate: ROUTED_OK, or the session has

@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <routed/error.h>
-#include <sys/uio.h>
 
-static bool is_over_budget(const struct tls_session *s)
+void tls_transport_credit(struct tls_session *s, size_t plain)
 {
-    return s->sealed_in > TLS_OVERHEAD_MAX &&
-           (s->sealed_in - TLS_OVERHEAD_MAX) / TLS_OVERHEAD_FACTOR > s->plain_in;
+    size_t earned = plain < TLS_OVERHEAD_MAX ? plain * TLS_OVERHEAD_FACTOR : TLS_OVERHEAD_MAX;
+    s->allowance += earned;
+    if (s->allowance > TLS_OVERHEAD_MAX)
+        s->allowance = TLS_OVERHEAD_MAX;
 }
 
 static size_t take(struct tls_session *s, uint8_t *into, size_t size)
@@ -30,12 +31,13 @@ static size_t take(struct tls_session *s, uint8_t *into, size_t size)
 static ssize_t pull(gnutls_transport_ptr_t transport, void *into, size_t size)
 {
     struct tls_session *s = transport;
-    if (is_over_budget(s)) {
+    size_t taken = take(s, into, size);
+    if (taken > s->allowance) {
         tls_session_fail(s, ROUTED_ERROR_BUDGET, "too many bytes for what they convey");
         gnutls_transport_set_errno(s->tls, EIO);
         return -1;
     }
-    size_t taken = take(s, into, size);
+    s->allowance -= taken;
     s->sealed_in += taken;
     if (taken)
         return (ssize_t)taken;

@@ -5,6 +5,7 @@
 #include "support/unit.h"
 
 #include <dirent.h>
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/ocsp.h>
 #include <gnutls/x509.h>
@@ -26,6 +27,7 @@ struct pki_wish {
     const char *common_name;
     const char *names[6]; /* DNS names; "ip:" before an IPv4 address */
     gnutls_pk_algorithm_t algorithm;
+    gnutls_x509_privkey_t key;     /* taken; NULL: a new one */
     const struct pki_pair *issuer; /* NULL: self-signed */
     bool is_authority;
     const char *purpose; /* NULL: of a server */
@@ -37,9 +39,9 @@ static char pki_folder[64];
 
 static inline const char *pki_path(const char *name)
 {
-    static char paths[16][128];
+    static char paths[256][128];
     static unsigned next;
-    char *path = paths[next++ % 16];
+    char *path = paths[next++ % 256];
     snprintf(path, sizeof(paths[0]), "%s/%s", pki_folder, name);
     return path;
 }
@@ -119,8 +121,11 @@ static inline void pki_make(struct pki_pair *p, const struct pki_wish *wish)
         algorithm == GNUTLS_PK_RSA ? 2048 : GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
     if (algorithm == GNUTLS_PK_EDDSA_ED25519)
         bits = 256;
-    pki_ok(gnutls_x509_privkey_init(&p->key));
-    pki_ok(gnutls_x509_privkey_generate(p->key, algorithm, bits, 0));
+    p->key = wish->key;
+    if (!p->key) {
+        pki_ok(gnutls_x509_privkey_init(&p->key));
+        pki_ok(gnutls_x509_privkey_generate(p->key, algorithm, bits, 0));
+    }
     pki_ok(gnutls_x509_crt_init(&p->certificate));
     gnutls_x509_crt_t c = p->certificate;
     serial[7]++;
