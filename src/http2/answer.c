@@ -251,12 +251,11 @@ static int answer_error(struct http2_session *s, struct http2_stream *t, int err
 
 void http2_answer_fail(struct http2_session *s, struct http2_stream *t, int error)
 {
+    bool can_answer = !t->response_begun && error_status(error) != 0;
     t->error = error;
     http2_receive_give_up(s, t);
-    if (t->response_begun || t->is_gone || error_status(error) == 0 || answer_error(s, t, error)) {
-        if (!t->response_sent)
-            cut(s, t, error);
-    }
+    if (!t->response_done && (!can_answer || answer_error(s, t, error)))
+        cut(s, t, error);
     http2_state_is_due(s, t);
     wake(s);
 }

@@ -5,8 +5,9 @@
 #include "http/target.h"
 #include <routed/error.h>
 
-#define FIRST_CAPACITY 16 /* lines */
-#define ADDED_FIELDS   2  /* host, and the key of a WebSocket */
+#define FIRST_CAPACITY 16   /* lines */
+#define FREE_MEMORY    2000 /* bytes; about what the first chunk of an arena holds */
+#define ADDED_FIELDS   2    /* host, and the key of a WebSocket */
 
 /* What sec-websocket-key says where the protocol has none: 16 zero bytes. */
 #define WEBSOCKET_KEY "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -23,6 +24,12 @@ static bool is_pseudo(struct span name)
 }
 
 /* ---- lines ---- */
+
+size_t http2_head_memory(const struct http2_head *h)
+{
+    size_t lines = h->capacity > FIRST_CAPACITY ? h->capacity * sizeof(h->lines[0]) : 0;
+    return lines + (h->memory > FREE_MEMORY ? h->memory : 0);
+}
 
 static void forget_lines(struct http2_head *h)
 {

@@ -27,7 +27,7 @@ struct http2_head {
     size_t trailers_from; /* index of their first line, once the head is read */
     size_t seen;          /* lines that came, held or not; pseudo-fields are not counted */
     size_t bytes;         /* as limits.fields_bytes_max counts them */
-    size_t memory;        /* bytes this request holds beyond the lines: fields, joined cookie */
+    size_t memory;        /* bytes that were made of the lines: fields, joined cookie */
     struct slice cookie;  /* joined crumbs */
     int error;            /* of the first line that was refused; none is held after it */
     bool has_priority;    /* RFC 9218: the client sent the field */
@@ -53,10 +53,8 @@ int http2_head_read(struct http2_head *h, const struct http2_limits *limits,
 /* The lines that came after the head; what must not be a trailer is left out. */
 int http2_head_read_trailers(struct http2_head *h, struct arena *arena, struct field_list *out);
 
-/* Bytes of memory that the lines and what was made of them take. */
-static inline size_t http2_head_memory(const struct http2_head *h)
-{
-    return h->capacity * sizeof(struct http2_head_line) + h->memory;
-}
+/* Bytes of memory that the lines and what was made of them take, beyond those that every request
+ * has anyway: a few lines, and the first chunk of its arena. */
+size_t http2_head_memory(const struct http2_head *h);
 
 #endif

@@ -55,8 +55,9 @@ struct http2_limits {
     /* Bytes / overhead_share may be overhead_slack more than what they carried both ways. */
     uint32_t overhead_share;
     uint64_t overhead_slack;
-    /* The fields of all open requests and what HPACK keeps may take memory_share times the bytes
-     * that came on the connection, and memory_slack more: 431 for the request that is over. */
+    /* What the fields of all open requests take, in this room and in nghttp2, may be memory_share
+     * times the bytes that came on the connection, and memory_slack more: 431 for the request that
+     * is over. What an idle connection and each open stream cost whatever comes is not counted. */
     uint32_t memory_share;
     size_t memory_slack;
 };

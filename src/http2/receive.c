@@ -66,7 +66,8 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
 static bool is_too_much_memory(const struct http2_session *s)
 {
     const struct http2_limits *limits = &s->options->limits;
-    uint64_t allowed = bytes_so_far(s) * limits->memory_share + limits->memory_slack;
+    uint64_t allowed = bytes_so_far(s) * limits->memory_share + limits->memory_slack +
+                       s->live_count * HTTP2_STREAM_COST + s->idle_memory;
     return s->heap.held + s->fields_memory > allowed;
 }
 
@@ -155,8 +156,11 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
 static int receive_trailers(struct http2_session *s, struct http2_stream *t)
 {
     t->request_ended = true;
-    if (t->head.error && !t->request_done) {
-        http2_answer_fail(s, t, t->head.error);
+    int error = t->head.error;
+    if (!error && is_too_much_memory(s))
+        error = ROUTED_ERROR_FIELDS_TOO_LARGE;
+    if (error && !t->request_done) {
+        http2_answer_fail(s, t, error);
         return http2_session_charge_reset(s);
     }
     http2_receive_deliver_held(s, t);
@@ -177,7 +181,11 @@ void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
     size_t size = buffer_size(&t->held);
     t->request_done = true;
     buffer_release(&t->held);
-    if (size && !s->is_broken)
+    if (!size || s->is_broken)
+        return;
+    if (t->is_gone)
+        nghttp2_session_consume_connection(s->machine, size);
+    else
         nghttp2_session_consume(s->machine, t->id, size);
 }
 

@@ -253,8 +253,10 @@ static void cut_blocked(struct http2_session *s)
 {
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (t->body.size && !t->is_gone && !t->error)
-            http2_answer_fail(s, t, ROUTED_ERROR_CLIENT_GONE);
+        if (!t->body.size || t->is_gone || t->error)
+            continue;
+        t->error = ROUTED_ERROR_CLIENT_GONE;
+        http2_answer_reset(s, t, NGHTTP2_CANCEL);
     }
 }
 
@@ -509,5 +511,6 @@ struct session *http2_session_new(const struct http2_session_options *options,
         memory_free(s);
         return NULL;
     }
+    s->idle_memory = s->heap.held;
     return &s->session;
 }

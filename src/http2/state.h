@@ -20,6 +20,9 @@
  * becomes urgent is not behind much. */
 #define HTTP2_OUTPUT_TURN 65536
 
+/* Bytes of nghttp2's that each open stream costs, whatever its fields are. */
+#define HTTP2_STREAM_COST 1024
+
 enum http2_phase {
     HTTP2_OPEN,    /* takes requests */
     HTTP2_CLOSING, /* no more requests; output is still to be written */
@@ -73,6 +76,7 @@ struct http2_session {
     size_t live_count;
     struct http2_budget budget;
     struct http2_cookies cookies;
+    size_t idle_memory;   /* of nghttp2 at the beginning */
     size_t fields_memory; /* of all streams */
     nghttp2_nv *lines;    /* room for the lines of one response head */
     size_t lines_capacity;

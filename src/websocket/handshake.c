@@ -34,13 +34,11 @@ static bool key_is_valid(struct span key)
            base64_decode_final(&decoder) && size == KEY_SIZE;
 }
 
-/* RFC 6455 section 4.1 wants GET and a key; RFC 8441 section 5 has CONNECT and none. */
+/* RFC 6455 section 4.1. The CONNECT of RFC 8441 was made to look the same (http2/session.h). */
 static bool opening_is_valid(const struct http_request *r)
 {
-    if (r->protocol == HTTP_2 || r->protocol == HTTP_3)
-        return span_equals(r->method, SPAN("CONNECT"));
     const struct field *key = only_field(r, FIELD_SEC_WEBSOCKET_KEY);
-    return r->protocol == HTTP_1_1 && span_equals(r->method, SPAN("GET")) &&
+    return r->protocol != HTTP_1_0 && span_equals(r->method, SPAN("GET")) &&
            r->content_length == 0 && key && key_is_valid(key->value);
 }
 

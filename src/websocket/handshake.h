@@ -1,6 +1,6 @@
-/* websocket/handshake.h: the opening handshake, RFC 6455 section 4.2, and for HTTP/2 and later
- * RFC 8441. The fields of the connection are already judged by the protocol machine, which sets
- * request.upgrade; here the rest. Pure; any thread. */
+/* websocket/handshake.h: the opening handshake, RFC 6455 section 4.2. The fields of the
+ * connection are already judged by the protocol machine, which sets request.upgrade, and which
+ * presents the CONNECT of RFC 8441 as the same GET; here the rest. Pure; any thread. */
 #ifndef WEBSOCKET_HANDSHAKE_H
 #define WEBSOCKET_HANDSHAKE_H
 
