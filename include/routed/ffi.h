@@ -53,7 +53,7 @@ typedef struct routed_ffi_options {
     uint32_t backlog; /* 0: 1,024 */
     uint32_t v6_only;
     uint32_t shared;
-    uint32_t workers; /* 0: one per core */
+    uint32_t workers; /* at most 64; 0: one per core */
     uint32_t mode;    /* enum routed_ffi_mode */
 
     const char *bridge_path; /* the Unix socket where the application listens, */

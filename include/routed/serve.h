@@ -85,8 +85,8 @@ typedef struct routed_serve_options {
     int shared;            /* SO_REUSEPORT: other processes of the same user may listen too */
 
     /* Work. */
-    uint32_t workers;            /* front threads; 0: one per core */
-    uint32_t engines;            /* engine threads or processes; 0: one per core */
+    uint32_t workers;            /* front threads, at most 64; 0: one per core */
+    uint32_t engines;            /* engine threads or processes, at most 64; 0: one per core */
     int mode;                    /* enum routed_mode */
     int bridge;                  /* enum routed_bridge_kind */
     const routed_limits *limits; /* copied; NULL: the defaults */

@@ -90,9 +90,7 @@ static int carrier_respond(struct exchange *x, const struct http_response *head,
     struct buffer *output = bridge_channel_output(&c->channel);
     size_t before = buffer_size(output);
     int error = wire_response_write(output, WIRE_RESPONSE_START, head, length, 0);
-    /* A response of unknown length stays a stream for the client, however short it is. */
-    if (x->response_length != HTTP_LENGTH_UNKNOWN || x->suppress_content)
-        c->head_size = (uint32_t)(buffer_size(output) - before);
+    c->head_size = (uint32_t)(buffer_size(output) - before);
     return check(c, error);
 }
 

@@ -189,7 +189,9 @@ int front_server_start(const struct front_options *options, struct front_server 
                        struct failure *why)
 {
     *server = NULL;
-    unsigned count = options->workers ? options->workers : system_cores();
+    unsigned cores = system_cores();
+    unsigned standard = cores < FRONT_WORKERS_MAX ? cores : FRONT_WORKERS_MAX;
+    unsigned count = options->workers ? options->workers : standard;
     if (count > FRONT_WORKERS_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "workers: %u is more than %u", count,
                            FRONT_WORKERS_MAX);

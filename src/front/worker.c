@@ -8,6 +8,7 @@
 #define ACCEPT_PAUSE_MS     100
 #define TLS_TICK_MS         1000
 #define REST_AFTER_MS       1000
+#define QUIET_TRIES         16
 #define MEMORY_HARD_PERCENT 95
 #define LOG_LINES_MAX       65536 /* gathered before they are written, turn or not */
 
@@ -40,11 +41,24 @@ static void on_accept_timer(struct loop_timer *t)
     resume_listeners(LIST_ITEM(t, struct front_worker, accept_timer));
 }
 
+/* The first of a list whose client did not send anything that is still unread: a request may be
+ * in the socket before the loop tells of it. */
+static struct front_connection *first_quiet(const struct list_link *list)
+{
+    const struct list_link *l = list->next;
+    for (int i = 0; l != list && i < QUIET_TRIES; i++, l = l->next) {
+        struct front_connection *c = LIST_ITEM(l, struct front_connection, idle_link);
+        if (!socket_has_input(c->handle.fd))
+            return c;
+    }
+    return NULL;
+}
+
 /* The connection that has been idle longest, or NULL. */
 static struct front_connection *idlest(const struct front_worker *w)
 {
-    const struct list_link *list = list_is_empty(&w->resting) ? &w->idle : &w->resting;
-    return list_is_empty(list) ? NULL : LIST_ITEM(list->next, struct front_connection, idle_link);
+    struct front_connection *c = first_quiet(&w->resting);
+    return c ? c : first_quiet(&w->idle);
 }
 
 bool front_worker_evict(struct front_worker *w)

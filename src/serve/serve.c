@@ -14,7 +14,8 @@
 #include "tls/development.h"
 #include <routed/serve.h>
 
-#define ENGINES_MAX 64
+#define ENGINES_MAX      64
+#define DESCRIPTORS_KEPT 64 /* for listeners, logs, loops */
 
 /* More than any version of the struct will have: what is over it was never set. */
 #define OPTIONS_SIZE_MAX 4096
@@ -133,6 +134,30 @@ static void engine_face(struct face *out, routed_engine *engine)
 
 /* ---- the engine behind the bridge ---- */
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A connection of the bridge has an end in the front and one in the engine. When the descriptors
+ * do not suffice for all that the limits allow, clients get half of them, or seven eighths if so
+ * many were asked for: an engine that cannot accept would leave requests waiting that the front
+ * believes to be on their way. */
+static void share_descriptors(struct routed_server *s, const routed_serve_options *o)
+{
+    uint64_t all = system_descriptors_max();
+    uint64_t room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
+    uint64_t ways = (uint64_t)s->bridge.count * (o->workers ? o->workers : system_cores());
+    uint64_t ends = o->mode == ROUTED_MODE_BRIDGE ? 2 : 1;
+    uint64_t clients = least(s->limits.connections, room);
+    if (s->limits.engine_connections <= (room - clients) / (ways * ends))
+        return;
+    bool is_asked = o->limits.connections && o->limits.connections != ROUTED_NO_LIMIT;
+    s->limits.connections = least(clients, room - (is_asked ? room / 8 : room / 2));
+    uint64_t lines = (room - s->limits.connections) / (ways * ends);
+    s->limits.engine_connections = least(s->limits.engine_connections, lines ? lines : 1);
+}
+
 static int open_bridge(struct routed_server *s, const routed_serve_options *o, struct failure *why)
 {
     unsigned cores = system_cores();
@@ -146,6 +171,7 @@ static int open_bridge(struct routed_server *s, const routed_serve_options *o, s
     s->bridge.engines = bridge_endpoint_addresses(s->endpoint);
     s->bridge.count = bridge_endpoint_count(s->endpoint);
     s->bridge.user = system_user();
+    share_descriptors(s, o);
     return ROUTED_OK;
 }
 

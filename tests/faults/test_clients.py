@@ -154,6 +154,24 @@ def is_answering(server):
         return False
 
 
+@pytest.mark.sanitizer
+@pytest.mark.parametrize("mode", ["bridge", "processes"])
+def test_few_descriptors_behind_the_bridge(start, mode):
+    """Clients and the bridge share them: whoever gets in is answered, nobody waits for an engine
+    that cannot accept."""
+    server = start("--workers", "1", "--limit", "connections_per_address=none", mode=mode,
+                   prefix=["prlimit", "--nofile=128:128", "--"])
+    start_time = time.monotonic()
+    wires = []
+    for _ in range(100):
+        wires.append(Wire(server.address, timeout=30))
+        wires[-1].request("GET", "/delay/200")
+    for wire in wires:
+        assert wire.answer().status == 200
+        wire.close()
+    assert time.monotonic() - start_time < 10
+
+
 def test_idle_connections_make_room(start):
     """At the limit of descriptors the oldest idle connections go, so everybody is served."""
     assert raise_descriptors(2000)

@@ -137,7 +137,7 @@ static void test_large_content_leaves_in_chunks_of_64_kib(void **state)
     static uint8_t content[100000];
     struct stage s;
     struct visit v;
-    struct span payload;
+    struct span payload = SPAN_EMPTY;
     (void)state;
     for (size_t i = 0; i < sizeof(content); i++)
         content[i] = (uint8_t)(i * 7);

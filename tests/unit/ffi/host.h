@@ -226,6 +226,13 @@ static inline int client_asks(const routed_ffi *server, const char *text)
 
 #define GET(path) "GET " path " HTTP/1.1\r\nhost: x\r\n\r\n"
 
+/* Asks on a connection that stands, and takes the request from the queue. */
+static inline uint64_t exchange_of(routed_ffi *server, int client, const char *request)
+{
+    write_text(client, request);
+    return expect_request(server);
+}
+
 /* Reads until the input has `end` in it, or ends; a text with a NUL. */
 static inline size_t read_until(int fd, char *out, size_t size, const char *end)
 {

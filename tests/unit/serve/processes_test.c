@@ -274,6 +274,37 @@ static void test_an_engine_that_cannot_be_stopped_is_killed(void **state)
     routed_engine_free(engine);
 }
 
+/* The copy of a host has the channel to the supervisor, too: that it is open says nothing. */
+static void test_a_host_that_forked_a_copy_is_killed(void **state)
+{
+    (void)state;
+    int copies[2];
+    int copy = 0;
+    assert_int_equal(pipe(copies), 0);
+    int host = fork();
+    if (host == 0) {
+        routed_serve_options options = process_options(2);
+        serve_engine(new_engine(), &options);
+        copy = fork();
+        if (copy == 0)
+            for (;;)
+                pause();
+        if (write(copies[1], &copy, sizeof(copy)) != sizeof(copy))
+            _exit(1);
+        raise(SIGKILL);
+    }
+    assert_int_equal(read(copies[0], &copy, sizeof(copy)), sizeof(copy));
+    assert_int_equal(waitpid(host, NULL, 0), host);
+    assert_int_equal(atomic_load(&seen->started), 2);
+    bool are_gone = is_soon_gone(atomic_load(&seen->processes[0])) &&
+                    is_soon_gone(atomic_load(&seen->processes[1]));
+    assert_true(is_running(copy));
+    kill(copy, SIGKILL);
+    assert_true(are_gone);
+    close(copies[0]);
+    close(copies[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -285,6 +316,7 @@ int main(void)
         TEST(test_without_a_supervisor_requests_get_503),
         TEST(test_a_host_that_collects_every_child),
         TEST(test_an_engine_that_cannot_be_stopped_is_killed),
+        TEST(test_a_host_that_forked_a_copy_is_killed),
     };
     return cmocka_run_group_tests_name("serve/processes", tests, NULL, NULL);
 }
