@@ -63,11 +63,19 @@ typedef struct routed_ffi_options {
     const char *access_log;
     const char *log; /* a file for the server's own lines; NULL: none are written */
 
-    uint32_t http2; /* ROUTED_ERROR_UNSUPPORTED when set, like the next four */
-    uint32_t http3;
+    uint32_t http2; /* 0 and 1: on, in the clear by prior knowledge; 2: off */
+    uint32_t http3; /* ROUTED_ERROR_UNSUPPORTED when 1 */
+
+    /* With a certificate `port` speaks TLS and nothing is served in the clear. As in
+     * routed/serve.h. */
     const char *tls_certificate;
     const char *tls_key;
     const char *tls_key_password;
+    const char *tls_ocsp;
+    const char *tls_client_authorities;
+    const char *tls_client_revocations;
+    uint32_t tls_client; /* client certificates: 0 off, 1 request, 2 require */
+    uint32_t reserved;   /* 0 */
 
     const routed_limits *limits; /* NULL: defaults */
 } routed_ffi_options;
@@ -77,7 +85,7 @@ ROUTED_API uint32_t routed_ffi_version(void);
 /* The library's version, for example "0.1.0". Static. */
 ROUTED_API const char *routed_ffi_version_text(void);
 /* One JSON object: version, ffi and bridge (versions of the interface and of the protocol),
- * protocols, modes, tls (null: none). Static. */
+ * protocols, modes, tls (versions; null: none). Static. */
 ROUTED_API const char *routed_ffi_features(void);
 
 /* Starts the front; its listeners accept when this returns. On failure *server is NULL. */
@@ -161,6 +169,8 @@ ROUTED_API int32_t routed_ffi_abort(routed_ffi *server, uint64_t exchange);
 ROUTED_API uint64_t routed_ffi_metrics(const routed_ffi *server, routed_metric *out, uint64_t max);
 /* As JSON: at most `size` bytes with a NUL; returns what was needed without it. */
 ROUTED_API uint64_t routed_ffi_metrics_json(const routed_ffi *server, char *out, uint64_t size);
+/* Loads the TLS files anew within a second, as happens by itself when one changes. */
+ROUTED_API void routed_ffi_reload(routed_ffi *server);
 /* Opens the access log anew, after it was renamed. */
 ROUTED_API void routed_ffi_reopen_log(routed_ffi *server);
 

@@ -7,6 +7,7 @@
 #include "io/system.h"
 #include "serve/last_error.h"
 #include "serve/numbers.h"
+#include "serve/secure.h"
 #include <routed/ffi.h>
 #include <routed/serve.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct routed_ffi {
     struct bridge_client_options bridge;
     int log_file; /* -1: none */
     struct log log;
+    struct tls_context *tls; /* NULL: in the clear */
 };
 
 /* ---- versions ---- */
@@ -43,11 +45,11 @@ const char *routed_ffi_version_text(void)
 
 const char *routed_ffi_features(void)
 {
-    return "{\"version\":\"" ROUTED_VERSION
-           "\",\"ffi\":" TEXT(ROUTED_FFI_VERSION) ",\"bridge\":1,"
-                                                  "\"protocols\":[\"1.0\",\"1.1\"],\"modes\":["
-                                                  "\"bridge\",\"queue\",\"native-direct\"],"
-                                                  "\"tls\":null}";
+    return "{\"version\":\"" ROUTED_VERSION "\",\"ffi\":" TEXT(
+        ROUTED_FFI_VERSION) ",\"bridge\":1,"
+                            "\"protocols\":[\"1.0\",\"1.1\",\"2\"],\"modes\":["
+                            "\"bridge\",\"queue\",\"native-direct\"],"
+                            "\"tls\":[\"1.2\",\"1.3\"]}";
 }
 
 /* ---- start ---- */
@@ -113,11 +115,9 @@ static int check_options(const routed_ffi_options *o, struct failure *why)
         return refuse(why, "native-direct answers by itself: it has no bridge");
     if (o->limits && o->limits->size == 0)
         return refuse(why, "limits.size is not set: call routed_limits_init");
-    if (o->tls_certificate || o->tls_key || o->tls_key_password)
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no TLS");
-    if (o->http2)
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/2");
-    if (o->http3)
+    if (o->http2 > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http2 %u is not known", o->http2);
+    if (o->http3 == ROUTED_SWITCH_ON)
         return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
     return ROUTED_OK;
 }
@@ -187,10 +187,24 @@ static void on_ended(void *user)
         ffi_queue_stop(&server->queue);
 }
 
+static int open_tls(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
+{
+    routed_serve_options options;
+    routed_serve_options_init(&options);
+    options.tls_certificate = o->tls_certificate;
+    options.tls_key = o->tls_key;
+    options.tls_key_password = o->tls_key_password;
+    options.tls_ocsp = o->tls_ocsp;
+    options.tls_client = (int)o->tls_client;
+    options.tls_client_authorities = o->tls_client_authorities;
+    options.tls_client_revocations = o->tls_client_revocations;
+    options.http2 = (int)o->http2;
+    return serve_secure_open(&server->tls, &options, &server->log, why);
+}
+
 static int start(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
 {
     struct front_options front = {.host = o->host,
-                                  .listens_in_clear = true,
                                   .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
                                   .port = (uint16_t)o->port,
                                   .unix_path = o->unix_path,
@@ -204,6 +218,13 @@ static int start(routed_ffi *server, const routed_ffi_options *o, struct failure
                                   .user = server};
     int error = open_log(server, o, why);
     front.log = server->log;
+    if (!error)
+        error = open_tls(server, o, why);
+    if (server->tls) {
+        front.tls = server->tls;
+        front.secure_port = front.port;
+        front.only_secure = true;
+    }
     if (!error)
         error = choose_face(server, o, &front.face, why);
     return error ? error : front_server_start(&front, &server->front, why);
@@ -256,7 +277,8 @@ uint64_t routed_ffi_last_error(char *text, uint64_t size)
 
 uint32_t routed_ffi_port(const routed_ffi *server)
 {
-    return front_server_port(server->front);
+    uint16_t clear = front_server_port(server->front);
+    return clear ? clear : front_server_secure_port(server->front);
 }
 
 void routed_ffi_stop(routed_ffi *server, uint64_t timeout)
@@ -281,6 +303,7 @@ void routed_ffi_free(routed_ffi *server)
     }
     if (server->has_queue)
         ffi_queue_release(&server->queue);
+    tls_context_release(server->tls);
     if (server->log_file >= 0)
         system_close(server->log_file);
     memory_free(server);
@@ -354,6 +377,11 @@ uint64_t routed_ffi_metrics(const routed_ffi *server, routed_metric *out, uint64
 uint64_t routed_ffi_metrics_json(const routed_ffi *server, char *out, uint64_t size)
 {
     return serve_numbers_json(server->front, out, (size_t)size);
+}
+
+void routed_ffi_reload(routed_ffi *server)
+{
+    front_server_reload(server->front);
 }
 
 void routed_ffi_reopen_log(routed_ffi *server)

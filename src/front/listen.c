@@ -151,9 +151,10 @@ int front_listen(struct front_worker *const *workers, unsigned count,
 {
     int error = ROUTED_OK;
     *ports = (struct front_ports){0, 0};
-    if (options->listens_in_clear)
+    bool has_tcp = !options->host || *options->host || !options->unix_path;
+    if (has_tcp && !options->only_secure)
         error = listen_on_tcp(workers, count, options->port, false, options, &ports->clear, why);
-    if (!error && options->tls)
+    if (!error && has_tcp && options->tls)
         error =
             listen_on_tcp(workers, count, options->secure_port, true, options, &ports->secure, why);
     if (!error && options->unix_path)

@@ -15,8 +15,8 @@
 struct front_server;
 
 struct front_options {
-    const char *host;      /* NULL: 127.0.0.1 */
-    bool listens_in_clear; /* on `port` */
+    const char *host; /* NULL: 127.0.0.1; "" with a unix_path: no TCP at all */
+    bool only_secure; /* nothing in the clear on `port` */
     uint16_t port;
     /* With a context there is a TLS listener too, on `secure_port`. A reference is taken. */
     struct tls_context *tls;

@@ -115,6 +115,8 @@ static int check_options(const routed_serve_options *o, const routed_engine *eng
                            "limits.size is not set: call routed_limits_init");
     if (o->backlog > INT32_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
+    if (o->http2 < ROUTED_SWITCH_DEFAULT || o->http2 > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http2 %d is not known", o->http2);
     if (o->http3 == ROUTED_SWITCH_ON)
         return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
     return ROUTED_OK;
@@ -152,7 +154,8 @@ static void share_descriptors(struct routed_server *s, const routed_serve_option
     uint64_t clients = least(s->limits.connections, room);
     if (s->limits.engine_connections <= (room - clients) / (ways * ends))
         return;
-    bool is_asked = o->limits.connections && o->limits.connections != ROUTED_NO_LIMIT;
+    uint64_t asked = o->limits ? o->limits->connections : 0;
+    bool is_asked = asked && asked != ROUTED_NO_LIMIT;
     s->limits.connections = least(clients, room - (is_asked ? room / 8 : room / 2));
     uint64_t lines = (room - s->limits.connections) / (ways * ends);
     s->limits.engine_connections = least(s->limits.engine_connections, lines ? lines : 1);
@@ -223,7 +226,7 @@ static int start(struct routed_server *s, routed_engine *engine, const routed_se
     if (error)
         return error;
     struct front_options front = {.host = o->host,
-                                  .listens_in_clear = doors == DOOR_CLEAR,
+                                  .only_secure = doors == DOOR_SECURE,
                                   .port = o->port,
                                   .tls = s->tls,
                                   .secure_port =

@@ -15,9 +15,9 @@ static void test_versions(void **state)
                         routed_ffi_version_text());
     assert_int_equal(json_integer_value(json_object_get(features, "ffi")), ROUTED_FFI_VERSION);
     assert_int_equal(json_integer_value(json_object_get(features, "bridge")), 1);
-    assert_int_equal(json_array_size(json_object_get(features, "protocols")), 2);
+    assert_int_equal(json_array_size(json_object_get(features, "protocols")), 3);
     assert_int_equal(json_array_size(json_object_get(features, "modes")), 3);
-    assert_true(json_is_null(json_object_get(features, "tls")));
+    assert_int_equal(json_array_size(json_object_get(features, "tls")), 2);
     assert_int_equal(json_object_size(features), 6);
     json_decref(features);
 }
@@ -42,10 +42,9 @@ static void expect_refusal(const routed_ffi_options *options, int code, const ch
 static void test_what_this_build_lacks_is_refused(void **state)
 {
     (void)state;
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no TLS", .tls_certificate = "c.pem");
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no TLS", .tls_key = "k.pem");
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no TLS", .tls_key_password = "secret");
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/2", .http2 = 1);
+    REFUSED(ROUTED_ERROR_FILE, "/nowhere/c.pem", .tls_certificate = "/nowhere/c.pem");
+    REFUSED(ROUTED_ERROR_ARGUMENT, "tls_certificate is not set", .tls_key = "k.pem");
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http2 3 ", .http2 = 3);
     REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", .http3 = 1);
 }
 
@@ -137,11 +136,11 @@ static void test_the_last_error_belongs_to_the_thread(void **state)
     (void)state;
     pthread_t other;
     char text[64] = "";
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/2", .http2 = 1);
+    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", .http3 = 1);
     pthread_create(&other, NULL, fail_elsewhere, NULL);
     pthread_join(other, NULL);
-    assert_int_equal(routed_ffi_last_error(text, sizeof(text)), strlen("this build has no HTTP/2"));
-    assert_string_equal(text, "this build has no HTTP/2");
+    assert_int_equal(routed_ffi_last_error(text, sizeof(text)), strlen("this build has no HTTP/3"));
+    assert_string_equal(text, "this build has no HTTP/3");
     assert_string_equal(routed_last_error(), text);
     routed_ffi_free(start_queue());
     assert_int_equal(routed_ffi_last_error(text, sizeof(text)), 0);

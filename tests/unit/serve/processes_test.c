@@ -212,7 +212,8 @@ static void test_without_a_supervisor_requests_get_503(void **state)
     (void)state;
     routed_engine *engine = new_engine();
     routed_serve_options options = process_options(2);
-    options.limits.queue_timeout = 100;
+    const routed_limits limits = {.size = sizeof(limits), .queue_timeout = 100};
+    options.limits = &limits;
     unsigned threads = count_entries("/proc/self/task");
     routed_server *server = serve_engine(engine, &options);
     expect_hello(server);
@@ -245,7 +246,8 @@ static void test_a_host_that_collects_every_child(void **state)
     (void)state;
     routed_engine *engine = new_engine();
     routed_serve_options options = process_options(1);
-    options.limits.queue_timeout = 50;
+    const routed_limits limits = {.size = sizeof(limits), .queue_timeout = 50};
+    options.limits = &limits;
     routed_server *server = serve_engine(engine, &options);
     int pid = supervisor();
     assert_int_equal(kill(pid, SIGKILL), 0);

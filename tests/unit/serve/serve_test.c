@@ -38,11 +38,12 @@ static void test_options_are_checked(void **state)
     REFUSED(ROUTED_ERROR_ARGUMENT, "workers: 65 ", workers, 65);
     REFUSED(ROUTED_ERROR_ARGUMENT, "backlog: 4294967295 ", backlog, UINT32_MAX);
     REFUSED(ROUTED_ERROR_ARGUMENT, "log_level 4 ", log_level, 4);
-    REFUSED(ROUTED_ERROR_ARGUMENT, "limits.size", limits.size, 0);
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no TLS", tls_certificate, "x");
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no TLS", tls_key, "x");
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no TLS", tls_key_password, "x");
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/2", http2, 1);
+    static const routed_limits without_size;
+    REFUSED(ROUTED_ERROR_ARGUMENT, "limits.size", limits, &without_size);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "no port for TLS", tls_certificate, "x");
+    REFUSED(ROUTED_ERROR_ARGUMENT, "tls_certificate is not set", tls_key, "x");
+    REFUSED(ROUTED_ERROR_ARGUMENT, "TLS needs tls_certificate", secure_port, 0);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http2 3 ", http2, 3);
     REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", http3, 1);
     REFUSED(ROUTED_ERROR_ADDRESS_UNKNOWN, "nowhere.invalid", host, "nowhere.invalid");
     REFUSED(ROUTED_ERROR_FILE, "access log /nowhere/x", access_log, "/nowhere/x");
@@ -68,8 +69,8 @@ static void test_sizes_of_options(void **state)
     routed_server_free(serve_engine(NULL, &newer.options));
     newer.later = 1;
     expect_refusal(NULL, &newer.options, ROUTED_ERROR_UNSUPPORTED, "does not know");
-    newer.options.size = offsetof(routed_serve_options, http2);
-    newer.options.http2 = 1;
+    newer.options.size = offsetof(routed_serve_options, http3);
+    newer.options.http3 = 1;
     routed_server_free(serve_engine(NULL, &newer.options));
 }
 

@@ -47,7 +47,7 @@ static int pass(enum wire_type type, const struct http_request *r, uint32_t body
                 struct http_request *back, struct wire_origin *origin)
 {
     struct buffer bytes = BUFFER_EMPTY;
-    struct wire_origin sent = {SPAN("10.0.0.1"), 80, SPAN("id")};
+    struct wire_origin sent = {SPAN("10.0.0.1"), 80, SPAN("id"), NULL};
     assert_int_equal(wire_request_write(&bytes, type, r, &sent, body_size), ROUTED_OK);
     struct wire_head head = decode(&bytes, WIRE_REQUESTS);
     int error = wire_request_read(&head, &arena, back, origin);

@@ -90,6 +90,7 @@ static void read_request(const json_t *head, struct arena *a, struct http_reques
     origin->address = meant_span(head, "peer_address");
     origin->port = (uint16_t)json_integer_value(meant(head, "peer_port"));
     origin->request_id = meant_span(head, "request_id");
+    origin->tls = NULL;
     read_fields(head, a, &r->fields);
 }
 
