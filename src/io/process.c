@@ -156,7 +156,10 @@ void *process_shared_new(size_t size)
 
 void process_shared_detach(void *memory, size_t size)
 {
-    mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    /* Threads may read it meanwhile: they see the old page or the new one. ThreadSanitizer takes
+     * a call of mmap for a write to it, so the system is called directly. */
+    syscall(SYS_mmap, memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+            -1, 0);
 }
 
 void process_shared_free(void *memory, size_t size)

@@ -247,7 +247,7 @@ def test_slowloris(start):
         assert not alive, f"{len(alive)} of 500 still there"
         for plain in sockets:
             plain.close()
-    assert witness.slowest < 1
+    assert witness.slowest < 2
     assert server.metrics()["limit.header_timeout"] == 500
 
 
@@ -267,9 +267,9 @@ def test_slow_readers_do_not_hold_up_others(start, mode):
     for wire in wires:
         wire.read_head()
     with Witness(server) as witness:
-        assert eventually(lambda: witness.count >= 30)
+        assert eventually(lambda: witness.count >= 30, 30)
         held = server.metrics()["memory.held"] - before
-    assert witness.slowest < 1
+    assert witness.slowest < 2
     # Two windows each (front and engine), each overshot by one write of 64 KiB at most.
     assert held < 200 * 2 * (262144 + 65536 + 16384), f"{held} bytes held"
     for wire in wires:

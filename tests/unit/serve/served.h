@@ -34,8 +34,7 @@ static inline routed_engine *new_engine(void)
     routed_engine *engine = routed_engine_new();
     assert_non_null(engine);
     assert_int_equal(routed_engine_route(engine, "GET", "/", served_hello, NULL, NULL), ROUTED_OK);
-    assert_int_equal(routed_engine_route(engine, "GET", "/hang", served_hang, NULL, NULL),
-                     ROUTED_OK);
+    assert_int_equal(routed_engine_route(engine, "*", "/hang", served_hang, NULL, NULL), ROUTED_OK);
     assert_int_equal(routed_engine_route(engine, "GET", "/process", served_process, NULL, NULL),
                      ROUTED_OK);
     return engine;
