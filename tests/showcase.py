@@ -143,6 +143,14 @@ class Showcase:
         assert eventually(self.metrics_file.exists), "no metrics were written"
         return json.loads(self.metrics_file.read_text())
 
+    def refuses(self):
+        """Are connections refused by now?"""
+        try:
+            self.connect(5).close()
+        except OSError:
+            return True
+        return False
+
     # ---- looking at it ----
 
     def engines(self):

@@ -118,11 +118,17 @@ static void finish_entry(routed_exchange *x, int error, void *user)
 
 /* ---- clients that leave ---- */
 
+/* A client that leaves in the middle of its own request has cut it. */
+static bool has_left(int error)
+{
+    return error == ROUTED_ERROR_CLIENT_GONE || error == ROUTED_ERROR_TRUNCATED;
+}
+
 static void count_cancelled(routed_exchange *x, int error, void *user)
 {
     (void)x;
     (void)user;
-    if (error == ROUTED_ERROR_CLIENT_GONE)
+    if (has_left(error))
         atomic_fetch_add(&counts->cancelled, 1);
 }
 

@@ -86,6 +86,9 @@ static int send_bytes(routed_exchange *x, void *user)
         return error;
     if (is_head(x))
         return routed_response_end(x);
+    /* What is complete at once may get a length from the bridge: a stream begins a turn later. */
+    if (is_chunked)
+        return routed_exchange_after(x, 1, bytes_go_on, b);
     bytes_go_on(x, b);
     return ROUTED_OK;
 }

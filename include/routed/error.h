@@ -57,7 +57,8 @@ enum routed_error {
     ROUTED_ERROR_CLIENT_GONE = -121, /* the client left before the answer was complete */
     ROUTED_ERROR_UPGRADE = -122,     /* a WebSocket handshake that breaks RFC 6455 section 4.2 */
     ROUTED_ERROR_BUDGET = -123,      /* too much that is odd but legal */
-    ROUTED_ERROR_TLS = -124,         /* a handshake or record that cannot be accepted */
+    ROUTED_ERROR_CHUNK_EXTENSION = -124,  /* one chunk has too much of it */
+    ROUTED_ERROR_CHUNK_EXTENSIONS = -125, /* all chunks together have */
 
     /* The server cannot or will not. */
     ROUTED_ERROR_OVERLOADED = -200,
@@ -76,7 +77,10 @@ enum routed_error {
     /* WebSocket, RFC 6455 section 7.4.1. */
     ROUTED_ERROR_WEBSOCKET_PROTOCOL = -400, /* close 1002 */
     ROUTED_ERROR_WEBSOCKET_UTF8 = -401,     /* close 1007 */
-    ROUTED_ERROR_WEBSOCKET_TOO_BIG = -402   /* close 1009 */
+    ROUTED_ERROR_WEBSOCKET_TOO_BIG = -402,  /* close 1009 */
+
+    /* TLS, RFC 8446 section 6.2: a handshake or a record that cannot be accepted. */
+    ROUTED_ERROR_TLS = -500
 };
 
 /* The name of a code, for example "ROUTED_ERROR_CHUNK"; "ROUTED_ERROR_UNKNOWN" for others.

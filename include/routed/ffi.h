@@ -12,8 +12,9 @@
  *                 one descriptor to wait on. Heads and content are the payloads of bridge frames
  *                 without the four bytes of length, so one codec serves both ways.
  *
- * Threads: every function may be called by any thread, routed_ffi_poll by one at a time. None
- * blocks but those that say so.
+ * Threads: every function may be called by any thread, routed_ffi_poll and routed_ffi_wait by one
+ * at a time each. None blocks but those that say so. Processes: a server belongs to the process
+ * that started it; after a fork only that one may use it.
  *
  * Errors: functions that return int32_t return 0 or a negative code of routed/error.h. */
 #ifndef ROUTED_FFI_H
@@ -42,7 +43,9 @@ enum routed_ffi_mode {
 
 /* Strings are NUL-terminated UTF-8, copied during the call; NULL means the default. */
 typedef struct routed_ffi_options {
-    uint64_t size; /* sizeof(routed_ffi_options) as the host knows it; the rest is default */
+    uint64_t size; /* sizeof(routed_ffi_options) as the host knows it: members past it have their
+                      defaults; members that only a newer host knows must be zero here, else
+                      ROUTED_ERROR_UNSUPPORTED */
 
     const char *host; /* an address, a name, "localhost", "any"; NULL: 127.0.0.1 */
     const char *unix_path;
@@ -50,7 +53,7 @@ typedef struct routed_ffi_options {
     uint32_t backlog; /* 0: 1,024 */
     uint32_t v6_only;
     uint32_t shared;
-    uint32_t workers; /* 0: one per core */
+    uint32_t workers; /* at most 64; 0: one per core */
     uint32_t mode;    /* enum routed_ffi_mode */
 
     const char *bridge_path; /* the Unix socket where the application listens, */
@@ -73,13 +76,14 @@ typedef struct routed_ffi_options {
 ROUTED_API uint32_t routed_ffi_version(void);
 /* The library's version, for example "0.1.0". Static. */
 ROUTED_API const char *routed_ffi_version_text(void);
-/* One JSON object: version, ffi, protocols, modes, tls. Static. */
+/* One JSON object: version, ffi and bridge (versions of the interface and of the protocol),
+ * protocols, modes, tls (null: none). Static. */
 ROUTED_API const char *routed_ffi_features(void);
 
 /* Starts the front; its listeners accept when this returns. On failure *server is NULL. */
 ROUTED_API int32_t routed_ffi_start(const routed_ffi_options *options, routed_ffi **server);
-/* The text of the last failed routed_ffi_start of this thread: at most `size` bytes with a NUL.
- * Returns the size of the whole text without it. */
+/* The text of the last failed routed_ffi_start of this thread: at most `size` bytes with a NUL,
+ * whole characters. Returns the size of the whole text without it; 0 without a failure. */
 ROUTED_API uint64_t routed_ffi_last_error(char *text, uint64_t size);
 
 ROUTED_API uint32_t routed_ffi_port(const routed_ffi *server);
@@ -97,8 +101,8 @@ ROUTED_API void routed_ffi_free(routed_ffi *server);
 /* ---- the event queue ---- */
 
 enum routed_ffi_event_kind {
-    /* A request. data: the payload of a frame of type 11 (no content follows, data is all of it),
-     * or of type 13 (content follows). */
+    /* A request. data: the payload of a frame of type 11 (data is all of the request, and no
+     * ROUTED_FFI_END follows), or of type 13 (content follows). */
     ROUTED_FFI_REQUEST = 1,
     /* Content: data are the bytes themselves. Grant as much again when it is consumed. */
     ROUTED_FFI_BODY = 2,
@@ -106,7 +110,8 @@ enum routed_ffi_event_kind {
     /* The response window is open again after routed_ffi_send returned ROUTED_ERROR_AGAIN. */
     ROUTED_FFI_WRITABLE = 4,
     /* The exchange is over; code is 0 or why it was cut, for example ROUTED_ERROR_CLIENT_GONE.
-     * Always the last event of an exchange. Its id is never used again. */
+     * Always the last event of an exchange. Its id is never used again. An exchange that ends
+     * before its request was handed out has no events at all. */
     ROUTED_FFI_CLOSED = 5,
     ROUTED_FFI_STOPPED = 6 /* the server has stopped: the last event of all */
 };
@@ -124,7 +129,9 @@ ROUTED_API int32_t routed_ffi_descriptor(const routed_ffi *server);
 
 /* Takes up to `max` events in order; those of the poll before, with their data, are gone. Waits
  * at most `timeout` milliseconds for the first (0: not at all, UINT64_MAX: without end). Returns
- * how many, or a negative code: ROUTED_ERROR_STATE without an event queue. */
+ * how many, 0 also when a signal ended the wait; or a negative code: ROUTED_ERROR_CLOSED after
+ * ROUTED_FFI_STOPPED, ROUTED_ERROR_STATE without an event queue, ROUTED_ERROR_MEMORY (nothing is
+ * lost: poll again). */
 ROUTED_API int64_t routed_ffi_poll(routed_ffi *server, routed_ffi_event *events, uint64_t max,
                                    uint64_t timeout);
 

@@ -60,7 +60,8 @@ typedef struct routed_limits {
     uint64_t engine_answer_timeout;   /* 30,000 from the end of the request to the head: 504 */
     uint64_t engine_idle_timeout;     /* 30,000 between two pieces of an answer; not for tunnels */
     uint64_t engine_total_timeout;    /* no limit: the whole exchange; not for tunnels */
-    uint64_t engine_connections;      /* 1,024 to each engine from each worker */
+    uint64_t engine_connections;      /* 1,024 to each engine from each worker; fewer, and fewer
+                                         connections, where descriptors do not suffice for all */
     uint64_t engine_idle_connections; /* 64 of them kept idle */
     uint64_t engine_idle_expiry;      /* 30,000, then an idle one is closed */
     uint64_t queue_requests;          /* 1,000 waiting for an engine, for each worker: 503 */

@@ -26,8 +26,10 @@ typedef struct routed_server routed_server;
 enum routed_mode {
     ROUTED_MODE_BRIDGE = 0,       /* engine threads in this process, behind the private bridge */
     ROUTED_MODE_PROCESSES = 1,    /* supervised engine processes behind the bridge. They are forked
-                                     from the caller inside routed_serve: call it before other
-                                     threads hold locks that handlers need */
+                                     from the caller inside routed_serve, with all that is open
+                                     in it: call it before other threads hold locks that handlers
+                                     need, and before other servers of this process serve, whose
+                                     connections could not end while the engines have them */
     ROUTED_MODE_IN_PROCESS = 2,   /* handlers on the front's own threads, no bridge */
     ROUTED_MODE_NATIVE_DIRECT = 3 /* no engine: every request gets
                                      {"ok":true,"label":"routed_ffi_native_direct"} */
@@ -45,11 +47,13 @@ enum routed_log_level {
     ROUTED_LOG_ERROR = 3
 };
 
-/* One line without a newline. Called from any thread of the server. */
+/* One line without a newline. Called from any thread of the server, and from its engine processes
+ * and their supervisor, where `user` is a copy. */
 typedef void routed_log_callback(void *user, int level, const char *line);
 
 typedef struct routed_serve_options {
-    size_t size; /* of this struct, set by routed_serve_options_init */
+    size_t size; /* of this struct, set by routed_serve_options_init. Longer than the library knows
+                    it: the rest must be zero, else ROUTED_ERROR_UNSUPPORTED */
 
     /* Listening. Strings are copied during the call. */
     const char *host;      /* an address, a name, "localhost" for both loopbacks, "any"; NULL:
@@ -61,8 +65,8 @@ typedef struct routed_serve_options {
     int shared;            /* SO_REUSEPORT: other processes of the same user may listen too */
 
     /* Work. */
-    uint32_t workers; /* front threads; 0: one per core */
-    uint32_t engines; /* engine threads or processes; 0: one per core */
+    uint32_t workers; /* front threads, at most 64; 0: one per core */
+    uint32_t engines; /* engine threads or processes, at most 64; 0: one per core */
     int mode;         /* enum routed_mode */
     int bridge;       /* enum routed_bridge_kind */
     routed_limits limits;
@@ -81,8 +85,9 @@ typedef struct routed_serve_options {
     int http3;
 
     /* ROUTED_MODE_PROCESSES: run in each engine process before it serves and after its last
-     * exchange, or NULL. A return other than ROUTED_OK ends the process; it is not restarted
-     * more often than the back-off allows. */
+     * exchange, or NULL. A return other than ROUTED_OK fails the start; later it ends the process,
+     * which is tried again after a while. engine_stopped has three seconds before the process is
+     * killed. */
     int (*engine_started)(void *user, uint32_t number);
     void (*engine_stopped)(void *user, uint32_t number);
     void *engine_user;

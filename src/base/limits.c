@@ -81,8 +81,9 @@ bool limit_of_error(int error, unsigned *number)
         {ROUTED_ERROR_FIELDS_TOO_LARGE, offsetof(routed_limits, fields_bytes)},
         {ROUTED_ERROR_FIELDS_TOO_MANY, offsetof(routed_limits, fields_count)},
         {ROUTED_ERROR_CONTENT_TOO_LARGE, offsetof(routed_limits, content)},
+        {ROUTED_ERROR_CHUNK_EXTENSION, offsetof(routed_limits, chunk_extension)},
+        {ROUTED_ERROR_CHUNK_EXTENSIONS, offsetof(routed_limits, chunk_extensions)},
         {ROUTED_ERROR_BUDGET, offsetof(routed_limits, chunk_overhead)},
-        {ROUTED_ERROR_ENGINE_TIMEOUT, offsetof(routed_limits, engine_answer_timeout)},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         if (pairs[i].error == error) {

@@ -1,6 +1,5 @@
 #include "bridge/call.h"
 
-#include "base/decimal.h"
 #include "bridge/refusal.h"
 #include <routed/error.h>
 
@@ -169,8 +168,6 @@ static void respond(struct bridge_call *call, const struct http_response *respon
         refuse_response(call);
         return;
     }
-    if (response->status == SWITCHING_PROTOCOLS)
-        exchange_grant(call->x, call->client->limits->window);
 }
 
 static void inform(struct bridge_call *call, const struct wire_head *head)
@@ -202,10 +199,21 @@ static void on_head(void *holder, const struct wire_head *head)
         fail(call, error);
     else if (error)
         refuse_response(call);
-    else if (!bridge_refusal_begin(&call->refusal, head))
+    else if (head->status != SWITCHING_PROTOCOLS && !bridge_refusal_begin(&call->refusal, head))
         respond(call, &call->held);
     if (call->line)
         arm(call);
+}
+
+/* Nothing of a tunnel is sent before the whole 101 is here. */
+static void on_upgrade(void *holder)
+{
+    struct bridge_call *call = holder;
+    respond(call, &call->held);
+    if (!call->line)
+        return;
+    arm(call);
+    exchange_grant(call->x, call->client->limits->window);
 }
 
 static void pass_on(struct bridge_call *call, struct slice body)
@@ -270,7 +278,8 @@ static void on_tunnel_close(void *holder)
 
 static bool is_without_content(const struct bridge_call *call)
 {
-    return call->is_request_sent && call->x->request_bytes == 0;
+    return call->is_request_sent && call->x->request_bytes == 0 &&
+           call->x->request.upgrade == HTTP_UPGRADE_NONE;
 }
 
 static bool can_retry(const struct bridge_call *call)
@@ -332,6 +341,7 @@ static const struct bridge_line_events line_events = {
     .on_head = on_head,
     .on_body = on_body,
     .on_end = on_end,
+    .on_upgrade = on_upgrade,
     .on_tunnel_close = on_tunnel_close,
     .on_drained = on_drained,
     .on_failure = on_failure,

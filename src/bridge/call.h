@@ -6,8 +6,8 @@
  * read meanwhile. An answer that is complete before its request was sent ends the line.
  *
  * Once, and on a fresh connection, a request is repeated: when a kept connection failed before
- * any byte of an answer, the request has no content, and its method is idempotent (RFC 9110
- * section 9.2.2) or the kernel took no byte of it.
+ * any byte of an answer, the request has no content and asks for no upgrade, and its method is
+ * idempotent (RFC 9110 section 9.2.2) or the kernel took no byte of it.
  *
  * The client sees 502 for an engine that closes, speaks nonsense, sends what must not be passed
  * on, or answers that it cannot read a request that the front wrote; 503 when no engine can be

@@ -12,8 +12,10 @@
 #define GROWN_CHUNK_MAX 16384
 /* What a message may cost beside its content: one-byte chunks are legal, a flood of empty ones is
  * an attack on the reader's time. */
-#define FRAMING_MAX   (1 << 20)
-#define FRAMING_RATIO 16
+#define FRAMING_MAX         (1 << 20)
+#define FRAMING_RATIO       16
+
+#define SWITCHING_PROTOCOLS 101
 
 void bridge_channel_host_release(struct bridge_channel_host *host)
 {
@@ -102,6 +104,7 @@ static void tell(struct bridge_channel *c, const struct wire_event *event)
     case WIRE_EVENT_HEAD:
         c->marked_in = c->stream.bytes_in;
         c->marked_content = c->content_in;
+        c->is_upgrading = event->head.status == SWITCHING_PROTOCOLS;
         c->events->on_head(c, &event->head);
         break;
     case WIRE_EVENT_END:
@@ -123,6 +126,18 @@ static void tell(struct bridge_channel *c, const struct wire_event *event)
     }
 }
 
+/* The decoder passes the end of an upgrade on its way to the next event, or finds it with the head
+ * of a single frame. */
+static void tell_upgrade(struct bridge_channel *c)
+{
+    bool is_upgraded =
+        c->decoder.phase == WIRE_PHASE_TUNNEL || c->decoder.phase == WIRE_PHASE_TUNNEL_ENDED;
+    if (!c->is_upgrading || !is_upgraded)
+        return;
+    c->is_upgrading = false;
+    c->events->on_upgrade(c);
+}
+
 /* The bytes of an event lie in the block of `input`, which stays while the event is told. */
 static bool decode_one(struct bridge_channel *c)
 {
@@ -134,7 +149,11 @@ static bool decode_one(struct bridge_channel *c)
     wire_decoder_feed(&c->decoder, &rest, &event);
     c->input.data += c->input.size - rest.size;
     c->input.size = rest.size;
-    tell(c, &event);
+    tell_upgrade(c);
+    if (bridge_channel_is_open(c))
+        tell(c, &event);
+    if (bridge_channel_is_open(c))
+        tell_upgrade(c);
     block_release(block);
     return event.type != WIRE_EVENT_MORE && event.type != WIRE_EVENT_ERROR;
 }

@@ -31,6 +31,8 @@ struct bridge_channel_events {
      * emptying `body`; what is left comes again after bridge_channel_resume. */
     void (*on_body)(struct bridge_channel *c, struct slice *body);
     void (*on_end)(struct bridge_channel *c);
+    /* Responses only: the head with status 101 is followed by what makes it valid. */
+    void (*on_upgrade)(struct bridge_channel *c);
     void (*on_tunnel_close)(struct bridge_channel *c);
     /* The turn's frames are about to be written: the last moment to add to them. */
     void (*on_flush)(struct bridge_channel *c);
@@ -58,6 +60,7 @@ struct bridge_channel {
     size_t content_queued;   /* content in the output */
     size_t chunk_size;       /* of the chunk at the end of the output that may still grow; or 0 */
     enum wire_type chunk_type;
+    bool is_upgrading; /* a head with status 101 was told, on_upgrade was not */
     bool is_connecting;
     bool is_entered; /* an event is being told: freeing waits */
 };

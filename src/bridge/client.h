@@ -14,8 +14,8 @@
 struct bridge_client_options {
     const struct socket_address *engines;
     unsigned count;
-    /* Unix sockets: an engine must run as this user, or as root. For loopback TCP the kernel
-     * does not say; there the address alone decides. */
+    /* Unix sockets: an engine must run as this user, or as root. Over loopback TCP the address
+     * decides: whoever made the endpoint holds its listening socket, so nobody else can. */
     uint32_t user;
     /* One flag for each engine, written by whoever supervises them: 0 means that it is down and
      * gets no request, though its socket still takes connections. NULL: all are up. */
@@ -36,15 +36,15 @@ enum bridge_metric {
     BRIDGE_QUEUED,              /* bridge.queued, gauge: requests waiting for an engine */
     BRIDGE_OPEN,                /* bridge.connections_open, gauge */
     BRIDGE_IDLE,                /* bridge.connections_idle, gauge */
-    BRIDGE_LIMIT_CONNECT,       /* bridge.limit.engine_connect_timeout */
-    BRIDGE_LIMIT_ANSWER,        /* bridge.limit.engine_answer_timeout */
-    BRIDGE_LIMIT_STALL,         /* bridge.limit.engine_idle_timeout */
-    BRIDGE_LIMIT_TOTAL,         /* bridge.limit.engine_total_timeout */
-    BRIDGE_LIMIT_CONNECTIONS,   /* bridge.limit.engine_connections */
-    BRIDGE_LIMIT_IDLE,          /* bridge.limit.engine_idle_connections */
-    BRIDGE_LIMIT_EXPIRY,        /* bridge.limit.engine_idle_expiry */
-    BRIDGE_LIMIT_QUEUE,         /* bridge.limit.queue_requests */
-    BRIDGE_LIMIT_QUEUE_TIMEOUT, /* bridge.limit.queue_timeout */
+    BRIDGE_LIMIT_CONNECT,       /* limit.engine_connect_timeout */
+    BRIDGE_LIMIT_ANSWER,        /* limit.engine_answer_timeout */
+    BRIDGE_LIMIT_STALL,         /* limit.engine_idle_timeout */
+    BRIDGE_LIMIT_TOTAL,         /* limit.engine_total_timeout */
+    BRIDGE_LIMIT_CONNECTIONS,   /* limit.engine_connections */
+    BRIDGE_LIMIT_IDLE,          /* limit.engine_idle_connections */
+    BRIDGE_LIMIT_EXPIRY,        /* limit.engine_idle_expiry */
+    BRIDGE_LIMIT_QUEUE,         /* limit.queue_requests */
+    BRIDGE_LIMIT_QUEUE_TIMEOUT, /* limit.queue_timeout */
     BRIDGE_METRIC_COUNT
 };
 

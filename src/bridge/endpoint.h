@@ -3,7 +3,7 @@
  *
  * A Unix socket is bound in a private directory (0700, socket 0600) that is gone again before
  * this returns: the sockets are reached through descriptors, so that nothing is left behind
- * however the process ends (docs/decisions/0201-bridge-endpoint.md). The addresses are good in
+ * however the process ends (docs/decisions/0006-bridge-endpoint.md). The addresses are good in
  * this process and in those it forks, as long as the endpoint is open there. */
 #ifndef BRIDGE_ENDPOINT_H
 #define BRIDGE_ENDPOINT_H

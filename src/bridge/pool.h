@@ -9,38 +9,9 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "bridge/channel.h"
 #include "bridge/client.h"
+#include "bridge/line.h"
 #include <routed/limits.h>
-
-struct bridge_engine;
-struct bridge_line;
-
-/* What the holder of a line hears of it; see bridge/channel.h. on_failure must end in
- * bridge_pool_discard. */
-struct bridge_line_events {
-    void (*on_head)(void *holder, const struct wire_head *head);
-    void (*on_body)(void *holder, struct slice *body);
-    void (*on_end)(void *holder);
-    void (*on_tunnel_close)(void *holder);
-    void (*on_drained)(void *holder, size_t content);
-    void (*on_failure)(void *holder, int error, const char *text);
-};
-
-/* One connection to an engine, held by at most one request. */
-struct bridge_line {
-    struct bridge_channel channel;
-    struct bridge_pool *pool;
-    struct bridge_engine *engine;
-    struct list_link link;      /* of all lines */
-    struct list_link idle_link; /* of the engine's idle list */
-    struct loop_timer timer;    /* while connecting or finishing */
-    int state;
-    bool is_reused; /* answered a request before this one */
-    milliseconds idle_since;
-    const struct bridge_line_events *events;
-    void *holder;
-};
 
 /* A request that waits for a line; embedded by who waits. */
 struct bridge_wait {
@@ -85,16 +56,14 @@ int bridge_pool_take(struct bridge_pool *p, struct bridge_wait *w, struct bridge
 /* Ends a wait; harmless when it is over. */
 void bridge_pool_leave(struct bridge_pool *p, struct bridge_wait *w);
 
-void bridge_line_hold(struct bridge_line *line, const struct bridge_line_events *events,
-                      void *holder);
-/* Gives back a line whose exchange is complete: kept when nothing is under way, else closed. */
-void bridge_line_keep(struct bridge_line *line);
-/* Closes a line that has something to say yet as soon as that is written. */
-void bridge_line_finish(struct bridge_line *line);
-/* Closes now: this is how version 1 cancels. */
-void bridge_line_discard(struct bridge_line *line);
-/* For log lines: which engine. */
-unsigned bridge_line_engine(const struct bridge_line *line);
+/* ---- for bridge/line.c ---- */
+
+/* Those who wait are served before the loop sleeps. */
+void bridge_pool_wake(struct bridge_pool *p);
+/* A new line goes to who waits longest, or is kept. */
+void bridge_pool_give(struct bridge_pool *p, struct bridge_line *line);
+/* The line became idle. */
+void bridge_pool_expire_later(struct bridge_pool *p, const struct bridge_line *line);
 
 /* The point in time `limit` milliseconds from now; CLOCK_NEVER without a limit. */
 milliseconds bridge_deadline(milliseconds now, uint64_t limit);

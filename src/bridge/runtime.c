@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "bridge/carrier.h"
+#include "io/tcp_owner.h"
 
 /* Without a descriptor or memory for another connection, the next attempt waits this long. */
 #define ACCEPT_PAUSE 100
@@ -17,17 +18,20 @@ struct bridge_runtime {
     bool is_listening;
 };
 
+/* Who can speak here speaks for the front, with any peer address and any field. */
 static bool peer_is_allowed(const struct bridge_runtime *r, int fd, bool is_unix)
 {
+    const struct log *log = r->carriers.options.log;
     uint32_t user;
     int32_t process;
-    if (!is_unix)
+    bool is_known =
+        is_unix ? socket_peer_credentials(fd, &user, &process) : tcp_owner_of_peer(fd, &user);
+    if (is_known && (user == 0 || user == r->carriers.options.user))
         return true;
-    if (!socket_peer_credentials(fd, &user, &process))
-        return false;
-    if (user == 0 || user == r->carriers.options.user)
-        return true;
-    log_write(r->carriers.options.log, LOG_WARNING, "bridge: connection of user %u refused", user);
+    if (is_known)
+        log_write(log, LOG_WARNING, "bridge: connection of user %u refused", user);
+    else
+        log_write(log, LOG_WARNING, "bridge: connection of an unknown user refused");
     return false;
 }
 

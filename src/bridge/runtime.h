@@ -19,7 +19,7 @@ struct bridge_runtime_options {
     void *context;               /* of on_request */
     const routed_limits *limits; /* resolved; outlives the runtime */
     const struct log *log;       /* outlives the runtime; may be NULL */
-    uint32_t user;               /* Unix sockets: the front runs as this user, or as root */
+    uint32_t user;               /* the front runs as this user, or as root; also over TCP */
 };
 
 /* Starts to accept. NULL: no memory, or the descriptor cannot be watched. The application

@@ -106,6 +106,7 @@ static void on_request(struct exchange *e, void *context)
 {
     routed_engine *engine = context;
     e->application_state = NULL;
+    e->reached_application = true;
     if (!atomic_load_explicit(&engine->is_frozen, memory_order_acquire)) {
         exchange_fail(e, ROUTED_ERROR_STATE);
         return;

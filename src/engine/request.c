@@ -234,12 +234,15 @@ int routed_request_param_number(routed_exchange *x, const char *name, int64_t *v
 
 /* ---- the query ---- */
 
-static struct span next_pair(struct span *rest)
+/* The part of `rest` before `separator`; `rest` keeps what comes after it. */
+static struct span cut(struct span *rest, uint8_t separator)
 {
-    const uint8_t *end = memchr(rest->data, '&', rest->size);
-    struct span pair = end ? span_of(rest->data, (size_t)(end - rest->data)) : *rest;
-    *rest = end ? span_after(*rest, pair.size + 1) : SPAN_EMPTY;
-    return pair;
+    size_t size = 0;
+    while (size < rest->size && rest->data[size] != separator)
+        size++;
+    struct span part = span_part(*rest, 0, size);
+    *rest = size < rest->size ? span_after(*rest, size + 1) : SPAN_EMPTY;
+    return part;
 }
 
 const char *routed_request_query_param(routed_exchange *x, const char *name, size_t *size)
@@ -247,11 +250,8 @@ const char *routed_request_query_param(routed_exchange *x, const char *name, siz
     struct span rest = x->exchange && name ? x->exchange->request.query : SPAN_EMPTY;
     struct span wanted = span_from(name);
     while (rest.size) {
-        struct span pair = next_pair(&rest);
-        const uint8_t *equals = pair.size ? memchr(pair.data, '=', pair.size) : NULL;
-        size_t name_size = equals ? (size_t)(equals - pair.data) : pair.size;
-        struct span key = span_of(pair.data, name_size);
-        struct span value = equals ? span_after(pair, name_size + 1) : SPAN_EMPTY;
+        struct span value = cut(&rest, '&');
+        struct span key = cut(&value, '=');
         if (span_equals(key, wanted))
             return engine_escape_decode(&x->exchange->arena, value, true, size);
     }

@@ -293,8 +293,10 @@ int exchange_end(struct exchange *x, const struct field_list *trailers)
         return refuse_response(x);
     struct response_check check = {.length = HTTP_LENGTH_UNKNOWN};
     int error = trailers ? check_trailers(&check, &x->arena, trailers) : ROUTED_OK;
-    if (error)
-        return refuse_response(x);
+    if (error) {
+        exchange_fail(x, error);
+        return error;
+    }
     x->response_phase = EXCHANGE_ENDED;
     return x->carrier->end(x, check.kept.count ? &check.kept : NULL);
 }

@@ -106,6 +106,7 @@ struct exchange {
     bool is_failed;           /* exchange_fail was called: only on_close follows */
     bool suppress_content;    /* HEAD, 204, 304: nothing of the body is carried */
     bool close_after;         /* the application asked for "connection: close" */
+    bool is_unread;           /* the carrier gave up on content that nobody wanted: too much */
     bool reached_application; /* for the access log: did an engine see it */
     uint16_t status;          /* of the final response head; 0 before */
     uint16_t informs;         /* 1xx heads so far */

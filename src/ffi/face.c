@@ -3,6 +3,9 @@
 #include "ffi/queue.h"
 #include "wire/head.h"
 
+/* Of content that may come: as good as without end. */
+#define CREDIT_MAX ((int64_t)(SIZE_MAX >> 2))
+
 static void lock(struct ffi_call *call)
 {
     pthread_mutex_lock(&call->context->queue->mutex);
@@ -15,13 +18,18 @@ static void unlock(struct ffi_call *call)
 
 /* ---- the request, to the host ---- */
 
+/* The end of such a request is in its head. A tunnel has no length. */
+static bool is_whole(const struct exchange *x)
+{
+    return x->request.content_length == 0;
+}
+
 /* The payload alone: the host needs no size in front of it. */
 static int write_head(struct buffer *out, const struct exchange *x)
 {
     struct wire_origin origin = {
         .address = x->peer.address, .port = x->peer.port, .request_id = x->request_id};
-    bool is_whole = x->request.content_length == 0 && x->request.upgrade == HTTP_UPGRADE_NONE;
-    int error = wire_request_write(out, is_whole ? WIRE_REQUEST_SINGLE : WIRE_REQUEST_START,
+    int error = wire_request_write(out, is_whole(x) ? WIRE_REQUEST_SINGLE : WIRE_REQUEST_START,
                                    &x->request, &origin, 0);
     if (!error)
         buffer_consume(out, 4);
@@ -34,7 +42,7 @@ static void on_request(struct exchange *x, void *context)
     struct buffer head = BUFFER_EMPTY;
     int error = write_head(&head, x);
     pthread_mutex_lock(&c->queue->mutex);
-    struct ffi_call *call = error ? NULL : ffi_queue_new_call(c);
+    struct ffi_call *call = error ? NULL : ffi_call_new(c);
     if (call) {
         call->exchange = x;
         call->head = head;
@@ -64,13 +72,11 @@ static void on_body(struct exchange *x, struct slice body)
         exchange_fail(x, error);
 }
 
-/* The end of a request without content is in its head. */
 static void on_end(struct exchange *x, const struct field_list *trailers)
 {
     struct ffi_call *call = x->application_state;
-    bool was_told = x->request.content_length == 0 && x->request.upgrade == HTTP_UPGRADE_NONE;
     (void)trailers; /* version 1 of the bridge has no place for them */
-    if (was_told)
+    if (is_whole(x))
         return;
     lock(call);
     call->has_end = true;
@@ -78,12 +84,9 @@ static void on_end(struct exchange *x, const struct field_list *trailers)
     unlock(call);
 }
 
-static void on_close(struct exchange *x, int error)
+/* Nothing more goes to the exchange. What was cut is not told as if it were whole. */
+static void settle(struct ffi_call *call, int error)
 {
-    struct ffi_call *call = x->application_state;
-    if (!call)
-        return;
-    lock(call);
     call->is_over = true;
     call->has_closed = true;
     call->has_writable = false;
@@ -92,12 +95,25 @@ static void on_close(struct exchange *x, int error)
     list_remove(&call->answered);
     ffi_payload_list_release(&call->sent);
     ffi_payload_list_release(&call->taken);
-    if (error) { /* what was cut is not told as if it were whole */
+    if (error) {
         buffer_release(&call->body);
         call->has_end = false;
     }
-    ffi_queue_tell(call->context->queue, call);
-    unlock(call);
+}
+
+static void on_close(struct exchange *x, int error)
+{
+    struct ffi_call *call = x->application_state;
+    if (!call)
+        return;
+    struct ffi_queue *q = call->context->queue;
+    pthread_mutex_lock(&q->mutex);
+    settle(call, error);
+    if (buffer_size(&call->head))
+        ffi_queue_drop(q, call);
+    else
+        ffi_queue_tell(q, call);
+    pthread_mutex_unlock(&q->mutex);
 }
 
 /* ---- the response, from the host ---- */
@@ -157,11 +173,11 @@ static int pass_payload(struct ffi_call *call, struct ffi_payload *p)
     return ROUTED_OK;
 }
 
-static void note_taken(struct ffi_call *call, size_t size)
+static void note_taken(struct ffi_call *call, size_t weight)
 {
     lock(call);
-    call->sent_size -= size;
-    if (call->wants_writable && call->sent_size < call->context->window) {
+    call->sent_weight -= weight;
+    if (call->wants_writable && call->sent_weight < call->context->window) {
         call->wants_writable = false;
         call->has_writable = true;
         ffi_queue_tell(call->context->queue, call);
@@ -177,15 +193,11 @@ static bool has_window(const struct exchange *x)
 static void pass_all(struct ffi_call *call)
 {
     while (call->taken.first && has_window(call->exchange)) {
-        struct ffi_payload *p = call->taken.first;
-        call->taken.first = p->next;
-        if (!p->next)
-            call->taken.last = &call->taken.first;
-        size_t size = p->bytes.size;
+        struct ffi_payload *p = ffi_payload_list_take(&call->taken);
+        size_t weight = ffi_payload_weight(p);
         int error = pass_payload(call, p);
-        slice_release(&p->bytes);
-        memory_free(p);
-        note_taken(call, size);
+        ffi_payload_free(p);
+        note_taken(call, weight);
         if (error) {
             exchange_fail(call->exchange,
                           error == ROUTED_ERROR_MEMORY ? error : ROUTED_ERROR_RESPONSE);
@@ -199,46 +211,52 @@ static void on_writable(struct exchange *x)
     pass_all(x->application_state);
 }
 
-/* With the mutex held: takes over what the host said. */
-static void take_over(struct ffi_call *call, uint64_t *granted, bool *wants_abort)
+/* What a host said since its worker last looked. */
+struct answer {
+    struct ffi_call *call; /* NULL: nothing */
+    uint64_t granted;
+    bool wants_abort;
+};
+
+/* With the mutex held. */
+static struct answer take_over(struct ffi_call *call)
 {
+    struct answer a = {call, call->granted, call->wants_abort};
     list_remove(&call->answered);
-    if (call->sent.first) {
-        *call->taken.last = call->sent.first;
-        call->taken.last = call->sent.last;
-        ffi_payload_list_init(&call->sent);
-    }
-    *granted = call->granted;
+    ffi_payload_list_join(&call->taken, &call->sent);
     call->granted = 0;
-    *wants_abort = call->wants_abort;
+    return a;
 }
 
-static struct ffi_call *next_answered(struct ffi_context *c, uint64_t *granted, bool *wants_abort)
+static struct answer next_answer(struct ffi_context *c)
 {
-    struct ffi_call *call = NULL;
+    struct answer a = {0};
     pthread_mutex_lock(&c->queue->mutex);
-    if (list_is_empty(&c->answered)) {
+    if (list_is_empty(&c->answered))
         c->is_posted = false;
-    } else {
-        call = LIST_ITEM(c->answered.next, struct ffi_call, answered);
-        take_over(call, granted, wants_abort);
-    }
+    else
+        a = take_over(LIST_ITEM(c->answered.next, struct ffi_call, answered));
     pthread_mutex_unlock(&c->queue->mutex);
-    return call;
+    return a;
+}
+
+/* No sum of grants, however wrong, is to overflow the exchange's count. */
+static void give(struct exchange *x, uint64_t granted)
+{
+    int64_t room = CREDIT_MAX - x->request_credit;
+    if (room > 0)
+        exchange_grant(x, granted < (uint64_t)room ? (size_t)granted : (size_t)room);
 }
 
 /* on_close never runs inside exchange_ calls, so the call outlives this turn of the loop. */
 static void on_message(struct loop_message *m)
 {
     struct ffi_context *c = LIST_ITEM(m, struct ffi_context, message);
-    struct ffi_call *call;
-    uint64_t granted;
-    bool wants_abort;
-    while ((call = next_answered(c, &granted, &wants_abort))) {
-        exchange_grant(call->exchange, (size_t)granted);
-        pass_all(call);
-        if (wants_abort)
-            exchange_fail(call->exchange, ROUTED_ERROR_HANDLER);
+    for (struct answer a = next_answer(c); a.call; a = next_answer(c)) {
+        give(a.call->exchange, a.granted);
+        pass_all(a.call);
+        if (a.wants_abort)
+            exchange_fail(a.call->exchange, ROUTED_ERROR_HANDLER);
     }
 }
 
@@ -254,7 +272,7 @@ static int open_context(void *state, struct loop *loop, const routed_limits *lim
         return ROUTED_ERROR_MEMORY;
     c->queue = q;
     c->loop = loop;
-    c->window = limits->window < SIZE_MAX / 4 ? (size_t)limits->window : SIZE_MAX / 4;
+    c->window = limits->window < CREDIT_MAX ? (size_t)limits->window : (size_t)CREDIT_MAX;
     c->message.on_delivery = on_message;
     list_init(&c->answered);
     pthread_mutex_lock(&q->mutex);

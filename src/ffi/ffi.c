@@ -13,6 +13,12 @@
 
 #define LOG_LINE_MAX 1100
 
+#define TEXT_OF(x)   #x
+#define TEXT(x)      TEXT_OF(x)
+
+/* More than any version of the struct will have: what is over it was never set. */
+#define OPTIONS_SIZE_MAX 4096
+
 struct routed_ffi {
     struct front_server *front;
     struct ffi_queue queue;
@@ -37,37 +43,76 @@ const char *routed_ffi_version_text(void)
 
 const char *routed_ffi_features(void)
 {
-    return "{\"version\":\"" ROUTED_VERSION "\",\"ffi\":1,\"bridge\":1,"
-           "\"protocols\":[\"1.0\",\"1.1\"],\"tls\":null,"
-           "\"application\":[\"bridge\",\"queue\",\"native-direct\"]}";
+    return "{\"version\":\"" ROUTED_VERSION
+           "\",\"ffi\":" TEXT(ROUTED_FFI_VERSION) ",\"bridge\":1,"
+                                                  "\"protocols\":[\"1.0\",\"1.1\"],\"modes\":["
+                                                  "\"bridge\",\"queue\",\"native-direct\"],"
+                                                  "\"tls\":null}";
 }
 
 /* ---- start ---- */
 
+static int refuse(struct failure *why, const char *text)
+{
+    return failure_set(why, ROUTED_ERROR_ARGUMENT, "%s", text);
+}
+
+/* Members that this version does not know must say nothing: ignoring them would not be what the
+ * host asked for. */
+static bool has_unknown_options(const routed_ffi_options *given)
+{
+    const uint8_t *bytes = (const uint8_t *)given;
+    for (size_t i = sizeof(*given); i < given->size; i++)
+        if (bytes[i])
+            return true;
+    return false;
+}
+
+/* Versions of the struct differ by whole members, in steps of its alignment. */
 static int read_options(routed_ffi_options *out, const routed_ffi_options *given,
                         struct failure *why)
 {
     memset(out, 0, sizeof(*out));
     if (!given)
         return ROUTED_OK;
-    if (given->size < sizeof(given->size))
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "options.size is not set");
+    if (given->size == 0)
+        return refuse(why, "options.size is not set");
+    if (given->size % _Alignof(routed_ffi_options) || given->size > OPTIONS_SIZE_MAX)
+        return refuse(why, "options.size is not that of routed_ffi_options");
+    if (has_unknown_options(given))
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED,
+                           "options are set that this version does not know");
     memcpy(out, given, given->size < sizeof(*out) ? (size_t)given->size : sizeof(*out));
+    return ROUTED_OK;
+}
+
+static int check_values(const routed_ffi_options *o, struct failure *why)
+{
+    if (o->port > UINT16_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "port: %u is more than 65535", o->port);
+    if (o->bridge_port > UINT16_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "bridge_port: %u is more than 65535",
+                           o->bridge_port);
+    if (o->backlog > INT32_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
+    if (o->mode > ROUTED_FFI_NATIVE_DIRECT)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "mode %u is not known", o->mode);
+    if (o->log_level > LOG_ERROR)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "log_level %u is not known", o->log_level);
     return ROUTED_OK;
 }
 
 static int check_options(const routed_ffi_options *o, struct failure *why)
 {
-    if (o->port > UINT16_MAX || o->bridge_port > UINT16_MAX)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "port: %u is more than 65535",
-                           o->port > UINT16_MAX ? o->port : o->bridge_port);
-    if (o->backlog > INT32_MAX)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
-    if (o->mode > ROUTED_FFI_NATIVE_DIRECT)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "mode %u is not known", o->mode);
+    int error = check_values(o, why);
+    if (error)
+        return error;
     if (o->bridge_path && o->bridge_port)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT,
-                           "bridge_path and bridge_port exclude each other");
+        return refuse(why, "bridge_path and bridge_port exclude each other");
+    if (o->mode == ROUTED_FFI_NATIVE_DIRECT && (o->bridge_path || o->bridge_port))
+        return refuse(why, "native-direct answers by itself: it has no bridge");
+    if (o->limits && o->limits->size == 0)
+        return refuse(why, "limits.size is not set: call routed_limits_init");
     if (o->tls_certificate || o->tls_key || o->tls_key_password)
         return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no TLS");
     if (o->http2)
@@ -185,12 +230,20 @@ int32_t routed_ffi_start(const routed_ffi_options *given, routed_ffi **out)
     return error;
 }
 
+/* Of a character of UTF-8, which must not be cut. */
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
 uint64_t routed_ffi_last_error(char *text, uint64_t size)
 {
     const char *last = routed_last_error();
     size_t whole = strlen(last);
     if (text && size) {
         size_t count = whole < size ? whole : (size_t)size - 1;
+        while (count && is_continuation(last[count]))
+            count--;
         memcpy(text, last, count);
         text[count] = '\0';
     }
@@ -243,6 +296,8 @@ int64_t routed_ffi_poll(routed_ffi *server, routed_ffi_event *events, uint64_t m
 {
     if (!server->has_queue)
         return ROUTED_ERROR_STATE;
+    if (max && !events)
+        return ROUTED_ERROR_ARGUMENT;
     return ffi_queue_poll(&server->queue, events, max, timeout);
 }
 
@@ -251,6 +306,8 @@ int32_t routed_ffi_send(routed_ffi *server, uint64_t exchange, const uint8_t *pa
 {
     if (!server->has_queue)
         return ROUTED_ERROR_STATE;
+    if (size > WIRE_PAYLOAD_MAX)
+        return ROUTED_ERROR_BRIDGE_FRAME;
     return ffi_queue_send(&server->queue, exchange, span_of(payload, (size_t)size));
 }
 

@@ -6,8 +6,10 @@
 #include "io/system.h"
 #include <time.h>
 
-#define TARGET_MAX 4096
-#define TIME_SIZE  20 /* 2026-11-22T12:00:00Z */
+#define METHOD_MAX 64
+#define ID_MAX     64
+#define TARGET_MAX 4096 /* of its text in JSON, as are the others */
+#define TIME_SIZE  20   /* 2026-11-22T12:00:00Z */
 
 int access_log_open(struct access_log *log, const char *path)
 {
@@ -17,6 +19,7 @@ int access_log_open(struct access_log *log, const char *path)
     int fd = system_log_open(path);
     atomic_init(&log->fd, fd);
     atomic_init(&log->wants_reopen, false);
+    atomic_init(&log->is_torn, false);
     if (fd >= 0)
         return ROUTED_OK;
     memory_free(log->path);
@@ -46,6 +49,7 @@ static void reopen(struct access_log *log)
     if (fd < 0)
         return;
     system_replace(fd, atomic_load(&log->fd));
+    atomic_store(&log->is_torn, false);
 }
 
 /* ---- lines ---- */
@@ -100,24 +104,24 @@ static int truth(struct buffer *b, const char *name, bool value)
     return error ? error : buffer_append_text(b, value ? "true" : "false");
 }
 
+static int short_text(struct buffer *b, const char *name, struct span value, size_t max)
+{
+    return text(b, name, span_of(value.data, json_fitting(value, max)));
+}
+
 static int append_request(struct buffer *b, const struct exchange *x)
 {
     struct span target = x->request.target;
-    bool is_cut = target.size > TARGET_MAX;
-    if (is_cut)
-        target.size = TARGET_MAX;
     int error = text(b, "peer", x->peer.address);
     if (!error)
         error = number(b, "port", x->peer.port);
     if (!error)
         error = text(b, "protocol", http_protocol_text(x->request.protocol));
     if (!error)
-        error = text(b, "method",
-                     span_part(x->request.method, 0,
-                               x->request.method.size > 64 ? 64 : x->request.method.size));
+        error = short_text(b, "method", x->request.method, METHOD_MAX);
     if (!error)
-        error = text(b, "target", target);
-    if (!error && is_cut)
+        error = short_text(b, "target", target, TARGET_MAX);
+    if (!error && json_fitting(target, TARGET_MAX) < target.size)
         error = truth(b, "target_cut", true);
     return error;
 }
@@ -135,7 +139,7 @@ static int append_result(struct buffer *b, const struct access_record *r)
     if (!error)
         error = number(b, "total_us", r->ended - r->started);
     if (!error)
-        error = text(b, "request_id", x->request_id);
+        error = short_text(b, "request_id", x->request_id, ID_MAX);
     if (!error)
         error = truth(b, "engine", x->reached_application);
     if (!error)
@@ -172,6 +176,31 @@ static uint64_t count_lines(struct span s)
     return count;
 }
 
+/* A file may take half a line, when the disk or the pipe is full. That half must not run into the
+ * next line. False when not even the line end is taken. */
+static bool end_torn_line(struct access_log *log)
+{
+    if (!atomic_exchange(&log->is_torn, false))
+        return true;
+    if (system_log_write(atomic_load(&log->fd), SPAN("\n")) > 0)
+        return true;
+    atomic_store(&log->is_torn, true);
+    return false;
+}
+
+/* The lines that the file took whole. */
+static uint64_t write_lines(struct access_log *log, struct span all)
+{
+    if (!end_torn_line(log))
+        return 0;
+    ssize_t written = system_log_write(atomic_load(&log->fd), all);
+    if (written <= 0)
+        return 0;
+    if (all.data[written - 1] != '\n')
+        atomic_store(&log->is_torn, true);
+    return count_lines(span_of(all.data, (size_t)written));
+}
+
 void access_log_flush(struct access_log *log, struct buffer *lines, struct metric_set *metrics)
 {
     struct span all = buffer_span(lines);
@@ -180,8 +209,7 @@ void access_log_flush(struct access_log *log, struct buffer *lines, struct metri
     if (atomic_exchange(&log->wants_reopen, false))
         reopen(log);
     uint64_t count = count_lines(all);
-    ssize_t written = system_log_write(atomic_load(&log->fd), all);
-    uint64_t done = written > 0 ? count_lines(span_of(all.data, (size_t)written)) : 0;
+    uint64_t done = write_lines(log, all);
     metric_add(metrics, FRONT_LOG_LINES, done);
     metric_add(metrics, FRONT_LOG_DROPPED, count - done);
     buffer_clear(lines);

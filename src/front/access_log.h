@@ -17,6 +17,7 @@ struct access_log {
     char *path;
     atomic_int fd;
     atomic_bool wants_reopen;
+    atomic_bool is_torn; /* the file ends inside a line */
 };
 
 /* `path` is copied. ROUTED_OK, ROUTED_ERROR_MEMORY, or why the file cannot be opened. */

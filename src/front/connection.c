@@ -73,7 +73,7 @@ static void discard_input(struct front_connection *c, struct block *block)
 {
     ssize_t count = socket_read(c->handle.fd, block_data(block), FRONT_READ_SIZE);
     if (count == 0 || count == SOCKET_DEAD)
-        c->session->wait = SESSION_FINISHED;
+        c->has_lingered = true;
     else if (count == SOCKET_AGAIN)
         c->is_readable = false;
 }
@@ -169,6 +169,17 @@ static void note_wait(struct front_connection *c)
         metric_add(&c->worker->metrics, FRONT_CONNECTIONS_IDLE, was_idle ? (uint64_t)0 - 1 : 1);
 }
 
+static void note_paces(struct front_connection *c, bool is_written)
+{
+    pace_note(&c->input, now_of(c), c->session->bytes_in);
+    if (is_written) {
+        pace_stop(&c->output);
+        return;
+    }
+    pace_start(&c->output, now_of(c), c->written);
+    pace_note(&c->output, now_of(c), c->written);
+}
+
 static milliseconds wait_deadline(const struct front_connection *c)
 {
     const routed_limits *limits = limits_of(c);
@@ -234,7 +245,7 @@ static void check_wait(struct front_connection *c, milliseconds now)
         break;
     case SESSION_LINGER:
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, linger_timeout));
-        c->session->wait = SESSION_FINISHED;
+        c->has_lingered = true;
         break;
     default:
         break;
@@ -295,7 +306,7 @@ static void end_output(struct front_connection *c)
 /* True when the connection is over. */
 static bool is_done(struct front_connection *c, bool is_written)
 {
-    if (c->session->wait == SESSION_FINISHED && is_written)
+    if ((c->session->wait == SESSION_FINISHED || c->has_lingered) && is_written)
         return true;
     if (c->session->wait == SESSION_LINGER && is_written)
         end_output(c);
@@ -324,10 +335,7 @@ static void front_connection_run(struct front_connection *c)
         return;
     }
     note_wait(c);
-    if (is_written)
-        pace_stop(&c->output);
-    else
-        pace_start(&c->output, now_of(c), c->written);
+    note_paces(c, is_written);
     expect_sign_of_life(c);
     set_timer(c);
     if (has_more_to_do(c, is_written))
@@ -400,6 +408,7 @@ struct front_connection *front_connection_open(struct front_worker *w, int fd,
     if (!session) {
         memory_free(c);
         socket_close(fd);
+        front_worker_connection_closed(w, address_key);
         return NULL;
     }
     c->session = session;

@@ -37,9 +37,11 @@ struct front_connection {
     bool input_ended;  /* FIN read; the session knows */
     bool is_running;   /* inside front_connection_run */
     bool output_ended; /* our FIN is out: lingering */
+    bool has_lingered; /* long enough, or until the client's own end */
 };
 
-/* Takes the descriptor. NULL: no memory; the descriptor is closed. */
+/* Takes the descriptor and the caller's count of it. NULL: no memory; the descriptor is closed and
+ * front_worker_connection_closed was called. */
 struct front_connection *front_connection_open(struct front_worker *w, int fd,
                                                const struct socket_address *peer,
                                                uint64_t address_key);

@@ -25,14 +25,6 @@ static int fail_to_listen(struct failure *why, const struct socket_address *a, i
                        is_v6 ? "]" : "", (unsigned)socket_address_port(a), routed_error_text(code));
 }
 
-static int give(struct front_worker *w, int fd, bool owns_descriptor)
-{
-    int error = front_worker_add_listener(w, fd, owns_descriptor);
-    if (error && owns_descriptor)
-        socket_close(fd);
-    return error;
-}
-
 /* Several workers share an address with SO_REUSEPORT, which would also let two servers share it
  * unnoticed: a first bind without it proves that the address is ours. */
 static int prove_address_is_free(const struct socket_address *a,
@@ -62,7 +54,7 @@ static int listen_for_all(struct front_worker *const *workers, unsigned count,
         int fd = socket_listen(a, &listening);
         if (fd < 0)
             return fd;
-        int error = give(workers[i], fd, true);
+        int error = front_worker_add_listener(workers[i], fd);
         if (error)
             return error;
         if (socket_address_port(a) == 0)
@@ -111,6 +103,20 @@ static int listen_on_tcp(struct front_worker *const *workers, unsigned count,
     }
 }
 
+/* Each worker has its own descriptor of the one socket, so that none closes another's. */
+static int share(struct front_worker *const *workers, unsigned count, int fd)
+{
+    int error = ROUTED_OK;
+    for (unsigned i = 1; i < count && !error; i++) {
+        int copy = socket_duplicate(fd);
+        error = copy < 0 ? copy : front_worker_add_listener(workers[i], copy);
+    }
+    if (!error)
+        return front_worker_add_listener(workers[0], fd);
+    socket_close(fd);
+    return error;
+}
+
 static int listen_on_unix(struct front_worker *const *workers, unsigned count,
                           const struct front_options *options, struct failure *why)
 {
@@ -126,10 +132,12 @@ static int listen_on_unix(struct front_worker *const *workers, unsigned count,
     int fd = socket_listen(&a, &listening);
     if (fd < 0)
         return failure_set(why, fd, "listen on %s: %s", options->unix_path, routed_error_text(fd));
-    /* The last worker closes it: the others are given it first. */
-    for (unsigned i = 0; i < count && !error; i++)
-        error = give(workers[i], fd, i == count - 1);
-    return error;
+    error = share(workers, count, fd);
+    if (!error)
+        return ROUTED_OK;
+    socket_unlink(options->unix_path);
+    return failure_set(why, error, "listen on %s: %s", options->unix_path,
+                       routed_error_text(error));
 }
 
 int front_listen(struct front_worker *const *workers, unsigned count,

@@ -19,6 +19,8 @@ struct pace {
 /* Harmless when it runs already. */
 void pace_start(struct pace *p, milliseconds now, uint64_t bytes);
 void pace_stop(struct pace *p);
+/* Bytes may have moved: from then on a stall is counted. */
+void pace_note(struct pace *p, milliseconds now, uint64_t bytes);
 /* When to look again; CLOCK_NEVER when it does not run. */
 milliseconds pace_deadline(const struct pace *p, const routed_limits *limits);
 
@@ -27,7 +29,7 @@ enum pace_verdict {
     PACE_STALLED,
     PACE_SLOW
 };
-/* Call whenever bytes moved and at the deadline. */
+/* Call at the deadline. */
 enum pace_verdict pace_check(struct pace *p, milliseconds now, uint64_t bytes,
                              const routed_limits *limits);
 

@@ -126,6 +126,8 @@ void front_request_end(void *host, struct exchange *x, int error)
 {
     struct front_connection *c = host;
     count_end(c->worker, error);
+    if (x->is_unread)
+        front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, unread_content));
     write_down(c, x, error, x->status);
 }
 

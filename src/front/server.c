@@ -183,7 +183,9 @@ int front_server_start(const struct front_options *options, struct front_server 
                        struct failure *why)
 {
     *server = NULL;
-    unsigned count = options->workers ? options->workers : system_cores();
+    unsigned cores = system_cores();
+    unsigned standard = cores < FRONT_WORKERS_MAX ? cores : FRONT_WORKERS_MAX;
+    unsigned count = options->workers ? options->workers : standard;
     if (count > FRONT_WORKERS_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "workers: %u is more than %u", count,
                            FRONT_WORKERS_MAX);
@@ -290,25 +292,51 @@ static const struct metric_set *face_set(const struct front_server *s, unsigned 
     return w->is_face_open && face->metrics ? face->metrics(w->context) : NULL;
 }
 
-static void visit_sum(const struct front_server *s, set_of_worker *set_of, front_visit *visit,
-                      void *user)
+static uint64_t sum_up(const struct front_server *s, set_of_worker *set_of, unsigned number)
 {
-    const struct metric_set *first = set_of(s, 0);
-    for (unsigned i = 0; first && i < first->count; i++) {
-        uint64_t sum = 0;
-        for (unsigned worker = 0; worker < s->count; worker++) {
-            const struct metric_set *set = set_of(s, worker);
-            if (set)
-                sum += metric_read(set, i);
-        }
-        visit(user, &first->names[i], sum);
+    uint64_t sum = 0;
+    for (unsigned worker = 0; worker < s->count; worker++) {
+        const struct metric_set *set = set_of(s, worker);
+        if (set)
+            sum += metric_read(set, number);
     }
+    return sum;
+}
+
+/* Where the set has that name; its count: nowhere. */
+static unsigned find(const struct metric_set *set, const char *name)
+{
+    unsigned i = 0;
+    while (i < set->count && strcmp(set->names[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Limits have one counter each, whether the front keeps them or the face does. */
+static void visit_own(const struct front_server *s, front_visit *visit, void *user)
+{
+    const struct metric_set *own = own_set(s, 0), *other = face_set(s, 0);
+    for (unsigned i = 0; i < own->count; i++) {
+        uint64_t sum = sum_up(s, own_set, i);
+        unsigned same = other ? find(other, own->names[i].name) : 0;
+        if (other && same < other->count)
+            sum += sum_up(s, face_set, same);
+        visit(user, &own->names[i], sum);
+    }
+}
+
+static void visit_face(const struct front_server *s, front_visit *visit, void *user)
+{
+    const struct metric_set *own = own_set(s, 0), *set = face_set(s, 0);
+    for (unsigned i = 0; set && i < set->count; i++)
+        if (find(own, set->names[i].name) == own->count)
+            visit(user, &set->names[i], sum_up(s, face_set, i));
 }
 
 void front_server_metrics(const struct front_server *s, front_visit *visit, void *user)
 {
     static const struct metric_name memory = {"memory.held", METRIC_GAUGE};
-    visit_sum(s, own_set, visit, user);
-    visit_sum(s, face_set, visit, user);
+    visit_own(s, visit, user);
+    visit_face(s, visit, user);
     visit(user, &memory, memory_held());
 }

@@ -7,7 +7,9 @@
 #define ACCEPTS_A_TURN      64
 #define ACCEPT_PAUSE_MS     100
 #define REST_AFTER_MS       1000
+#define QUIET_TRIES         16
 #define MEMORY_HARD_PERCENT 95
+#define LOG_LINES_MAX       65536 /* gathered before they are written, turn or not */
 
 /* ---- accepting ---- */
 
@@ -38,12 +40,31 @@ static void on_accept_timer(struct loop_timer *t)
     resume_listeners(LIST_ITEM(t, struct front_worker, accept_timer));
 }
 
+/* The first of a list whose client did not send anything that is still unread: a request may be
+ * in the socket before the loop tells of it. */
+static struct front_connection *first_quiet(const struct list_link *list)
+{
+    const struct list_link *l = list->next;
+    for (int i = 0; l != list && i < QUIET_TRIES; i++, l = l->next) {
+        struct front_connection *c = LIST_ITEM(l, struct front_connection, idle_link);
+        if (!socket_has_input(c->handle.fd))
+            return c;
+    }
+    return NULL;
+}
+
+/* The connection that has been idle longest, or NULL. */
+static struct front_connection *idlest(const struct front_worker *w)
+{
+    struct front_connection *c = first_quiet(&w->resting);
+    return c ? c : first_quiet(&w->idle);
+}
+
 bool front_worker_evict(struct front_worker *w)
 {
-    struct list_link *idlest = list_is_empty(&w->resting) ? w->idle.next : w->resting.next;
-    if (idlest == &w->idle)
+    struct front_connection *c = idlest(w);
+    if (!c)
         return false;
-    struct front_connection *c = LIST_ITEM(idlest, struct front_connection, idle_link);
     metric_add(&w->metrics, FRONT_CONNECTIONS_EVICTED, 1);
     front_connection_close(c, ROUTED_ERROR_LIMIT);
     return true;
@@ -59,20 +80,26 @@ static bool has_memory(struct front_worker *w)
     return false;
 }
 
-/* Room for one more, if need be by closing an idle connection; otherwise clients wait in the
- * kernel's queue until a connection closes. */
-static bool has_room(struct front_worker *w)
+static bool is_full(const struct front_worker *w)
 {
-    struct front_shared *shared = w->shared;
-    if (!has_memory(w))
-        return false;
-    if (atomic_load_explicit(&shared->connections, memory_order_relaxed) <
-        shared->limits.connections)
-        return true;
-    front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
-    return front_worker_evict(w);
+    const struct front_shared *shared = w->shared;
+    return atomic_load_explicit(&shared->connections, memory_order_relaxed) >=
+           shared->limits.connections;
 }
 
+/* Is there room for one more, if need be by closing an idle connection? Otherwise clients wait in
+ * the kernel's queue until a connection closes. */
+static bool may_accept(struct front_worker *w)
+{
+    if (!has_memory(w))
+        return false;
+    if (!is_full(w) || idlest(w))
+        return true;
+    front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
+    return false;
+}
+
+/* Nobody is closed for a client that is refused, nor before there is a client. */
 static void admit(struct front_worker *w, int fd, const struct socket_address *peer)
 {
     struct front_shared *shared = w->shared;
@@ -82,16 +109,23 @@ static void admit(struct front_worker *w, int fd, const struct socket_address *p
         socket_close(fd);
         return;
     }
+    if (is_full(w)) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
+        front_worker_evict(w);
+    }
     atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
     struct front_connection *c = front_connection_open(w, fd, peer, key);
     if (!c)
         metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
 }
 
-/* Out of descriptors: the client stays in the kernel's queue. An idle connection gives its
- * descriptor at once; without one the listener sleeps, so the loop does not spin. */
-static bool make_room_for_descriptor(struct front_worker *w)
+/* Out of descriptors, which the kernel says with an empty queue too. A client stays in the queue:
+ * an idle connection gives its descriptor at once; without one the listener sleeps, so the loop
+ * does not spin. */
+static bool make_room_for_descriptor(struct front_worker *w, int listener)
 {
+    if (!socket_has_input(listener))
+        return false;
     metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
     if (front_worker_evict(w))
         return true;
@@ -105,7 +139,7 @@ static void on_client(struct loop_handle *h, unsigned events)
     struct front_worker *w = l->worker;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
-        if (!has_room(w)) {
+        if (!may_accept(w)) {
             pause_listeners(w, ACCEPT_PAUSE_MS);
             return;
         }
@@ -115,34 +149,32 @@ static void on_client(struct loop_handle *h, unsigned events)
             admit(w, fd, &peer);
         else if (fd == SOCKET_AGAIN)
             return;
-        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w))
+        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w, h->fd))
             return;
     }
 }
 
-int front_worker_add_listener(struct front_worker *w, int fd, bool owns_descriptor)
+int front_worker_add_listener(struct front_worker *w, int fd)
 {
-    if (w->listener_count == FRONT_LISTENERS_MAX)
-        return ROUTED_ERROR_LIMIT;
     struct front_listener *l = &w->listeners[w->listener_count];
-    *l = (struct front_listener){.handle = {.fd = fd, .on_ready = on_client},
-                                 .worker = w,
-                                 .owns_descriptor = owns_descriptor};
-    int error = loop_watch_level(w->loop, &l->handle);
+    int error = w->listener_count < FRONT_LISTENERS_MAX ? ROUTED_OK : ROUTED_ERROR_LIMIT;
+    if (!error) {
+        *l = (struct front_listener){.handle = {.fd = fd, .on_ready = on_client}, .worker = w};
+        error = loop_watch_level(w->loop, &l->handle);
+    }
     if (error)
-        return error;
-    w->listener_count++;
-    return ROUTED_OK;
+        socket_close(fd);
+    else
+        w->listener_count++;
+    return error;
 }
 
 void front_worker_close_listeners(struct front_worker *w)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
     for (unsigned i = 0; i < w->listener_count; i++) {
-        struct front_listener *l = &w->listeners[i];
-        loop_forget(w->loop, &l->handle);
-        if (l->owns_descriptor)
-            socket_close(l->handle.fd);
+        loop_forget(w->loop, &w->listeners[i].handle);
+        socket_close(w->listeners[i].handle.fd);
     }
     w->listener_count = 0;
 }
@@ -195,6 +227,8 @@ void front_worker_log_request(struct front_worker *w, const struct access_record
         loop_task_defer(w->loop, &w->log_task);
     else
         metric_add(&w->metrics, FRONT_LOG_DROPPED, 1);
+    if (buffer_size(&w->log_lines) > LOG_LINES_MAX)
+        flush_log(&w->log_task);
 }
 
 static void end_if_drained(struct front_worker *w)
@@ -207,6 +241,7 @@ void front_worker_connection_closed(struct front_worker *w, uint64_t address_key
 {
     address_table_leave(w->shared->addresses, address_key);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    resume_listeners(w);
     end_if_drained(w);
 }
 
@@ -258,8 +293,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     set_http1_options(w);
     if (front_metrics_init(&w->metrics) != ROUTED_OK)
         return ROUTED_ERROR_MEMORY;
-    w->loop = loop_new();
-    return w->loop ? ROUTED_OK : ROUTED_ERROR_SYSTEM;
+    return loop_open(&w->loop);
 }
 
 /* The face closes here, not at the end of the thread: until then its numbers can be read. */
@@ -283,7 +317,7 @@ int front_worker_open(struct front_worker *w)
     if (face->open)
         error = face->open(face->state, w->loop, &w->shared->limits, &w->shared->log, &w->context);
     w->is_face_open = error == ROUTED_OK;
-    w->phase = FRONT_WORKER_RUNNING;
+    w->phase = error ? FRONT_WORKER_ENDED : FRONT_WORKER_RUNNING;
     return error;
 }
 

@@ -29,7 +29,6 @@ struct front_connection;
 struct front_listener {
     struct loop_handle handle;
     struct front_worker *worker;
-    bool owns_descriptor; /* Unix listeners are shared: the first worker closes */
     bool is_paused;
 };
 
@@ -72,8 +71,8 @@ struct front_worker {
 int front_worker_init(struct front_worker *w, struct front_shared *shared);
 void front_worker_release(struct front_worker *w);
 
-/* Before the thread runs. The descriptor listens already. */
-int front_worker_add_listener(struct front_worker *w, int fd, bool owns_descriptor);
+/* Before the thread runs. The descriptor listens already; it is taken, on failure too. */
+int front_worker_add_listener(struct front_worker *w, int fd);
 
 void front_worker_close_listeners(struct front_worker *w);
 

@@ -78,12 +78,13 @@ static int on_size_line(struct http1_chunked *c, struct span line,
                         const struct http1_limits *limits)
 {
     uint64_t size;
-    if (!take_size(&line, &size) || line.size > limits->chunk_extension_max ||
-        !are_extensions(line))
+    if (!take_size(&line, &size) || !are_extensions(line))
         return ROUTED_ERROR_CHUNK;
+    if (line.size > limits->chunk_extension_max)
+        return ROUTED_ERROR_CHUNK_EXTENSION;
     c->extensions += line.size;
     if (c->extensions > limits->chunk_extensions_max)
-        return ROUTED_ERROR_BUDGET;
+        return ROUTED_ERROR_CHUNK_EXTENSIONS;
     if (size > (uint64_t)limits->content_max - c->content)
         return ROUTED_ERROR_CONTENT_TOO_LARGE;
     c->content += size;

@@ -109,6 +109,7 @@ static size_t credit_of(const struct http1_turn *t)
 static size_t drop(struct http1_session *s, struct http1_turn *t, size_t size)
 {
     if (size > s->drop_left) {
+        t->exchange.is_unread = true;
         t->request_done = true;
         t->is_persistent = false;
         size = s->drop_left;

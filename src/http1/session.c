@@ -79,6 +79,7 @@ static void weigh_unread_content(struct http1_session *s, struct http1_turn *t)
     bool is_small = t->is_chunked || (uint64_t)t->content_left <= s->drop_left;
     if (!t->exchange.is_tunnel && t->is_persistent && is_small)
         return;
+    t->exchange.is_unread = !is_small;
     t->request_done = true;
     t->is_persistent = false;
 }
@@ -234,8 +235,8 @@ static bool is_silent_end(int error)
 static void session_fail(struct session *base, int error)
 {
     struct http1_session *s = http1_state_of(base);
-    struct http1_turn *t = s->current;
     enter(s);
+    struct http1_turn *t = s->current; /* not before: it may have settled only now */
     if (s->phase != HTTP1_OPEN) {
         s->phase = HTTP1_OVER;
     } else if (t) {
@@ -265,8 +266,8 @@ static void session_shut(struct session *base)
 static void session_abort(struct session *base, int error)
 {
     struct http1_session *s = http1_state_of(base);
-    struct http1_turn *t = s->current;
     enter(s);
+    struct http1_turn *t = s->current; /* not before: it may have settled only now */
     s->phase = HTTP1_OVER;
     s->current = NULL;
     http1_output_release(&s->output);

@@ -10,7 +10,8 @@
 int doorbell_open(void);
 void doorbell_ring(int fd);
 void doorbell_silence(int fd);
-/* Waits for a ring, at most that many milliseconds; UINT64_MAX: without end. False: none came. */
+/* Waits for a ring, at most that many milliseconds; UINT64_MAX: without end. False: none came, or
+ * a signal did. */
 bool doorbell_wait(int fd, uint64_t milliseconds);
 void doorbell_close(int fd);
 

@@ -275,19 +275,28 @@ static void close_descriptors(struct loop *l)
         close(l->doorbell.fd);
 }
 
-struct loop *loop_new(void)
+int loop_open(struct loop **out)
 {
     struct loop *l = memory_new_zeroed(sizeof(*l));
+    *out = NULL;
     if (!l)
-        return NULL;
+        return ROUTED_ERROR_MEMORY;
     atomic_init(&l->references, 1);
     list_init(&l->tasks);
     read_clocks(l);
     wheel_init(&l->wheel, l->now);
     if (!open_descriptors(l)) {
         loop_release(l);
-        return NULL;
+        return ROUTED_ERROR_SYSTEM;
     }
+    *out = l;
+    return ROUTED_OK;
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *l;
+    loop_open(&l);
     return l;
 }
 

@@ -94,7 +94,9 @@ void loop_release(struct loop *l);
 
 /* ---- life ---- */
 
-struct loop *loop_new(void); /* NULL: no memory or no descriptor */
+/* ROUTED_OK, ROUTED_ERROR_MEMORY or ROUTED_ERROR_SYSTEM (no descriptor). */
+int loop_open(struct loop **out);
+struct loop *loop_new(void); /* the same; NULL: without a reason */
 /* Delivers the last messages, refuses further ones and gives the creator's reference back. NULL
  * is allowed. */
 void loop_free(struct loop *l);

@@ -39,6 +39,11 @@ static int fork_quietly(void)
     return pid;
 }
 
+static int watch_process(int pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
 int process_fork(struct process *p)
 {
     int ends[2];
@@ -47,11 +52,12 @@ int process_fork(struct process *p)
     int pid = fork_quietly();
     if (pid == 0) {
         close(ends[0]);
-        *p = (struct process){.pid = getpid(), .exited = -1, .channel = ends[1]};
+        *p = (struct process){
+            .pid = getpid(), .exited = watch_process(getppid()), .channel = ends[1]};
         return PROCESS_CHILD;
     }
     close(ends[1]);
-    int exited = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+    int exited = pid > 0 ? watch_process(pid) : -1;
     if (exited < 0) {
         close(ends[0]);
         if (pid > 0) {
@@ -85,7 +91,7 @@ void process_tell(const struct process *p, char byte)
 
 int process_hear(const struct process *p)
 {
-    char byte;
+    unsigned char byte;
     ssize_t count;
     do
         count = recv(p->channel, &byte, 1, 0);
@@ -107,25 +113,26 @@ int process_await(const struct process *p, int milliseconds)
 
 bool process_collect(struct process *p, int *code)
 {
-    int status;
-    int pid = waitpid(p->pid, &status, WNOHANG);
-    if (pid == 0)
+    siginfo_t end = {0};
+    int result = waitid(P_PIDFD, (id_t)p->exited, &end, WEXITED | WNOHANG);
+    if (result == 0 && end.si_pid == 0)
         return false;
     *code = 0;
-    if (pid > 0)
-        *code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+    if (result == 0)
+        *code = end.si_code == CLD_EXITED ? end.si_status : -end.si_status;
     return true;
 }
 
 void process_await_exit(const struct process *p)
 {
     struct pollfd ended = {.fd = p->exited, .events = POLLIN};
-    poll(&ended, 1, -1);
+    while (poll(&ended, 1, -1) < 0 && errno == EINTR)
+        ;
 }
 
 void process_kill(const struct process *p)
 {
-    kill(p->pid, SIGKILL);
+    syscall(SYS_pidfd_send_signal, p->exited, SIGKILL, NULL, 0);
 }
 
 void process_release(struct process *p)
@@ -145,6 +152,11 @@ void *process_shared_new(size_t size)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return memory == MAP_FAILED ? NULL : memory;
+}
+
+void process_shared_detach(void *memory, size_t size)
+{
+    mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 void process_shared_free(void *memory, size_t size)

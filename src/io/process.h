@@ -9,7 +9,7 @@
 
 struct process {
     int32_t pid;
-    int exited;  /* descriptor, readable once the process has ended; -1 in the child */
+    int exited;  /* descriptor, readable once the process has ended; in the child: its parent */
     int channel; /* non-blocking; both sides have one */
 };
 
@@ -34,10 +34,12 @@ int process_hear(const struct process *p);
 /* The same, waiting at most that many milliseconds. */
 int process_await(const struct process *p, int milliseconds);
 
-/* Collects a process that has ended: true, with its exit code, or the negative signal number. */
+/* Collects a process that has ended: true, with its exit code, or the negative signal number; the
+ * code is 0 when somebody else collected it. Never takes another process for this one. */
 bool process_collect(struct process *p, int *code);
-/* Waits for the end of a process that was killed. */
+/* Blocks until the process has ended. */
 void process_await_exit(const struct process *p);
+/* Harmless when it has ended. */
 void process_kill(const struct process *p);
 /* Closes the descriptors. */
 void process_release(struct process *p);
@@ -46,6 +48,9 @@ _Noreturn void process_end(int code);
 
 /* Zeroed memory that children share with this process; NULL when there is none. */
 void *process_shared_new(size_t size);
+/* Zeroes what this process sees; from now on it shares nothing, whatever children write. Other
+ * threads may be reading. */
+void process_shared_detach(void *memory, size_t size);
 void process_shared_free(void *memory, size_t size);
 
 #endif

@@ -107,6 +107,7 @@ uint64_t socket_address_key(const struct socket_address *a, uint64_t seed)
             key = v4 | (uint64_t)AF_INET << 32;
         } else {
             memcpy(&key, &v6.sin6_addr, sizeof(key));
+            seed = ~seed; /* a prefix that looks like an IPv4 key is another client */
         }
     } else {
         return 0;
@@ -258,27 +259,44 @@ int socket_listen(const struct socket_address *a, const struct socket_listen_opt
     return fd;
 }
 
+int socket_duplicate(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy >= 0 ? copy : ROUTED_ERROR_SYSTEM;
+}
+
 void socket_unlink(const char *path)
 {
     unlink(path);
 }
 
+/* Only a refused connection says that nobody listens; all else may be a living socket that this
+ * process cannot reach. */
+static int prove_unused(const char *path)
+{
+    struct socket_address a;
+    int error = socket_address_unix(path, &a);
+    if (error)
+        return error;
+    int fd = new_socket(&a);
+    if (fd < 0)
+        return error_of_errno(errno);
+    int result = connect(fd, (const struct sockaddr *)(const void *)a.storage, a.size);
+    bool is_unused = result != 0 && (errno == ECONNREFUSED || errno == ENOENT);
+    close(fd);
+    return is_unused ? ROUTED_OK : ROUTED_ERROR_ADDRESS_IN_USE;
+}
+
 int socket_unlink_stale(const char *path)
 {
     struct stat status;
-    struct socket_address a;
     if (lstat(path, &status) != 0)
         return ROUTED_OK;
     if (!S_ISSOCK(status.st_mode))
         return ROUTED_ERROR_FILE;
-    int error = socket_address_unix(path, &a);
+    int error = prove_unused(path);
     if (error)
         return error;
-    int fd = socket_connect(&a);
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 || fd == ROUTED_ERROR_AGAIN)
-        return ROUTED_ERROR_ADDRESS_IN_USE;
     unlink(path);
     return ROUTED_OK;
 }

@@ -52,7 +52,9 @@ void socket_address_set_port(struct socket_address *a, uint16_t port);
  * ADDRESS_UNKNOWN (not of this machine) or SYSTEM. SO_REUSEADDR and TCP_NODELAY are always set
  * for TCP. */
 int socket_listen(const struct socket_address *a, const struct socket_listen_options *options);
-/* A socket file that nobody listens on any more is removed; one that answers is
+/* Another descriptor of the same socket, or ROUTED_ERROR_SYSTEM. */
+int socket_duplicate(int fd);
+/* A socket file that nobody listens on any more is removed; one that may be in use is
  * ROUTED_ERROR_ADDRESS_IN_USE, one that is no socket ROUTED_ERROR_FILE. */
 int socket_unlink_stale(const char *path);
 void socket_unlink(const char *path);

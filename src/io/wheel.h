@@ -1,13 +1,14 @@
-/* io/wheel.h: the timers of a loop: a hierarchical wheel of six levels with 64 slots each, one
+/* io/wheel.h: the timers of a loop: a hierarchical wheel of seven levels with 64 slots each, one
  * millisecond a tick at the lowest. A timer sits at the level of the highest group of six bits in
  * which its due time differs from now, so setting and clearing are O(1) and each timer moves at
- * most five times. Timers further away than 2^36 ms (two years) fire then. */
+ * most six times. The clock counts from the start of the machine and stays below 2^42 ms (139
+ * years); a timer that is due later than that fires then. */
 #ifndef IO_WHEEL_H
 #define IO_WHEEL_H
 
 #include "io/loop.h"
 
-#define WHEEL_LEVELS 6
+#define WHEEL_LEVELS 7
 #define WHEEL_BITS   6
 #define WHEEL_SLOTS  (1 << WHEEL_BITS)
 

@@ -28,9 +28,15 @@ void serve_engine_host_shut(struct serve_engine_host *h)
     engine_shut(h->engine, h->loop);
 }
 
-void serve_engine_host_close(struct serve_engine_host *h)
+void serve_engine_host_cut(struct serve_engine_host *h)
 {
     bridge_runtime_close(h->runtime);
+    h->runtime = NULL;
+}
+
+void serve_engine_host_close(struct serve_engine_host *h)
+{
+    serve_engine_host_cut(h);
     loop_free(h->loop);
     *h = (struct serve_engine_host){0};
 }

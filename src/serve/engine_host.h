@@ -18,7 +18,9 @@ int serve_engine_host_open(struct serve_engine_host *h, routed_engine *engine, i
                            const routed_limits *limits, const struct log *log);
 /* On the loop's thread: WebSockets get 1001, the rest goes on. */
 void serve_engine_host_shut(struct serve_engine_host *h);
-/* After the loop's last turn: cuts what is in flight. */
+/* After the loop's last turn: cuts what is in flight. The loop still takes messages. */
+void serve_engine_host_cut(struct serve_engine_host *h);
+/* Cuts and frees the loop. */
 void serve_engine_host_close(struct serve_engine_host *h);
 
 #endif

@@ -3,7 +3,7 @@
 #include "serve/engine_host.h"
 #include "serve/supervisor.h"
 
-#define EXIT_NOT_STARTED 3
+#define EXIT_NOT_OPENED 3
 
 struct engine_process {
     struct serve_engine_host host;
@@ -34,18 +34,24 @@ static int open_process(struct engine_process *p, const struct serve_processes_o
     return loop_watch_level(p->host.loop, &p->from_supervisor);
 }
 
+static _Noreturn void give_up(const struct serve_processes_options *options, unsigned number,
+                              const char *what, int error, int code)
+{
+    log_write(options->log, LOG_ERROR, "engine %u: %s: %s", number, what, routed_error_text(error));
+    process_end(code);
+}
+
 _Noreturn void serve_engine_process_run(const struct serve_processes_options *options,
                                         unsigned number, struct process *self, atomic_uchar *alive)
 {
     struct engine_process p = {.self = self};
     int error = open_process(&p, options, number);
-    if (!error && options->engine_started)
+    if (error)
+        give_up(options, number, "cannot start", error, EXIT_NOT_OPENED);
+    if (options->engine_started)
         error = options->engine_started(options->engine_user, number);
-    if (error) {
-        log_write(options->log, LOG_ERROR, "engine %u cannot start: %s", number,
-                  routed_error_text(error));
-        process_end(EXIT_NOT_STARTED);
-    }
+    if (error)
+        give_up(options, number, "engine_started failed", error, SUPERVISOR_EXIT_REFUSED);
     atomic_store(alive, 1);
     process_tell(self, SUPERVISOR_READY);
     loop_run(p.host.loop);

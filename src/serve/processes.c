@@ -1,6 +1,7 @@
 #include "serve/processes.h"
 
 #include "base/memory.h"
+#include "io/system.h"
 #include "serve/supervisor.h"
 
 #define START_PATIENCE_MS 30000
@@ -8,19 +9,74 @@
 
 struct serve_processes {
     struct process supervisor;
+    pthread_t watcher; /* waits for the supervisor's end */
+    const struct log *log;
+    bool has_supervisor;
+    bool has_watcher;
     bool is_running;
+    atomic_bool is_ending;
     atomic_uchar *alive;
     size_t count;
 };
 
+/* ---- start ---- */
+
 static int await_engines(struct serve_processes *p, struct failure *why)
 {
-    int byte = process_await(&p->supervisor, START_PATIENCE_MS);
-    if (byte == SUPERVISOR_READY)
+    switch (process_await(&p->supervisor, START_PATIENCE_MS)) {
+    case SUPERVISOR_READY:
         return ROUTED_OK;
-    return failure_set(why, byte == 0 ? ROUTED_ERROR_TIMEOUT : ROUTED_ERROR_NO_ENGINE,
-                       byte == 0 ? "the engine processes did not start in time"
-                                 : "an engine process ended before it was ready");
+    case SUPERVISOR_REFUSED:
+        return failure_set(why, ROUTED_ERROR_NO_ENGINE,
+                           "engine_started failed in an engine process");
+    case 0:
+        return failure_set(why, ROUTED_ERROR_TIMEOUT, "the engine processes did not start in time");
+    default:
+        return failure_set(why, ROUTED_ERROR_NO_ENGINE,
+                           "an engine process ended before it was ready");
+    }
+}
+
+static void *watch(void *argument)
+{
+    struct serve_processes *p = argument;
+    process_await_exit(&p->supervisor);
+    if (atomic_load(&p->is_ending))
+        return NULL;
+    process_shared_detach(p->alive, p->count);
+    log_write(
+        p->log, LOG_ERROR,
+        "the supervisor of the engines (process %d) ended: no engine is left, requests get 503",
+        (int)p->supervisor.pid);
+    return NULL;
+}
+
+static int start_watcher(struct serve_processes *p, struct failure *why)
+{
+    int error = system_thread_start(&p->watcher, "routed-watch", watch, p);
+    p->has_watcher = error == ROUTED_OK;
+    return error ? failure_set(why, error, "watch the supervisor of the engines: %s",
+                               routed_error_text(error))
+                 : ROUTED_OK;
+}
+
+static int start(struct serve_processes *p, const struct serve_processes_options *options,
+                 struct failure *why)
+{
+    p->log = options->log;
+    p->count = bridge_endpoint_count(options->endpoint);
+    p->alive = process_shared_new(p->count);
+    if (!p->alive)
+        return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    int result = process_fork(&p->supervisor);
+    if (result == PROCESS_CHILD)
+        serve_supervisor_run(options, &p->supervisor, p->alive);
+    if (result < 0)
+        return failure_set(why, result, "fork the supervisor of the engines: %s",
+                           routed_error_text(result));
+    p->has_supervisor = p->is_running = true;
+    int error = await_engines(p, why);
+    return error ? error : start_watcher(p, why);
 }
 
 int serve_processes_start(struct serve_processes **out,
@@ -30,17 +86,9 @@ int serve_processes_start(struct serve_processes **out,
     *out = NULL;
     if (!p)
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
-    p->count = bridge_endpoint_count(options->endpoint);
-    p->alive = process_shared_new(p->count);
-    int result = p->alive ? process_fork(&p->supervisor) : ROUTED_ERROR_MEMORY;
-    if (result == PROCESS_CHILD)
-        serve_supervisor_run(options, &p->supervisor, p->alive);
-    p->is_running = result == PROCESS_PARENT;
-    int error = result < 0 ? failure_set(why, result, "fork the supervisor of the engines: %s",
-                                         routed_error_text(result))
-                           : await_engines(p, why);
+    int error = start(p, options, why);
     if (error)
-        serve_processes_stop(p);
+        serve_processes_free(p);
     else
         *out = p;
     return error;
@@ -51,30 +99,39 @@ const atomic_uchar *serve_processes_alive(const struct serve_processes *p)
     return p->alive;
 }
 
+/* ---- stop ---- */
+
 void serve_processes_shut(struct serve_processes *p)
 {
     process_tell(&p->supervisor, SUPERVISOR_SHUT);
 }
 
-static void end_supervisor(struct serve_processes *p)
+void serve_processes_end(struct serve_processes *p)
 {
     int code;
+    if (!p->is_running)
+        return;
+    p->is_running = false;
+    atomic_store(&p->is_ending, true);
     process_tell(&p->supervisor, SUPERVISOR_STOP);
     /* Its end of input is its end; the engines die with it at the latest. */
     while (process_await(&p->supervisor, STOP_PATIENCE_MS) > 0)
         ;
     process_kill(&p->supervisor);
-    while (!process_collect(&p->supervisor, &code))
-        process_await_exit(&p->supervisor);
-    process_release(&p->supervisor);
+    process_await_exit(&p->supervisor);
+    process_collect(&p->supervisor, &code);
+    if (p->has_watcher)
+        pthread_join(p->watcher, NULL);
 }
 
-void serve_processes_stop(struct serve_processes *p)
+/* Until here a late routed_server_stop may write to the channel. */
+void serve_processes_free(struct serve_processes *p)
 {
     if (!p)
         return;
-    if (p->is_running)
-        end_supervisor(p);
+    serve_processes_end(p);
+    if (p->has_supervisor)
+        process_release(&p->supervisor);
     process_shared_free(p->alive, p->count);
     memory_free(p);
 }

@@ -12,7 +12,11 @@
 #include "serve/threads.h"
 #include <routed/serve.h>
 
-#define ENGINES_MAX 64
+#define ENGINES_MAX      64
+#define DESCRIPTORS_KEPT 64 /* for listeners, logs, loops */
+
+/* More than any version of the struct will have: what is over it was never set. */
+#define OPTIONS_SIZE_MAX 4096
 
 struct routed_server {
     struct front_server *front;
@@ -37,16 +41,33 @@ void routed_serve_options_init(routed_serve_options *options)
 
 /* ---- options ---- */
 
-/* A caller built against an older header has a shorter struct: what it lacks is default. */
+/* Members that this version does not know must say nothing. */
+static bool has_unknown_options(const routed_serve_options *given)
+{
+    const uint8_t *bytes = (const uint8_t *)given;
+    for (size_t i = sizeof(*given); i < given->size; i++)
+        if (bytes[i])
+            return true;
+    return false;
+}
+
+/* A caller built against an older header has a shorter struct: what it lacks is default. The
+ * lengths of versions differ by whole members, in steps of the struct's alignment. */
 static int read_options(routed_serve_options *out, const routed_serve_options *given,
                         struct failure *why)
 {
     routed_serve_options_init(out);
     if (!given)
         return ROUTED_OK;
-    if (given->size < offsetof(routed_serve_options, host) + sizeof(given->host))
+    if (given->size == 0)
         return failure_set(why, ROUTED_ERROR_ARGUMENT,
                            "options.size is not set: call routed_serve_options_init");
+    if (given->size % _Alignof(routed_serve_options) || given->size > OPTIONS_SIZE_MAX)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "options.size is not that of routed_serve_options");
+    if (has_unknown_options(given))
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED,
+                           "options are set that this version does not know");
     memcpy(out, given, given->size < sizeof(*out) ? given->size : sizeof(*out));
     return ROUTED_OK;
 }
@@ -63,6 +84,11 @@ static int check_options(const routed_serve_options *o, const routed_engine *eng
     if (o->engines > ENGINES_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "engines: %u is more than %u", o->engines,
                            ENGINES_MAX);
+    if (o->log_level < ROUTED_LOG_DEBUG || o->log_level > ROUTED_LOG_ERROR)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "log_level %d is not known", o->log_level);
+    if (o->limits.size == 0)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT,
+                           "limits.size is not set: call routed_limits_init");
     if (o->backlog > INT32_MAX)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
     if (o->tls_certificate || o->tls_key || o->tls_key_password)
@@ -88,9 +114,35 @@ static void engine_face(struct face *out, routed_engine *engine)
 
 /* ---- the engine behind the bridge ---- */
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A connection of the bridge has an end in the front and one in the engine. When the descriptors
+ * do not suffice for all that the limits allow, clients get half of them, or seven eighths if so
+ * many were asked for: an engine that cannot accept would leave requests waiting that the front
+ * believes to be on their way. */
+static void share_descriptors(struct routed_server *s, const routed_serve_options *o)
+{
+    uint64_t all = system_descriptors_max();
+    uint64_t room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
+    uint64_t ways = (uint64_t)s->bridge.count * (o->workers ? o->workers : system_cores());
+    uint64_t ends = o->mode == ROUTED_MODE_BRIDGE ? 2 : 1;
+    uint64_t clients = least(s->limits.connections, room);
+    if (s->limits.engine_connections <= (room - clients) / (ways * ends))
+        return;
+    bool is_asked = o->limits.connections && o->limits.connections != ROUTED_NO_LIMIT;
+    s->limits.connections = least(clients, room - (is_asked ? room / 8 : room / 2));
+    uint64_t lines = (room - s->limits.connections) / (ways * ends);
+    s->limits.engine_connections = least(s->limits.engine_connections, lines ? lines : 1);
+}
+
 static int open_bridge(struct routed_server *s, const routed_serve_options *o, struct failure *why)
 {
-    struct bridge_endpoint_options options = {.count = o->engines ? o->engines : system_cores(),
+    unsigned cores = system_cores();
+    unsigned standard = cores < ENGINES_MAX ? cores : ENGINES_MAX;
+    struct bridge_endpoint_options options = {.count = o->engines ? o->engines : standard,
                                               .is_tcp = o->bridge == ROUTED_BRIDGE_TCP,
                                               .log = &s->log};
     int error = bridge_endpoint_open(&s->endpoint, &options);
@@ -99,6 +151,7 @@ static int open_bridge(struct routed_server *s, const routed_serve_options *o, s
     s->bridge.engines = bridge_endpoint_addresses(s->endpoint);
     s->bridge.count = bridge_endpoint_count(s->endpoint);
     s->bridge.user = system_user();
+    share_descriptors(s, o);
     return ROUTED_OK;
 }
 
@@ -209,7 +262,8 @@ void routed_server_stop(routed_server *server, uint64_t timeout)
     front_server_stop(server->front, timeout);
 }
 
-/* The engines end after the front: until then they answer what is in flight. */
+/* The engines end after the front: until then they answer what is in flight. They are freed by
+ * routed_server_free only, for another thread may still be inside its call of stop. */
 int routed_server_wait(routed_server *server)
 {
     if (!server)
@@ -217,10 +271,10 @@ int routed_server_wait(routed_server *server)
     if (server->is_over)
         return server->outcome;
     server->outcome = front_server_wait(server->front);
-    serve_threads_stop(server->threads);
-    serve_processes_stop(server->processes);
-    server->threads = NULL;
-    server->processes = NULL;
+    if (server->threads)
+        serve_threads_end(server->threads);
+    if (server->processes)
+        serve_processes_end(server->processes);
     server->is_over = true;
     return server->outcome;
 }
@@ -235,8 +289,8 @@ void routed_server_free(routed_server *server)
         routed_server_wait(server);
         front_server_free(server->front);
     }
-    serve_threads_stop(server->threads);
-    serve_processes_stop(server->processes);
+    serve_threads_free(server->threads);
+    serve_processes_free(server->processes);
     bridge_endpoint_close(server->endpoint);
     memory_free(server);
 }
@@ -249,10 +303,14 @@ void routed_server_reopen_log(routed_server *server)
 
 size_t routed_server_metrics(const routed_server *server, routed_metric *out, size_t max)
 {
-    return serve_numbers_list(server->front, out, max);
+    return server ? serve_numbers_list(server->front, out, max) : 0;
 }
 
 size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size)
 {
-    return serve_numbers_json(server->front, out, size);
+    if (server)
+        return serve_numbers_json(server->front, out, size);
+    if (size)
+        *out = '\0';
+    return 0;
 }

@@ -14,7 +14,8 @@ struct slot {
     unsigned number;
     struct process process;
     bool is_running;
-    bool was_ready; /* this process was */
+    bool was_ready;      /* this process was */
+    bool was_once_ready; /* or one before it */
     struct loop_handle exited;
     struct loop_handle channel;
     struct loop_timer restart;
@@ -26,12 +27,13 @@ struct supervisor {
     const struct serve_processes_options *options;
     struct process *front;
     struct loop_handle from_front;
+    struct loop_handle front_exited;
     struct loop *loop;
     atomic_uchar *alive;
     struct loop_timer patience;
     unsigned count;
     unsigned running;
-    unsigned ready_count; /* engines that were ready at least once */
+    unsigned ready_count; /* slots that were ready once */
     bool is_stopping;
     struct slot slots[];
 };
@@ -77,7 +79,8 @@ static void on_exit_of_engine(struct loop_handle *h, unsigned events)
     if (s->is_stopping)
         return;
     if (s->ready_count < s->count && !slot->was_ready) {
-        process_tell(s->front, SUPERVISOR_FAILED);
+        process_tell(s->front,
+                     code == SUPERVISOR_EXIT_REFUSED ? SUPERVISOR_REFUSED : SUPERVISOR_FAILED);
         stop(s);
         return;
     }
@@ -99,7 +102,10 @@ static void on_channel_of_engine(struct loop_handle *h, unsigned events)
     if (byte != SUPERVISOR_READY || slot->was_ready)
         return;
     slot->was_ready = true;
-    if (s->ready_count < s->count && ++s->ready_count == s->count)
+    if (slot->was_once_ready)
+        return;
+    slot->was_once_ready = true;
+    if (++s->ready_count == s->count)
         process_tell(s->front, SUPERVISOR_READY);
 }
 
@@ -182,6 +188,16 @@ static void on_front(struct loop_handle *h, unsigned events)
     }
 }
 
+/* The channel stays open as long as any copy of the front's end does, and the host may have
+ * forked copies of its own: so the process itself is watched, too. */
+static void on_exit_of_front(struct loop_handle *h, unsigned events)
+{
+    struct supervisor *s = LIST_ITEM(h, struct supervisor, front_exited);
+    (void)events;
+    loop_forget(s->loop, &s->front_exited);
+    stop(s);
+}
+
 static void on_patience(struct loop_timer *t)
 {
     struct supervisor *s = LIST_ITEM(t, struct supervisor, patience);
@@ -206,6 +222,7 @@ static struct supervisor *supervisor_new(const struct serve_processes_options *o
     s->count = count;
     s->loop = loop;
     s->from_front = (struct loop_handle){front->channel, on_front};
+    s->front_exited = (struct loop_handle){front->exited, on_exit_of_front};
     loop_timer_init(&s->patience, on_patience);
     for (unsigned i = 0; i < count; i++) {
         s->slots[i] = (struct slot){.supervisor = s, .number = i};
@@ -222,6 +239,7 @@ _Noreturn void serve_supervisor_run(const struct serve_processes_options *option
         process_tell(front, SUPERVISOR_FAILED);
         process_end(1);
     }
+    loop_watch_level(s->loop, &s->front_exited);
     for (unsigned i = 0; i < s->count; i++)
         start(&s->slots[i]);
     while (!s->is_stopping || s->running)

@@ -7,11 +7,15 @@
 
 /* What the processes tell each other, one byte each. */
 enum {
-    SUPERVISOR_READY = 'R',  /* up: accepts */
-    SUPERVISOR_FAILED = 'F', /* to the front: an engine did not start the first time */
-    SUPERVISOR_SHUT = 'D',   /* down: close WebSockets */
-    SUPERVISOR_STOP = 'S'    /* down: end */
+    SUPERVISOR_READY = 'R',   /* up: accepts */
+    SUPERVISOR_FAILED = 'F',  /* to the front: an engine ended before it was ready, */
+    SUPERVISOR_REFUSED = 'N', /* because engine_started said so */
+    SUPERVISOR_SHUT = 'D',    /* down: close WebSockets */
+    SUPERVISOR_STOP = 'S'     /* down: end */
 };
+
+/* How an engine process ends whose engine_started failed. */
+#define SUPERVISOR_EXIT_REFUSED 4
 
 /* Runs in the freshly forked supervisor and never returns. `front` is the channel to the front;
  * `alive` has a flag for each engine. */

@@ -56,7 +56,7 @@ int serve_threads_start(struct serve_threads **out, routed_engine *engine,
         if (!error)
             error = start_one(&t->members[i], i);
         if (error) {
-            serve_threads_stop(t);
+            serve_threads_free(t);
             *out = NULL;
             return failure_set(why, error, "start engine %u: %s", i, routed_error_text(error));
         }
@@ -70,18 +70,27 @@ void serve_threads_shut(struct serve_threads *t)
         loop_post(t->members[i].host.loop, &t->members[i].shut_message);
 }
 
-void serve_threads_stop(struct serve_threads *t)
+void serve_threads_end(struct serve_threads *t)
 {
-    if (!t)
-        return;
     for (unsigned i = 0; i < t->count; i++) {
         struct engine_thread *member = &t->members[i];
         if (member->is_started) {
             loop_stop(member->host.loop);
             pthread_join(member->thread, NULL);
+            member->is_started = false;
         }
         if (member->is_open)
-            serve_engine_host_close(&member->host);
+            serve_engine_host_cut(&member->host);
     }
+}
+
+void serve_threads_free(struct serve_threads *t)
+{
+    if (!t)
+        return;
+    serve_threads_end(t);
+    for (unsigned i = 0; i < t->count; i++)
+        if (t->members[i].is_open)
+            serve_engine_host_close(&t->members[i].host);
     memory_free(t);
 }

@@ -14,9 +14,12 @@ struct serve_threads;
 int serve_threads_start(struct serve_threads **out, routed_engine *engine,
                         const struct bridge_endpoint *endpoint, const routed_limits *limits,
                         const struct log *log, struct failure *why);
-/* Begins the graceful stop: WebSockets get 1001. Async-signal-safe, once. */
+/* Begins the graceful stop: WebSockets get 1001. Async-signal-safe, once; harmless when the
+ * threads have ended. */
 void serve_threads_shut(struct serve_threads *t);
-/* Ends the threads, cutting what is still in flight, and frees. NULL is allowed. */
-void serve_threads_stop(struct serve_threads *t);
+/* Ends the threads, cutting what is still in flight. */
+void serve_threads_end(struct serve_threads *t);
+/* Ends and frees. NULL is allowed. */
+void serve_threads_free(struct serve_threads *t);
 
 #endif

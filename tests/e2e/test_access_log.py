@@ -39,6 +39,7 @@ def test_one_line_for_each_request(start, mode, tmp_path):
         wire.answer("HEAD")
         wire.request("GET", "/nowhere/\"\\\x7f".replace("\x7f", "%7f"))
         wire.answer()
+    wait_for(log, 4)  # workers write their lines apart
     with Wire(server.address) as wire:
         wire.send("GET / HTTP/1.1\r\nhost : x\r\n\r\n")
         assert wire.answer().status == 400
@@ -62,6 +63,7 @@ def test_durations(start, tmp_path):
     log = tmp_path / "access.log"
     server = start("--access-log", f"json:{log}")
     server.get("/delay/100")
+    wait_for(log, 1)
     server.get("/lines/5?ms=30")
     delay, lines = wait_for(log, 2)
     assert delay["head_us"] >= 90_000
@@ -93,6 +95,7 @@ def test_hostile_bytes_stay_in_their_line(start, tmp_path):
     log = tmp_path / "access.log"
     server = start("--access-log", f"json:{log}")
     server.get('/a"b\\c%0a')
+    wait_for(log, 1)
     with Wire(server.address) as wire:
         wire.send(b"GET /x\x00\x1b[31m HTTP/1.1\r\nhost: x\r\n\r\n")
         assert wire.answer().status == 400

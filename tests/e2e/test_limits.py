@@ -43,6 +43,12 @@ def hits(server, name):
     return server.metrics()[f"limit.{name}"]
 
 
+def assert_hits(server, name, count):
+    """An exchange ends, and is counted, after its client has the answer."""
+    assert eventually(lambda: hits(server, name) >= count, every=0.02)
+    assert hits(server, name) == count
+
+
 def ask(server, data):
     """The answer, and whether the connection goes on."""
     with Wire(server.address) as wire:
@@ -64,7 +70,7 @@ def assert_limit(server, name, build, refusal, passes=200):
         assert ask(server, build(amount)) == (passes, True), f"{name}: {amount} was refused"
     assert hits(server, name) == before
     assert ask(server, build(limit + 1)) == (refusal, False), f"{name}: {limit + 1} was taken"
-    assert hits(server, name) == before + 1
+    assert_hits(server, name, before + 1)
 
 
 # ---- the head ----
@@ -117,7 +123,7 @@ def test_trailers_count_too(server):
             assert wire.answer().status == 431
         except Cut:
             pass
-    assert hits(server, "fields_count") == 1
+    assert_hits(server, "fields_count", 1)
 
 
 # ---- the content ----
@@ -153,30 +159,35 @@ def test_chunk_extension(server):
 def test_chunk_extensions(server):
     def build(size):
         chunks = ""
-        while size > 20:
-            chunks += f"1;{'e' * 19}\r\nx\r\n"
-            size -= 20
-        return chunked(chunks + f"1;{'e' * (size - 1)}\r\nx\r\n0\r\n\r\n")
+        while size:
+            extension = size if size <= 20 else 17  # what is left is never too short for one
+            chunks += f"1;{'e' * (extension - 1)}\r\nx\r\n"
+            size -= extension
+        return chunked(chunks + "0\r\n\r\n")
 
-    assert ask(server, build(99)) == (200, True)
-    assert ask(server, build(100)) == (200, True)
-    assert ask(server, build(101)) == (400, False)
-    assert hits(server, "chunk_extensions") == 1
+    assert_limit(server, "chunk_extensions", build, 400)
 
 
 def test_chunk_overhead(server):
     """Framing may be more than the content by so much: thousands of tiny chunks are refused."""
     assert ask(server, chunked("1\r\nx\r\n" * 80 + "0\r\n\r\n")) == (200, True)
     assert ask(server, chunked("0001\r\nx\r\n" * 200 + "0\r\n\r\n")) == (400, False)
-    assert hits(server, "chunk_overhead") == 1
+    assert_hits(server, "chunk_overhead", 1)
 
 
 def test_unread_content(start):
-    server = start("--limit", "unread_content=1000")
+    server = start("--limit", "unread_content=1000", mode="in-process")
     for size, goes_on in [(999, True), (1000, True), (1001, False)]:
         request = f"POST /text HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n"
-        assert ask(server, request + "x" * size) == (405, goes_on), size
-    assert hits(server, "unread_content") == 1
+        with Wire(server.address) as wire:
+            wire.send(request, "x" * size)
+            assert wire.answer().status == 405
+            if goes_on:
+                wire.request("GET", "/json")
+                assert wire.answer().status == 200, size
+            else:
+                assert wire.is_closed(), size
+    assert_hits(server, "unread_content", 1)
 
 
 # ---- the connection ----
@@ -188,7 +199,7 @@ def test_requests_per_connection(server):
             wire.request("GET", "/json")
             assert wire.answer().closes == (number == 5)
         assert wire.is_closed()
-    assert hits(server, "requests_per_connection") == 1
+    assert_hits(server, "requests_per_connection", 1)
 
 
 def test_connections_per_address(start):
@@ -202,7 +213,7 @@ def test_connections_per_address(start):
     for wire in wires:
         wire.request("GET", "/json")
         assert wire.answer().status == 200
-    assert hits(server, "connections_per_address") == 1
+    assert_hits(server, "connections_per_address", 1)
     wires.pop().close()
 
     def gets_in():
@@ -241,7 +252,7 @@ def test_connection_lifetime(start):
                 break
         assert 0.25 <= time.monotonic() - start_time < 5
         assert wire.is_closed()
-    assert hits(server, "connection_lifetime") == 1
+    assert_hits(server, "connection_lifetime", 1)
 
 
 # ---- time ----
@@ -260,7 +271,7 @@ def test_header_timeout(server):
         answer = wire.answer()
         assert answer.status == 408 and answer.closes
         assert 0.25 <= time.monotonic() - start_time < 3
-    assert hits(server, "header_timeout") == 1
+    assert_hits(server, "header_timeout", 1)
 
 
 def test_header_timeout_is_not_reset_by_bytes(server):
@@ -292,7 +303,7 @@ def test_idle_timeout(server):
         wire.request("GET", "/json")
         wire.answer()
         assert 0.3 <= seconds_until_closed(wire) < 3
-    assert hits(server, "idle_timeout") == 2
+    assert_hits(server, "idle_timeout", 2)
 
 
 def test_keep_alive_within_the_idle_timeout(server):
@@ -309,7 +320,7 @@ def test_stalled_upload(server):
         start_time = time.monotonic()
         assert wire.answer().status == 408
         assert 0.4 <= time.monotonic() - start_time < 4
-    assert hits(server, "stall_timeout") == 1
+    assert_hits(server, "stall_timeout", 1)
 
 
 def test_stalled_download(server):
@@ -351,7 +362,7 @@ def test_slow_upload(start):
 
     assert not upload(2000)
     assert upload(10)
-    assert hits(server, "rate") == 1
+    assert_hits(server, "rate", 1)
 
 
 def test_linger(start):
@@ -359,7 +370,7 @@ def test_linger(start):
     server = start("--limit", "linger_timeout=300")
     with Wire(server.address) as wire:
         wire.send("POST /text HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n")
-        assert wire.answer().closes
+        assert wire.answer().status == 405
         start_time = time.monotonic()
         with pytest.raises(OSError):
             while time.monotonic() - start_time < 10:
@@ -422,7 +433,7 @@ def test_engine_answer_timeout(start):
         assert 0.25 <= time.monotonic() - start_time < 3
         wire.request("GET", "/json")
         assert wire.answer().status == 200
-    assert hits(server, "engine_answer_timeout") == 1
+    assert_hits(server, "engine_answer_timeout", 1)
 
 
 def test_engine_idle_timeout(start):
@@ -431,7 +442,7 @@ def test_engine_idle_timeout(start):
         wire.request("GET", "/lines/3?ms=5000")
         with pytest.raises(Cut):
             wire.answer()
-    assert hits(server, "engine_idle_timeout") == 1
+    assert_hits(server, "engine_idle_timeout", 1)
 
 
 def test_engine_total_timeout(start):
@@ -440,7 +451,7 @@ def test_engine_total_timeout(start):
         wire.request("GET", "/lines/1000?ms=50")
         with pytest.raises(Cut):
             wire.answer()
-    assert hits(server, "engine_total_timeout") == 1
+    assert_hits(server, "engine_total_timeout", 1)
 
 
 def test_queue(start):
@@ -468,9 +479,8 @@ def test_queue(start):
         wire.close()
     assert hanging.answer().status == 200
     hanging.close()
-    numbers = server.metrics()
-    assert numbers["limit.queue_requests"] == 1
-    assert numbers["limit.queue_timeout"] == 2
+    assert_hits(server, "queue_requests", 1)
+    assert_hits(server, "queue_timeout", 2)
 
 
 def test_window(start, mode):

@@ -1,5 +1,6 @@
 """Every row of the showcase, in every mode, as plain clients see it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -45,7 +46,8 @@ def test_page(client):
     assert "HTTP/1.1" in answer.text and "</html>" in answer.text
     assert not re.search(r"(src|href)=\"(https?:)?//", answer.text), "an external resource"
     for target in set(re.findall(r'href="(/[^"]*)"', answer.text)) - {"/fail", "/nowhere"}:
-        assert client.get(target, follow_redirects=True).status_code in (200, 403, 418), target
+        quick = target.replace("ms=200", "ms=1").replace("/delay/1000", "/delay/1")
+        assert client.get(quick, follow_redirects=True).status_code in (200, 403, 418), target
 
 
 def test_page_tells_http_1_0(server):
@@ -457,7 +459,9 @@ def test_early_answer_is_not_lost(server):
         wire.send("POST /json HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n")
         wire.send(b"x" * 200000)
         answer = wire.answer()
-        assert answer.status == 405 and answer.closes
+        assert answer.status == 405
+        with contextlib.suppress(OSError):
+            wire.send(b"x" * 300000)
         assert wire.is_closed()
 
 

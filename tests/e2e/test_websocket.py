@@ -216,27 +216,28 @@ def test_close_without_code(server):
         assert wire.is_closed()
 
 
-@pytest.mark.parametrize(
-    "data, code",
-    [
-        (frame(TEXT, b"x", masked=False), 1002),
-        (frame(TEXT, b"x", reserved=4), 1002),
-        (frame(3, b"x"), 1002),
-        (frame(11, b"x"), 1002),
-        (frame(CONTINUATION, b"x"), 1002),
-        (frame(PING, b"x" * 126), 1002),
-        (frame(PING, b"x", fin=False), 1002),
-        (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002),
-        (frame(CLOSE, b"\x03"), 1002),
-        (frame(CLOSE, b"\x03\xed"), 1002),
-        (frame(CLOSE, b"\x03\xe8\xff"), 1007),
-        (frame(TEXT, b"\xed\xa0\x80"), 1007),
-        (b"\x82\xff" + struct.pack(">Q", 2**63 - 1), 1009),
-        (b"\x82\xff" + struct.pack(">Q", 2**63), 1002),
-        (b"\x82\xfe\x00\x05", 1002),
-    ],
-)
-def test_mistakes(server, data, code):
+MISTAKES = {
+    "no mask": (frame(TEXT, b"x", masked=False), 1002),
+    "reserved bit": (frame(TEXT, b"x", reserved=4), 1002),
+    "opcode 3": (frame(3, b"x"), 1002),
+    "opcode 11": (frame(11, b"x"), 1002),
+    "continuation of nothing": (frame(CONTINUATION, b"x"), 1002),
+    "ping of 126 bytes": (frame(PING, b"x" * 126), 1002),
+    "ping in fragments": (frame(PING, b"x", fin=False), 1002),
+    "text inside of text": (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002),
+    "close with one byte": (frame(CLOSE, b"\x03"), 1002),
+    "close with 1005": (frame(CLOSE, b"\x03\xed"), 1002),
+    "close with bad reason": (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+    "surrogate": (frame(TEXT, b"\xed\xa0\x80"), 1007),
+    "length 2^63 - 1": (b"\x82\xff" + struct.pack(">Q", 2**63 - 1) + b"mask", 1009),
+    "length 2^63": (b"\x82\xff" + struct.pack(">Q", 2**63) + b"mask", 1002),
+    "length not minimal": (b"\x82\xfe\x00\x05mask", 1002),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_mistakes(server, what):
+    data, code = MISTAKES[what]
     wire = open_raw(server)
     wire.send(data)
     assert_closed_with(wire, code)

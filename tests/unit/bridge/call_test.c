@@ -137,7 +137,7 @@ static void test_large_content_leaves_in_chunks_of_64_kib(void **state)
     static uint8_t content[100000];
     struct stage s;
     struct visit v;
-    struct span payload;
+    struct span payload = SPAN_EMPTY;
     (void)state;
     for (size_t i = 0; i < sizeof(content); i++)
         content[i] = (uint8_t)(i * 7);
@@ -341,6 +341,41 @@ static void test_tunnel_cut_by_the_engine_is_seen(void **state)
     assert_int_equal(v.failure, ROUTED_ERROR_BRIDGE_CLOSED);
     visit_close(&v, v.failure);
     stage_close(&s);
+}
+
+/* Cut anywhere: the 101 alone is no answer, its end makes it one, and what follows is not lost. */
+static void test_upgrade_byte_by_byte(void **state)
+{
+    uint8_t bytes[256];
+    (void)state;
+    for (int is_single = 0; is_single < 2; is_single++) {
+        struct stage s;
+        struct visit v;
+        stage_prepare(&s, 1);
+        stage_open(&s);
+        visit_init(&v, &s, SPAN("GET"), 0);
+        v.x.request.upgrade = HTTP_UPGRADE_WEBSOCKET;
+        visit_open(&v);
+        stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+        size_t size = frame_head(bytes, is_single ? WIRE_RESPONSE_SINGLE : WIRE_RESPONSE_START, 101,
+                                 SPAN_EMPTY);
+        if (!is_single) {
+            wire_frame_mark(bytes + size, WIRE_RESPONSE_END);
+            size += WIRE_PREFIX_SIZE;
+        }
+        for (size_t i = 0; i < size; i++) {
+            assert_int_equal(v.status, 0);
+            assert_int_equal(v.granted, 0);
+            peer_write(&s.peers[0], bytes + i, 1);
+            stage_turn(&s, 0);
+        }
+        stage_until(&s, v.status == 101);
+        assert_int_equal(v.granted, s.limits.window);
+        peer_chunk(&s.peers[0], WIRE_TUNNEL_CHUNK, SPAN("x"));
+        stage_until(&s, buffer_size(&v.body) == 1);
+        visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
+        stage_close(&s);
+    }
 }
 
 /* An engine that has ended its direction may go; what the client still says is dropped. */
@@ -573,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_leaving_client_cancels_at_once),
         cmocka_unit_test(test_tunnel_carries_both_ways_and_ends_by_halves),
         cmocka_unit_test(test_tunnel_cut_by_the_engine_is_seen),
+        cmocka_unit_test(test_upgrade_byte_by_byte),
         cmocka_unit_test(test_tunnel_outlives_an_engine_that_is_done),
         cmocka_unit_test(test_upgrade_unasked_for_is_refused),
         cmocka_unit_test(test_refusal_of_the_bridge_is_not_the_clients_fault),

@@ -184,25 +184,15 @@ static void test_engine_of_another_user_is_refused(void **state)
     rmdir(base);
 }
 
-static void test_front_of_another_user_is_refused(void **state)
+/* A front that connects as another user is not let in. */
+static void refuse_front(const struct socket_address *address, int listener)
 {
-    char base[] = "/tmp/endpoint-test-XXXXXX";
-    char path[64], byte;
     struct stage s;
     struct play play = {.kind = PLAY_GREET};
-    struct socket_address address;
-    struct socket_listen_options listen_options = {0};
-    (void)state;
-    assert_non_null(mkdtemp(base));
-    assert_int_equal(chmod(base, 0777), 0);
-    snprintf(path, sizeof(path), "%s/s", base);
-    assert_int_equal(socket_address_unix(path, &address), ROUTED_OK);
+    uint8_t byte;
     stage_prepare(&s, 1);
-    int listener = socket_listen(&address, &listen_options);
-    assert_true(listener >= 0);
-    assert_int_equal(chmod(path, 0666), 0);
     uint32_t expected = become_other();
-    int front = socket_connect(&address);
+    int front = socket_connect(address);
     become_self();
     assert_true(front >= 0);
     struct bridge_runtime_options options = {.listener = listener,
@@ -213,15 +203,43 @@ static void test_front_of_another_user_is_refused(void **state)
                                              .user = expected};
     struct bridge_runtime *runtime = bridge_runtime_open(s.loop, &options);
     assert_non_null(runtime);
-    stage_until(&s, socket_read(front, (uint8_t *)&byte, 1) == 0);
+    stage_until(&s, socket_read(front, &byte, 1) == 0);
     assert_int_equal(bridge_runtime_connections(runtime), 0);
     assert_non_null(strstr(s.lines, "refused"));
+    assert_null(strstr(s.lines, "unknown"));
     bridge_runtime_close(runtime);
     socket_close(front);
-    socket_close(listener);
     stage_close(&s);
+}
+
+static void test_front_of_another_user_is_refused(void **state)
+{
+    char base[] = "/tmp/endpoint-test-XXXXXX";
+    char path[64];
+    struct socket_address address;
+    struct socket_listen_options options = {0};
+    (void)state;
+    assert_non_null(mkdtemp(base));
+    assert_int_equal(chmod(base, 0777), 0);
+    snprintf(path, sizeof(path), "%s/s", base);
+    assert_int_equal(socket_address_unix(path, &address), ROUTED_OK);
+    int listener = socket_listen(&address, &options);
+    assert_true(listener >= 0);
+    assert_int_equal(chmod(path, 0666), 0);
+    refuse_front(&address, listener);
+    socket_close(listener);
     unlink(path);
     rmdir(base);
+}
+
+static void test_front_of_another_user_is_refused_over_tcp(void **state)
+{
+    struct bridge_endpoint *e;
+    struct bridge_endpoint_options options = {.count = 1, .is_tcp = true};
+    (void)state;
+    assert_int_equal(bridge_endpoint_open(&e, &options), ROUTED_OK);
+    refuse_front(&bridge_endpoint_addresses(e)[0], bridge_endpoint_listener(e, 0));
+    bridge_endpoint_close(e);
 }
 
 int main(void)
@@ -234,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_count_of_nothing),
         cmocka_unit_test(test_engine_of_another_user_is_refused),
         cmocka_unit_test(test_front_of_another_user_is_refused),
+        cmocka_unit_test(test_front_of_another_user_is_refused_over_tcp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

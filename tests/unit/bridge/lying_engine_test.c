@@ -50,7 +50,8 @@ static const struct lie lies[] = {
     LIE("an end with content", START_200 "\0\0\0\x03\x01\x08x", FRAME, 200),
     LIE("a single frame in an answer", START_200 "\0\0\0\x0c\x01\x0c\0\xc8\0\0\0\0\0\0\0\0", FRAME,
         200),
-    LIE("101 unasked for", "\0\0\0\x08\x01\x0e\0\x65\0\0\0\0", ROUTED_ERROR_RESPONSE, 0),
+    LIE("101 unasked for", "\0\0\0\x08\x01\x0e\0\x65\0\0\0\0" END, ROUTED_ERROR_RESPONSE, 0),
+    LIE("101 with a chunk", "\0\0\0\x08\x01\x0e\0\x65\0\0\0\0" CHUNK_HI, FRAME, 0),
     LIE("a split response",
         "\0\0\0\x16\x01\x0e\0\xc8\0\0\0\x01\0\x06\0\0\0\x08"
         "a\r\nx: y\n",

@@ -286,6 +286,39 @@ static void the_bytes_of_a_head_are_limited(void **state)
     }
 }
 
+static void trailers_are_checked_and_filtered(void **state)
+{
+    (void)state;
+    struct parties p;
+    struct field good[] = {parties_field("x-sum", SPAN(" 1 ")),
+                           parties_field("content-length", SPAN("5")),
+                           parties_field("set-cookie", SPAN("a=b")),
+                           parties_field("transfer-encoding", SPAN("chunked"))};
+    struct field_list trailers = {good, COUNT_OF(good), COUNT_OF(good)};
+    parties_open(&p, "GET", 0);
+    parties_head(&p, 200, NULL, NULL);
+    assert_int_equal(exchange_end(&p.x, &trailers), ROUTED_OK);
+    assert_span(buffer_span(&p.fields), "x-sum: 1\n");
+    parties_release(&p);
+    struct field bad = parties_field("x-sum", SPAN("1\r\n\r\nHTTP/1.1 200 OK"));
+    trailers = (struct field_list){&bad, 1, 1};
+    parties_open(&p, "GET", 0);
+    parties_head(&p, 200, NULL, NULL);
+    assert_int_equal(exchange_end(&p.x, &trailers), ROUTED_ERROR_RESPONSE);
+    assert_int_equal(p.failed, ROUTED_ERROR_RESPONSE);
+    assert_int_equal(p.ends, 0);
+    parties_release(&p);
+    trailers = (struct field_list){good, 1, 1};
+    parties_open(&p, "GET", 0);
+    parties_head(&p, 200, NULL, NULL);
+    memory_fault_set(1);
+    assert_int_equal(exchange_end(&p.x, &trailers), ROUTED_ERROR_MEMORY);
+    memory_fault_set(0);
+    assert_int_equal(p.failed, ROUTED_ERROR_MEMORY);
+    assert_int_equal(p.ends, 0);
+    parties_release(&p);
+}
+
 static void without_memory_nothing_was_sent(void **state)
 {
     (void)state;
@@ -319,6 +352,7 @@ int main(void)
         cmocka_unit_test(interim_heads_are_counted),
         cmocka_unit_test(the_number_of_fields_is_limited),
         cmocka_unit_test(the_bytes_of_a_head_are_limited),
+        cmocka_unit_test(trailers_are_checked_and_filtered),
         cmocka_unit_test(without_memory_nothing_was_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,126 @@
+"""A host as a bridge peer: an engine in Python behind a Unix socket of its own.
+
+    peer_host.py LIBRARY     prints the port; stops at the end of its standard input
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+
+import bridge
+import routed
+from application import application
+
+
+class Exchange:
+    """Answers one request over its connection."""
+
+    def __init__(self, connection, request):
+        self.connection = connection
+        self.request = request
+        self.pieces = asyncio.Queue(4)  # a reader that is behind stops the front
+        self.is_started = False
+        self.is_tunnel = False
+        self.task = asyncio.create_task(self.run())
+
+    async def run(self):
+        try:
+            await application(self)
+        except Exception as problem:
+            print(f"exchange: {problem!r}", file=sys.stderr)
+            if self.is_started:
+                self.connection.close()
+                return
+            await self.send(bridge.response(12, 500, [], b""))
+        while not self.is_tunnel and await self.read() is not None:
+            pass  # the rest of a request that was answered early
+
+    async def read(self):
+        """Content, or None at its end, again and again."""
+        piece = await self.pieces.get()
+        if piece is None:
+            self.pieces.put_nowait(None)
+        return piece
+
+    async def send(self, payload):
+        self.connection.writer.write(bridge.frame(payload))
+        await self.connection.writer.drain()
+
+    async def inform(self, status, fields):
+        await self.send(bridge.response(14, status, fields))
+
+    async def start(self, status, fields):
+        self.is_started = True
+        self.is_tunnel = status == 101
+        if self.is_tunnel:
+            self.connection.decoder.enter_tunnel()
+            self.pieces.get_nowait()  # the end of the request; what follows is the tunnel
+        await self.send(bridge.response(14, status, fields))
+        if self.is_tunnel:
+            await self.send(bridge.payload(8))
+
+    async def write(self, content):
+        await self.send(bridge.chunk(bridge.TUNNEL_CHUNK if self.is_tunnel else 7, content))
+
+    async def end(self):
+        await self.send(bridge.payload(bridge.TUNNEL_CLOSE if self.is_tunnel else 8))
+
+
+class Connection:
+    """Reads while its exchange works, which is how it learns that the front gave up."""
+
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+        self.decoder = bridge.Decoder("requests")
+        self.exchange = None
+
+    async def run(self):
+        try:
+            while data := await self.reader.read(65536):
+                for kind, value in self.decoder.feed(data):
+                    await self.on_event(kind, value)
+        except ConnectionError as problem:
+            print(f"connection: {problem!r}", file=sys.stderr)
+        finally:
+            if self.exchange:
+                self.exchange.task.cancel()
+            self.close()
+
+    async def on_event(self, kind, value):
+        if kind == "error":
+            raise ConnectionError(value)
+        if kind == "head":
+            if self.exchange:
+                await self.exchange.task
+            self.exchange = Exchange(self, value)
+        else:  # body, end, tunnel, tunnel_close
+            await self.exchange.pieces.put(value)
+
+    def close(self):
+        self.writer.close()
+
+
+async def on_connection(reader, writer):
+    await Connection(reader, writer).run()
+
+
+async def main(library):
+    loop = asyncio.get_running_loop()
+    with tempfile.TemporaryDirectory() as folder:  # mode 0700
+        path = os.path.join(folder, "engine")
+        engine = await asyncio.start_unix_server(on_connection, path)
+        os.chmod(path, 0o600)
+        front = routed.Front(library, bridge_path=path.encode())
+        print(front.port(), flush=True)
+        await loop.run_in_executor(None, sys.stdin.read)
+        front.stop(5000)
+        outcome = await loop.run_in_executor(None, front.wait)
+        front.free()
+        engine.close()
+    return outcome
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1])))

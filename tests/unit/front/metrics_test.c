@@ -1,0 +1,80 @@
+#include "front/metrics.h"
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "support/unit.h"
+#include <routed/error.h>
+
+static void names_are_unique(void **state)
+{
+    (void)state;
+    struct metric_set s;
+    assert_int_equal(front_metrics_init(&s), ROUTED_OK);
+    assert_int_equal(s.count, FRONT_METRIC_COUNT + limit_count);
+    for (unsigned i = 0; i < s.count; i++) {
+        assert_non_null(s.names[i].name);
+        assert_int_equal(metric_read(&s, i), 0);
+        for (unsigned j = 0; j < i; j++)
+            assert_string_not_equal(s.names[i].name, s.names[j].name);
+    }
+    front_metrics_release(&s);
+    front_metrics_release(&s);
+}
+
+static unsigned number_of(const struct metric_set *s, const char *name)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        if (strcmp(s->names[i].name, name) == 0)
+            return i;
+    fail_msg("no metric %s", name);
+    return 0;
+}
+
+static void limits_and_statuses_are_counted_under_their_name(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned status;
+        const char *name;
+    } cases[] = {{200, "responses.2xx"}, {299, "responses.2xx"},   {304, "responses.3xx"},
+                 {404, "responses.4xx"}, {599, "responses.5xx"},   {101, "responses.other"},
+                 {0, "responses.other"}, {600, "responses.other"}, {999, "responses.other"}};
+    struct metric_set s;
+    assert_int_equal(front_metrics_init(&s), ROUTED_OK);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t before = metric_read(&s, number_of(&s, cases[i].name));
+        front_metrics_status(&s, cases[i].status);
+        assert_int_equal(metric_read(&s, number_of(&s, cases[i].name)), before + 1);
+    }
+    front_metrics_hit(&s, offsetof(routed_limits, connections));
+    front_metrics_hit(&s, offsetof(routed_limits, drain_timeout));
+    front_metrics_error(&s, ROUTED_ERROR_FIELD_TOO_LARGE);
+    front_metrics_error(&s, ROUTED_ERROR_CHUNK);
+    assert_int_equal(metric_read(&s, number_of(&s, "limit.connections")), 1);
+    assert_int_equal(metric_read(&s, number_of(&s, "limit.drain_timeout")), 1);
+    assert_int_equal(metric_read(&s, number_of(&s, "limit.field_line")), 1);
+    metric_add(&s, FRONT_CONNECTIONS_OPEN, 5);
+    metric_subtract(&s, FRONT_CONNECTIONS_OPEN, 2);
+    assert_int_equal(metric_read(&s, FRONT_CONNECTIONS_OPEN), 3);
+    front_metrics_release(&s);
+}
+
+static void without_memory_it_says_so(void **state)
+{
+    (void)state;
+    struct metric_set s;
+    memory_fault_set(1);
+    assert_int_equal(front_metrics_init(&s), ROUTED_ERROR_MEMORY);
+    memory_fault_set(0);
+    front_metrics_release(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_unique),
+        cmocka_unit_test(limits_and_statuses_are_counted_under_their_name),
+        cmocka_unit_test(without_memory_it_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
