@@ -61,7 +61,6 @@ enum routed_error {
     ROUTED_ERROR_BUDGET = -123,      /* too much that is odd but legal */
     ROUTED_ERROR_CHUNK_EXTENSION = -124,  /* one chunk has too much of it */
     ROUTED_ERROR_CHUNK_EXTENSIONS = -125, /* all chunks together have */
-    ROUTED_ERROR_TLS = -128,              /* a handshake or record that cannot be accepted */
 
     /* The server cannot or will not. */
     ROUTED_ERROR_OVERLOADED = -200,
@@ -80,7 +79,10 @@ enum routed_error {
     /* WebSocket, RFC 6455 section 7.4.1. */
     ROUTED_ERROR_WEBSOCKET_PROTOCOL = -400, /* close 1002 */
     ROUTED_ERROR_WEBSOCKET_UTF8 = -401,     /* close 1007 */
-    ROUTED_ERROR_WEBSOCKET_TOO_BIG = -402   /* close 1009 */
+    ROUTED_ERROR_WEBSOCKET_TOO_BIG = -402,  /* close 1009 */
+
+    /* TLS, RFC 8446 section 6.2: a handshake or a record that cannot be accepted. */
+    ROUTED_ERROR_TLS = -500
 };
 
 /* The name of a code, for example "ROUTED_ERROR_CHUNK"; "ROUTED_ERROR_UNKNOWN" for others.

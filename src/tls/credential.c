@@ -54,10 +54,6 @@ static int load_chain(struct tls_credential *c, const char *path, const struct b
         return failure_set(why, ROUTED_ERROR_FILE, "%s: no PEM certificate in it", path);
     int result = gnutls_x509_crt_list_import2(&c->chain, &c->chain_size, &content,
                                               GNUTLS_X509_FMT_PEM, GNUTLS_X509_CRT_LIST_SORT);
-    if (result == GNUTLS_E_CERTIFICATE_LIST_UNSORTED)
-        return failure_set(why, ROUTED_ERROR_FILE,
-                           "%s: the certificates are no chain in which each is signed by the next",
-                           path);
     if (result < 0)
         return failure_set(why, tls_load_error(result), "%s: malformed PEM certificate: %s", path,
                            gnutls_strerror(result));

@@ -50,14 +50,16 @@ static struct span next_record(struct position *p, size_t max, uint8_t *gathered
     return span_of(gathered, filled);
 }
 
+/* In one record, or in more where the peer asked for smaller ones (RFC 8449, RFC 6066 section 4).
+ */
 static int seal_record(struct tls_session *s, struct span bytes)
 {
-    ssize_t sent;
-    do
-        sent = gnutls_record_send(s->tls, bytes.data, bytes.size);
-    while (sent == GNUTLS_E_AGAIN || sent == GNUTLS_E_INTERRUPTED);
-    if (sent != (ssize_t)bytes.size)
-        return tls_session_fail_with(s, sent < 0 ? (int)sent : GNUTLS_E_INTERNAL_ERROR);
+    while (bytes.size) {
+        ssize_t sent = gnutls_record_send(s->tls, bytes.data, bytes.size);
+        if (sent <= 0)
+            return tls_session_fail_with(s, sent < 0 ? (int)sent : GNUTLS_E_INTERNAL_ERROR);
+        bytes = span_after(bytes, (size_t)sent);
+    }
     s->flight_records++;
     return ROUTED_OK;
 }

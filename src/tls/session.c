@@ -192,24 +192,22 @@ static bool can_go_on(struct tls_session *s, int result, uint64_t sealed_before)
 {
     if (result == GNUTLS_E_AGAIN)
         return has_fed(s) && s->sealed_in != sealed_before;
-    if (result == GNUTLS_E_INTERRUPTED || result == GNUTLS_E_GOT_APPLICATION_DATA)
-        return true;
     return result == GNUTLS_E_WARNING_ALERT_RECEIVED && ++s->alerts <= WARNINGS_MAX;
 }
 
 static int finish_handshake(struct tls_session *s)
 {
+    int result = tls_peer_read(s);
+    if (result != ROUTED_OK)
+        return result;
     if (gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3) {
-        int result = gnutls_session_ticket_send(s->tls, 1, 0);
+        result = gnutls_session_ticket_send(s->tls, 1, 0);
         if (result < 0)
             return tls_session_fail_with(s, result);
     }
-    int result = tls_peer_read(s);
-    if (result == ROUTED_OK) {
-        s->stage = TLS_OPEN;
-        s->allowance = TLS_OVERHEAD_MAX;
-    }
-    return result;
+    s->stage = TLS_OPEN;
+    s->allowance = TLS_OVERHEAD_MAX;
+    return ROUTED_OK;
 }
 
 int tls_session_handshake(struct tls_session *s)

@@ -6,8 +6,8 @@
 #include <gnutls/crypto.h>
 #include <routed/error.h>
 
-/* Forward secrecy, AEAD, no SHA-1; among ciphers the client's order counts, which knows whether
- * it has AES in hardware. */
+/* Forward secrecy, AEAD, no SHA-1, in the order of what costs least: AES-128-GCM is in hardware
+ * on both sides nearly everywhere, ChaCha20 is many times slower in Nettle. */
 static const char built_in_priorities[] =
     "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDHE-RSA"
     ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD"
@@ -16,7 +16,7 @@ static const char built_in_priorities[] =
     ":+SIGN-RSA-PSS-SHA256:+SIGN-RSA-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SHA384"
     ":+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-SHA384"
     ":+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-ECDSA-SHA512:+SIGN-RSA-PSS-RSAE-SHA512"
-    ":+SIGN-RSA-PSS-SHA512:+SIGN-RSA-SHA512";
+    ":+SIGN-RSA-PSS-SHA512:+SIGN-RSA-SHA512:%SERVER_PRECEDENCE";
 
 static int load_priorities(struct tls_snapshot *s, const char *text, struct failure *why)
 {

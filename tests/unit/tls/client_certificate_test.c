@@ -252,13 +252,58 @@ static void test_resumption(void **state)
     }
 }
 
+static time_t ahead;
+
+static time_t later(time_t *at)
+{
+    time_t now = time(NULL) + ahead;
+    if (at)
+        *at = now;
+    return now;
+}
+
+/* Resumed while the certificate was good, and after it has expired. */
+static void test_expired_since(void **state)
+{
+    static const enum tls_client_certificate modes[] = {TLS_CLIENT_CERTIFICATE_REQUEST,
+                                                        TLS_CLIENT_CERTIFICATE_REQUIRE};
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct client c;
+        gnutls_datum_t ticket;
+        uint8_t byte;
+        struct tls_context *context = open_context(modes[i / 2]);
+        pki_release(&clients[GOOD]);
+        make_client(GOOD, &authority, GNUTLS_KP_TLS_WWW_CLIENT, -60, 60);
+        open_showing(&c, context, GOOD, versions[i % 2], NULL);
+        assert_int_equal(client_shake(&c), ROUTED_OK);
+        assert_int_equal(client_read(&c, &byte, 1), GNUTLS_E_AGAIN);
+        pki_ok(gnutls_session_get_data2(c.tls, &ticket));
+        client_close(&c);
+
+        ahead = 120;
+        gnutls_global_set_time_function(later);
+        open_showing(&c, context, NOTHING, versions[i % 2], &ticket);
+        int mine = client_shake(&c);
+        assert_true(tls_session_is_resumed(c.server));
+        assert_int_equal(mine, i / 2 ? ROUTED_ERROR_TLS : ROUTED_OK);
+        assert_span(tls_session_peer(c.server)->verification, "expired");
+        assert_false(tls_session_peer(c.server)->is_verified);
+        if (i / 2)
+            assert_int_equal(client_alert(&c), GNUTLS_A_CERTIFICATE_EXPIRED);
+        client_close(&c);
+        gnutls_global_set_time_function(time);
+        gnutls_free(ticket.data);
+        tls_context_release(context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_off),
-        cmocka_unit_test(test_request),
-        cmocka_unit_test(test_require),
-        cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_off),           cmocka_unit_test(test_request),
+        cmocka_unit_test(test_require),       cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_expired_since),
     };
     return cmocka_run_group_tests(tests, open_files, close_files);
 }

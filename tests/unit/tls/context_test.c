@@ -169,6 +169,12 @@ static void test_chains(void **state)
     pki_write_text("chain.pem", (char *)b.data);
     expect(start_files("chain.pem", "leaf-key.pem", NULL), ROUTED_ERROR_FILE,
            "leaf-key.pem: the key does not belong to ");
+    /* A certificate that has nothing to do with the first one. */
+    gnutls_datum_t stranger = pki_certificate_pem(&pair);
+    snprintf(text, sizeof(text), "%s%s", a.data, stranger.data);
+    pki_write_text("chain.pem", text);
+    assert_int_equal(start_files("chain.pem", "leaf-key.pem", NULL), ROUTED_OK);
+    gnutls_free(stranger.data);
     gnutls_free(a.data);
     gnutls_free(b.data);
     gnutls_free(c.data);

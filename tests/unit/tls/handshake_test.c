@@ -42,7 +42,7 @@ static void test_versions_and_ciphers(void **state)
     static const struct {
         const char *priorities, *version, *cipher;
     } cases[] = {
-        {CLIENT_MODERN, "1.3", "TLS_AES_256_GCM_SHA384"},
+        {CLIENT_MODERN, "1.3", "TLS_AES_128_GCM_SHA256"},
         {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM", "1.3", "TLS_AES_128_GCM_SHA256"},
         {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305", "1.3",
          "TLS_CHACHA20_POLY1305_SHA256"},
@@ -113,6 +113,30 @@ static void test_byte_by_byte(void **state)
             client_close(&c);
         }
     }
+}
+
+/* The client's only share is of a group that the server has not: HelloRetryRequest. */
+#define RETRYING "NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-SECP521R1:+GROUP-SECP256R1"
+
+static void test_hello_retry(void **state)
+{
+    (void)state;
+    struct client c;
+    client_connect(&c, context, &(struct client_wish){.priorities = RETRYING, .name = "a.example"});
+    assert_int_equal(gnutls_group_get(c.tls), GNUTLS_GROUP_SECP256R1);
+    assert_span(tls_session_server_name(c.server), "a.example");
+    echo(&c);
+    client_close(&c);
+
+    /* The second ClientHello names another host. */
+    client_open(&c, context, &(struct client_wish){.priorities = RETRYING, .name = "a.example"});
+    assert_int_equal(gnutls_handshake(c.tls), GNUTLS_E_AGAIN);
+    client_feed(&c, buffer_size(&c.to_server));
+    client_carry(&c);
+    pki_ok(gnutls_server_name_set(c.tls, GNUTLS_NAME_DNS, "b.example", 9));
+    assert_int_equal(client_shake(&c), ROUTED_ERROR_TLS);
+    assert_int_equal(client_alert(&c), GNUTLS_A_ILLEGAL_PARAMETER);
+    client_close(&c);
 }
 
 static void test_alpn(void **state)
@@ -188,9 +212,13 @@ static void test_no_tls_at_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions_and_ciphers), cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_byte_by_byte),         cmocka_unit_test(test_alpn),
-        cmocka_unit_test(test_without_alpn_of_ours), cmocka_unit_test(test_no_tls_at_all),
+        cmocka_unit_test(test_versions_and_ciphers),
+        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_hello_retry),
+        cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_without_alpn_of_ours),
+        cmocka_unit_test(test_no_tls_at_all),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

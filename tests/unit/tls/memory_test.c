@@ -170,7 +170,7 @@ static void test_development(void **state)
     uint64_t n = 1;
     for (; fired; n++) {
         struct failure why;
-        pki_empty_folder(pki_path("dev"));
+        pki_remove_folder(pki_path("dev"));
         memory_fault_set(n);
         int result = tls_development_make(pki_path("dev"), &made, &why);
         fired = memory_fault_fired();

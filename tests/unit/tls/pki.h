@@ -4,13 +4,14 @@
 
 #include "support/unit.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/ocsp.h>
 #include <gnutls/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,29 +54,23 @@ static inline int pki_open_folder(void **state)
     return mkdtemp(pki_folder) ? 0 : -1;
 }
 
-static inline void pki_empty_folder(const char *folder)
+static inline int pki_remove(const char *path, const struct stat *s, int type, struct FTW *at)
 {
-    char path[512];
-    struct dirent *entry;
-    DIR *d = opendir(folder);
-    while (d && (entry = readdir(d))) {
-        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] == '.' && (!entry->d_name[1] || entry->d_name[1] == '.'))
-            continue;
-        if (entry->d_type == DT_DIR)
-            pki_empty_folder(path);
-        else
-            unlink(path);
-    }
-    if (d)
-        closedir(d);
-    rmdir(folder);
+    (void)s;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+static inline void pki_remove_folder(const char *folder)
+{
+    nftw(folder, pki_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline int pki_close_folder(void **state)
 {
     (void)state;
-    pki_empty_folder(pki_folder);
+    pki_remove_folder(pki_folder);
     return 0;
 }
 

@@ -90,6 +90,32 @@ static void test_record_sizes(void **state)
     }
 }
 
+/* A peer that asks for small records gets them, and everything. */
+static void test_small_peers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct client c;
+        size_t sizes[64];
+        struct span whole = span_of(pattern, 20000);
+        client_open(&c, context, &(struct client_wish){.priorities = versions[i % 2]});
+        if (i / 2)
+            pki_ok(gnutls_record_set_max_recv_size(c.tls, 1024));
+        else
+            pki_ok(gnutls_record_set_max_size(c.tls, 1024));
+        assert_int_equal(client_shake(&c), ROUTED_OK);
+        uint8_t byte;
+        assert_int_equal(client_read(&c, &byte, 1), GNUTLS_E_AGAIN);
+        assert_int_equal(tls_session_seal(c.server, &whole, 1), 20000);
+        size_t count = record_sizes(&c, overheads[i % 2], sizes, 64);
+        assert_true(count >= 20);
+        for (size_t j = 0; j < count; j++)
+            assert_true(sizes[j] <= 1024);
+        read_pattern(&c, 0, 20000);
+        client_close(&c);
+    }
+}
+
 static void test_gathering(void **state)
 {
     (void)state;
@@ -399,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record_sizes),
+        cmocka_unit_test(test_small_peers),
         cmocka_unit_test(test_gathering),
         cmocka_unit_test(test_output_is_bounded),
         cmocka_unit_test(test_memory_goes_back),
