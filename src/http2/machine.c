@@ -1,6 +1,6 @@
 #include "http2/state.h"
 
-#include <routed/error.h>
+#include "base/error.h"
 
 /* ---- making it ---- */
 
@@ -8,6 +8,8 @@ static void set_options(nghttp2_option *option, const struct http2_limits *limit
 {
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    /* Resets are counted here, by the clock of the worker. */
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_outbound_ack(option, limits->control_max);
     nghttp2_option_set_max_settings(option, limits->settings_max);
     nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
@@ -54,6 +56,7 @@ int http2_machine_open(struct http2_session *s)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
+    http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }
 
@@ -103,16 +106,55 @@ static void give_up(struct http2_session *s, int error, uint32_t code)
 
 static void on_feed_error(struct http2_session *s, int result)
 {
-    switch (result) {
-    case NGHTTP2_ERR_NOMEM:
+    if (s->failure)
+        http2_machine_give_up(s);
+    else if (result == NGHTTP2_ERR_NOMEM)
         give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
-        break;
-    case NGHTTP2_ERR_FLOODED:
-        give_up(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
-        break;
-    default: /* BAD_CLIENT_MAGIC, or a callback that has set s->failure */
+    else if (result == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
         give_up(s, ROUTED_ERROR_FRAMING, NGHTTP2_PROTOCOL_ERROR);
+    else /* limits of nghttp2's own: of answers, of CONTINUATION */
+        give_up(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* RFC 9113 section 5.1.1: opening a stream closes those below it that were never open. nghttp2
+ * ignores requests on them as it does late frames on streams that were. */
+static bool opens_skipped_stream(struct http2_session *s, const struct http2_frame *frame)
+{
+    if (frame->type != NGHTTP2_HEADERS)
+        return false;
+    if (frame->stream <= s->newest_stream)
+        return frame->stream >= s->skipped_from && frame->stream <= s->skipped_to;
+    if (frame->stream > s->newest_stream + 2) {
+        s->skipped_from = s->newest_stream + 1;
+        s->skipped_to = frame->stream - 1;
     }
+    s->newest_stream = frame->stream;
+    return false;
+}
+
+static int judge(struct http2_session *s, const struct http2_frame *frame, uint64_t received)
+{
+    const struct http2_limits *limits = &s->options->limits;
+    if (opens_skipped_stream(s, frame))
+        return ROUTED_ERROR_FRAMING;
+    if (http2_budget_is_overhead(&s->budget, limits, received))
+        return ROUTED_ERROR_BUDGET;
+    return http2_budget_take_frame(&s->budget, limits, *s->options->now, frame);
+}
+
+/* Draws on the budgets for each frame that begins in `bytes`; returns how many bytes come before
+ * the first frame that is one too many. */
+static size_t afford(struct http2_session *s, struct span bytes, int *error)
+{
+    struct span rest = bytes;
+    struct http2_frame frame;
+    while (http2_frames_next(&s->frames, &rest, &frame)) {
+        size_t used = bytes.size - rest.size;
+        *error = judge(s, &frame, s->session.bytes_in + used);
+        if (*error)
+            return used > HTTP2_FRAME_HEAD ? used - HTTP2_FRAME_HEAD : 0;
+    }
+    return bytes.size;
 }
 
 /* Once nghttp2 has decided to end the connection it is fed nothing more. */
@@ -120,11 +162,13 @@ void http2_machine_feed(struct http2_session *s, struct span bytes)
 {
     if (s->is_broken || !nghttp2_session_want_read(s->machine))
         return;
-    ssize_t result = nghttp2_session_mem_recv(s->machine, bytes.data, bytes.size);
-    if (result < 0)
+    int error = ROUTED_OK;
+    size_t size = afford(s, bytes, &error);
+    ssize_t result = size ? nghttp2_session_mem_recv(s->machine, bytes.data, size) : 0;
+    if (result < 0 || s->failure)
         on_feed_error(s, (int)result);
-    else if (s->failure)
-        give_up(s, s->failure, s->failure_code);
+    else if (error)
+        give_up(s, error, error_entry(error)->http2);
 }
 
 /* ---- bytes out ---- */
