@@ -107,7 +107,7 @@ static int queue_head(struct http2_session *s, struct http2_stream *t,
     size_t count = 0;
     if (t->is_gone || s->is_broken)
         return ROUTED_OK;
-    if (!reserve_lines(s, head->fields->count + ADDED_LINES))
+    if (s->heap.is_exhausted || !reserve_lines(s, head->fields->count + ADDED_LINES))
         return ROUTED_ERROR_MEMORY;
     s->lines[count++] =
         line_of(SPAN(":status"), span_of(status, decimal_write(status, head->status)));

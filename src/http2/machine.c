@@ -52,6 +52,8 @@ int http2_machine_open(struct http2_session *s)
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int error = ROUTED_ERROR_MEMORY;
+    if (http2_heap_init(&s->heap))
+        return ROUTED_ERROR_MEMORY;
     if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
@@ -64,6 +66,7 @@ void http2_machine_close(struct http2_session *s)
 {
     nghttp2_session_del(s->machine);
     s->machine = NULL;
+    http2_heap_release(&s->heap);
 }
 
 /* ---- the end by our own hand ---- */
@@ -169,6 +172,8 @@ void http2_machine_feed(struct http2_session *s, struct span bytes)
         on_feed_error(s, (int)result);
     else if (error)
         give_up(s, error, error_entry(error)->http2);
+    else if (s->heap.is_exhausted)
+        give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
 }
 
 /* ---- bytes out ---- */
@@ -186,10 +191,13 @@ static void note_ends(struct http2_session *s)
 
 void http2_machine_pull(struct http2_session *s)
 {
+    if (s->heap.is_exhausted && !s->is_broken)
+        give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
     while (!s->is_broken && s->output.size < HTTP2_OUTPUT_TURN) {
         const uint8_t *bytes;
         ssize_t size = nghttp2_session_mem_send(s->machine, &bytes);
-        if (size < 0 || (size && output_copy(&s->output, span_of(bytes, (size_t)size)))) {
+        if (size < 0 || s->heap.is_exhausted ||
+            (size && output_copy(&s->output, span_of(bytes, (size_t)size)))) {
             give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
             break;
         }
