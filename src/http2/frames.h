@@ -12,16 +12,18 @@
 struct http2_frame {
     uint32_t size; /* of the payload */
     uint32_t stream;
+    uint32_t depends_on; /* PRIORITY: the stream that it names; else 0 */
+    uint8_t looked_at;   /* bytes that were taken to know this */
     uint8_t type;
     uint8_t flags;
 };
 
 struct http2_frames {
-    uint8_t head[HTTP2_FRAME_HEAD];
-    uint8_t head_size;   /* bytes of it that are here */
-    size_t skip;         /* bytes before the next head */
-    bool in_block;       /* a field block has begun and its last frame has not */
-    bool is_field_frame; /* what is skipped is part of a field block */
+    uint8_t head[HTTP2_FRAME_HEAD + 4]; /* with the beginning of PRIORITY's payload */
+    uint8_t head_size;                  /* bytes of it that are here */
+    size_t skip;                        /* bytes before the next head */
+    bool in_block;                      /* a field block has begun and its last frame has not */
+    bool is_field_frame;                /* what is skipped is part of a field block */
 };
 
 /* `skip` is the size of the preface. */

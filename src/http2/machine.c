@@ -1,6 +1,6 @@
 #include "http2/state.h"
 
-#include "base/error.h"
+#include <routed/error.h>
 
 /* ---- making it ---- */
 
@@ -119,43 +119,28 @@ static void on_feed_error(struct http2_session *s, int result)
         give_up(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-/* RFC 9113 section 5.1.1: opening a stream closes those below it that were never open. nghttp2
- * ignores requests on them as it does late frames on streams that were. */
-static bool opens_skipped_stream(struct http2_session *s, const struct http2_frame *frame)
-{
-    if (frame->type != NGHTTP2_HEADERS)
-        return false;
-    if (frame->stream <= s->newest_stream)
-        return frame->stream >= s->skipped_from && frame->stream <= s->skipped_to;
-    if (frame->stream > s->newest_stream + 2) {
-        s->skipped_from = s->newest_stream + 1;
-        s->skipped_to = frame->stream - 1;
-    }
-    s->newest_stream = frame->stream;
-    return false;
-}
-
-static int judge(struct http2_session *s, const struct http2_frame *frame, uint64_t received)
+static void judge(struct http2_session *s, const struct http2_frame *frame, uint64_t received)
 {
     const struct http2_limits *limits = &s->options->limits;
-    if (opens_skipped_stream(s, frame))
-        return ROUTED_ERROR_FRAMING;
-    if (http2_budget_is_overhead(&s->budget, limits, received))
-        return ROUTED_ERROR_BUDGET;
-    return http2_budget_take_frame(&s->budget, limits, *s->options->now, frame);
+    uint32_t code = http2_order_take(&s->order, frame);
+    if (code)
+        http2_session_break(s, ROUTED_ERROR_FRAMING, code);
+    else if (http2_budget_is_overhead(&s->budget, limits, received) ||
+             http2_budget_take_frame(&s->budget, limits, *s->options->now, frame))
+        http2_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-/* Draws on the budgets for each frame that begins in `bytes`; returns how many bytes come before
- * the first frame that is one too many. */
-static size_t afford(struct http2_session *s, struct span bytes, int *error)
+/* Looks at each frame that begins in `bytes`; returns how many bytes come before the first that
+ * ends the connection. */
+static size_t look_ahead(struct http2_session *s, struct span bytes)
 {
     struct span rest = bytes;
     struct http2_frame frame;
     while (http2_frames_next(&s->frames, &rest, &frame)) {
         size_t used = bytes.size - rest.size;
-        *error = judge(s, &frame, s->session.bytes_in + used);
-        if (*error)
-            return used > HTTP2_FRAME_HEAD ? used - HTTP2_FRAME_HEAD : 0;
+        judge(s, &frame, s->session.bytes_in + used);
+        if (s->failure)
+            return used > frame.looked_at ? used - frame.looked_at : 0;
     }
     return bytes.size;
 }
@@ -165,13 +150,10 @@ void http2_machine_feed(struct http2_session *s, struct span bytes)
 {
     if (s->is_broken || !nghttp2_session_want_read(s->machine))
         return;
-    int error = ROUTED_OK;
-    size_t size = afford(s, bytes, &error);
+    size_t size = look_ahead(s, bytes);
     ssize_t result = size ? nghttp2_session_mem_recv(s->machine, bytes.data, size) : 0;
     if (result < 0 || s->failure)
         on_feed_error(s, (int)result);
-    else if (error)
-        give_up(s, error, error_entry(error)->http2);
     else if (s->heap.is_exhausted)
         give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
 }

@@ -13,6 +13,7 @@
 #include "http2/cookies.h"
 #include "http2/head.h"
 #include "http2/heap.h"
+#include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/queue.h"
 #include "http2/session.h"
@@ -76,9 +77,7 @@ struct http2_session {
     struct list_link spare; /* for reuse */
     size_t live_count;
     struct http2_frames frames;
-    uint32_t newest_stream; /* that the client opened */
-    uint32_t skipped_from;  /* the latest that it passed over, and so closed; 0: none */
-    uint32_t skipped_to;
+    struct http2_order order;
     struct http2_budget budget;
     struct http2_cookies cookies;
     size_t idle_memory;   /* of nghttp2 at the beginning */

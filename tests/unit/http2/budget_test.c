@@ -1,4 +1,4 @@
-/* Budgets, frame heads and the preface, each alone. */
+/* Budgets, frame heads, their order and the preface, each alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "http2/budget.h"
+#include "http2/order.h"
 #include "http2/preface.h"
 #include <nghttp2/nghttp2.h>
 #include <routed/error.h>
@@ -147,13 +148,45 @@ static void test_preface(void **state)
                      HTTP2_PREFACE_NO);
 }
 
+static uint32_t order(struct http2_order *o, uint8_t type, uint8_t flags, uint32_t stream)
+{
+    struct http2_frame frame = {.type = type, .flags = flags, .stream = stream};
+    return http2_order_take(o, &frame);
+}
+
+static void test_order(void **state)
+{
+    struct http2_order o = {0};
+    (void)state;
+    assert_int_equal(order(&o, NGHTTP2_HEADERS, 0, 1), 0);
+    assert_int_equal(order(&o, NGHTTP2_DATA, 0, 1), 0);
+    assert_int_equal(order(&o, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1), 0); /* trailers */
+    assert_int_equal(order(&o, NGHTTP2_DATA, 0, 1), NGHTTP2_STREAM_CLOSED);
+    assert_int_equal(order(&o, NGHTTP2_HEADERS, 0, 1), NGHTTP2_STREAM_CLOSED);
+    assert_int_equal(order(&o, NGHTTP2_WINDOW_UPDATE, 0, 1), 0);
+    assert_int_equal(order(&o, NGHTTP2_HEADERS, 0, 7), 0); /* closes 3 and 5 */
+    assert_int_equal(order(&o, NGHTTP2_HEADERS, 0, 5), NGHTTP2_PROTOCOL_ERROR);
+    assert_int_equal(order(&o, NGHTTP2_RST_STREAM, 0, 7), 0);
+    assert_int_equal(order(&o, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 7), NGHTTP2_STREAM_CLOSED);
+    for (uint32_t id = 9; id < 9 + 2 * HTTP2_ORDER_KEPT; id += 2) {
+        assert_int_equal(order(&o, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, id), 0);
+        assert_int_equal(order(&o, NGHTTP2_DATA, 0, id), NGHTTP2_STREAM_CLOSED);
+    }
+    assert_int_equal(order(&o, NGHTTP2_DATA, 0, 7), 0); /* forgotten */
+    assert_int_equal(order(&o, NGHTTP2_HEADERS, 0, INT32_MAX), 0);
+    assert_int_equal(order(&o, NGHTTP2_DATA, 0, INT32_MAX), 0);
+    assert_int_equal(order(&o, NGHTTP2_PRIORITY, 0, 0), NGHTTP2_PROTOCOL_ERROR);
+    struct http2_frame itself = {.type = NGHTTP2_PRIORITY, .stream = 11, .depends_on = 11};
+    assert_int_equal(http2_order_take(&o, &itself), NGHTTP2_PROTOCOL_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resets_refill), cmocka_unit_test(test_glitches),
-        cmocka_unit_test(test_updates),       cmocka_unit_test(test_small_data),
-        cmocka_unit_test(test_overhead),      cmocka_unit_test(test_frame_heads),
-        cmocka_unit_test(test_preface),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_resets_refill),
+        cmocka_unit_test(test_glitches),    cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_small_data),  cmocka_unit_test(test_overhead),
+        cmocka_unit_test(test_frame_heads), cmocka_unit_test(test_preface),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

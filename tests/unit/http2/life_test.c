@@ -86,14 +86,16 @@ static void test_window_does_not_leak(void **state)
         if (i % 4 == 2)
             exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
         peer_turn(&p);
-        peer_data(&p, id, 100, false); /* was on its way */
-        content += 100;
-        peer_turn(&p);
+        if (i % 4) { /* was on its way when we reset the stream */
+            peer_data(&p, id, 100, false);
+            content += 100;
+            peer_turn(&p);
+        }
         p.now += 100;
     }
     assert_int_equal(p.closed, p.opened);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    assert_true(content > 7 * 1048576);
+    assert_true(content > 7000000);
     assert_in_range(content - (p.updates - before), 0, 1048576 / 2);
     peer_close(&p);
 }
