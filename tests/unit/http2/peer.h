@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "http2/session.h"
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct peer;
