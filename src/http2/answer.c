@@ -5,7 +5,6 @@
 #include "base/memory.h"
 
 #define ADDED_LINES 3 /* :status, date, content-length */
-#define FRAME_HEAD  9 /* bytes in front of each frame's payload */
 
 /* Outside the connection's calls nobody settles: the connection has to come and look. */
 static void wake(struct http2_session *s)
@@ -108,7 +107,7 @@ static int queue_head(struct http2_session *s, struct http2_stream *t,
     size_t count = 0;
     if (t->is_gone || s->is_broken)
         return ROUTED_OK;
-    if (!reserve_lines(s, head->fields->count + ADDED_LINES))
+    if (s->heap.is_exhausted || !reserve_lines(s, head->fields->count + ADDED_LINES))
         return ROUTED_ERROR_MEMORY;
     s->lines[count++] =
         line_of(SPAN(":status"), span_of(status, decimal_write(status, head->status)));
@@ -338,7 +337,7 @@ static int on_send_data(nghttp2_session *machine, nghttp2_frame *frame, const ui
     (void)source;
     if (!t)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (output_copy(&s->output, span_of(head, FRAME_HEAD)))
+    if (output_copy(&s->output, span_of(head, HTTP2_FRAME_HEAD)))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     http2_budget_sent(&s->budget, size);
     t->uncredited += size;

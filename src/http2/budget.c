@@ -39,19 +39,22 @@ void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits
 }
 
 static int take_data(struct http2_budget *b, const struct http2_limits *limits, milliseconds now,
-                     const struct http2_budget_frame *frame)
+                     const struct http2_frame *frame)
 {
-    if (frame->ends_stream)
+    bool is_first = b->first_data > 0;
+    if (is_first)
+        b->first_data--;
+    if (frame->flags & NGHTTP2_FLAG_END_STREAM)
         return ROUTED_OK;
     if (frame->size == 0)
         return take(&b->glitches, &limits->glitches, now);
-    if (frame->size < limits->small_data_below && !frame->is_first)
+    if (frame->size < limits->small_data_below && !is_first)
         return take(&b->small_data, &limits->small_data, now);
     return ROUTED_OK;
 }
 
 int http2_budget_take_frame(struct http2_budget *b, const struct http2_limits *limits,
-                            milliseconds now, const struct http2_budget_frame *frame)
+                            milliseconds now, const struct http2_frame *frame)
 {
     switch (frame->type) {
     case NGHTTP2_DATA:
@@ -59,6 +62,8 @@ int http2_budget_take_frame(struct http2_budget *b, const struct http2_limits *l
     case NGHTTP2_HEADERS:
         b->carried += frame->size;
         b->continuations = 0;
+        if (!(frame->flags & NGHTTP2_FLAG_END_STREAM) && b->first_data < limits->streams_max)
+            b->first_data++;
         return ROUTED_OK;
     case NGHTTP2_CONTINUATION:
         b->carried += frame->size;

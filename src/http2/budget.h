@@ -7,8 +7,8 @@
 #define HTTP2_BUDGET_H
 
 #include "base/clock.h"
+#include "http2/frames.h"
 #include "http2/limits.h"
-#include <stdbool.h>
 
 struct http2_bucket {
     uint64_t level; /* thousandths of a unit that are left */
@@ -21,22 +21,15 @@ struct http2_budget {
     struct http2_bucket small_data;
     uint64_t carried;       /* bytes of field blocks and content, both ways */
     uint32_t updates;       /* WINDOW_UPDATE frames that what we sent gives reason for */
+    uint32_t first_data;    /* requests that have not sent their first DATA frame, about */
     uint32_t continuations; /* of the field block that is being received */
-};
-
-/* The beginning of a frame, as its header says. */
-struct http2_budget_frame {
-    uint8_t type; /* RFC 9113 section 6 */
-    bool ends_stream;
-    bool is_first; /* DATA: the first of its request */
-    size_t size;
 };
 
 void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now);
 
 /* ROUTED_OK, or ROUTED_ERROR_BUDGET when the frame is one too many. */
 int http2_budget_take_frame(struct http2_budget *b, const struct http2_limits *limits,
-                            milliseconds now, const struct http2_budget_frame *frame);
+                            milliseconds now, const struct http2_frame *frame);
 /* The same for a stream that was reset, by whichever side, because of the client. */
 int http2_budget_take_reset(struct http2_budget *b, const struct http2_limits *limits,
                             milliseconds now);

@@ -1,9 +1,19 @@
 #include "http2/cookies.h"
 
+#include "base/memory.h"
+
 static struct span span_of_crumb(nghttp2_rcbuf *crumb)
 {
     nghttp2_vec bytes = nghttp2_rcbuf_get_buf(crumb);
     return span_of(bytes.base, bytes.len);
+}
+
+void http2_cookies_give(struct http2_cookie *cookie)
+{
+    if (!cookie || --cookie->users)
+        return;
+    cookie->owner->held -= sizeof(*cookie) + cookie->size;
+    memory_free(cookie);
 }
 
 void http2_cookies_release(struct http2_cookies *c)
@@ -11,7 +21,8 @@ void http2_cookies_release(struct http2_cookies *c)
     for (size_t i = 0; i < c->count; i++)
         nghttp2_rcbuf_decref(c->crumbs[i]);
     c->count = 0;
-    slice_release(&c->joined);
+    http2_cookies_give(c->latest);
+    c->latest = NULL;
 }
 
 /* A crumb that came out of the HPACK table is the same object each time; while it is kept here,
@@ -21,15 +32,18 @@ static bool is_kept(const struct http2_cookies *c, nghttp2_rcbuf *const *crumbs,
     return count == c->count && memcmp(c->crumbs, crumbs, count * sizeof(crumbs[0])) == 0;
 }
 
-static struct slice join(nghttp2_rcbuf *const *crumbs, size_t count)
+static struct http2_cookie *join(struct http2_cookies *c, nghttp2_rcbuf *const *crumbs,
+                                 size_t count)
 {
     size_t size = 2 * (count - 1);
     for (size_t i = 0; i < count; i++)
         size += span_of_crumb(crumbs[i]).size;
-    struct block *block = block_new(size);
-    if (!block)
-        return SLICE_EMPTY;
-    uint8_t *out = block_data(block);
+    struct http2_cookie *cookie = memory_new(sizeof(*cookie) + size);
+    if (!cookie)
+        return NULL;
+    *cookie = (struct http2_cookie){.owner = c, .users = 1, .size = size};
+    c->held += sizeof(*cookie) + size;
+    uint8_t *out = cookie->text;
     for (size_t i = 0; i < count; i++) {
         struct span crumb = span_of_crumb(crumbs[i]);
         if (i > 0) {
@@ -40,11 +54,11 @@ static struct slice join(nghttp2_rcbuf *const *crumbs, size_t count)
             memcpy(out, crumb.data, crumb.size);
         out += crumb.size;
     }
-    return (struct slice){block, block_data(block), size};
+    return cookie;
 }
 
 static void keep(struct http2_cookies *c, nghttp2_rcbuf *const *crumbs, size_t count,
-                 struct slice joined)
+                 struct http2_cookie *cookie)
 {
     http2_cookies_release(c);
     if (count > HTTP2_COOKIES_KEPT_MAX)
@@ -54,17 +68,19 @@ static void keep(struct http2_cookies *c, nghttp2_rcbuf *const *crumbs, size_t c
         c->crumbs[i] = crumbs[i];
     }
     c->count = count;
-    c->joined = slice_retain(joined);
+    c->latest = cookie;
+    cookie->users++;
 }
 
-struct slice http2_cookies_join(struct http2_cookies *c, nghttp2_rcbuf *const *crumbs, size_t count,
-                                bool *is_shared)
+struct http2_cookie *http2_cookies_join(struct http2_cookies *c, nghttp2_rcbuf *const *crumbs,
+                                        size_t count)
 {
-    *is_shared = is_kept(c, crumbs, count);
-    if (*is_shared)
-        return slice_retain(c->joined);
-    struct slice joined = join(crumbs, count);
-    if (joined.data)
-        keep(c, crumbs, count, joined);
-    return joined;
+    if (is_kept(c, crumbs, count)) {
+        c->latest->users++;
+        return c->latest;
+    }
+    struct http2_cookie *cookie = join(c, crumbs, count);
+    if (cookie)
+        keep(c, crumbs, count, cookie);
+    return cookie;
 }

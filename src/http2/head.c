@@ -37,7 +37,8 @@ static void forget_lines(struct http2_head *h)
         nghttp2_rcbuf_decref(h->lines[i].name);
         nghttp2_rcbuf_decref(h->lines[i].value);
     }
-    slice_release(&h->cookie);
+    http2_cookies_give(h->cookie);
+    h->cookie = NULL;
 }
 
 void http2_head_release(struct http2_head *h)
@@ -266,12 +267,11 @@ static int finish_cookie(struct reading *r, struct http2_cookies *cookies)
     for (size_t i = 0; i < h->count; i++)
         if (span_equals(span_of_buffer(h->lines[i].name), SPAN("cookie")))
             crumbs[count++] = h->lines[i].value;
-    bool is_shared;
-    h->cookie = http2_cookies_join(cookies, crumbs, count, &is_shared);
-    if (!h->cookie.data)
+    h->cookie = http2_cookies_join(cookies, crumbs, count);
+    if (!h->cookie)
         return ROUTED_ERROR_MEMORY;
-    h->memory += count * sizeof(nghttp2_rcbuf *) + (is_shared ? 0 : h->cookie.size);
-    r->request->fields.items[r->cookie_at].value = slice_span(h->cookie);
+    h->memory += count * sizeof(nghttp2_rcbuf *);
+    r->request->fields.items[r->cookie_at].value = span_of(h->cookie->text, h->cookie->size);
     return ROUTED_OK;
 }
 

@@ -24,13 +24,13 @@ struct http2_head {
     struct http2_head_line *lines; /* of the head, then of the trailers */
     size_t count;
     size_t capacity;
-    size_t trailers_from; /* index of their first line, once the head is read */
-    size_t seen;          /* lines that came, held or not; pseudo-fields are not counted */
-    size_t bytes;         /* as limits.fields_bytes_max counts them */
-    size_t memory;        /* bytes that were made of the lines: fields, joined cookie */
-    struct slice cookie;  /* joined crumbs */
-    int error;            /* of the first line that was refused; none is held after it */
-    bool has_priority;    /* RFC 9218: the client sent the field */
+    size_t trailers_from;        /* index of their first line, once the head is read */
+    size_t seen;                 /* lines that came, held or not; pseudo-fields are not counted */
+    size_t bytes;                /* as limits.fields_bytes_max counts them */
+    size_t memory;               /* bytes of the list of fields */
+    struct http2_cookie *cookie; /* joined crumbs, or NULL */
+    int error;                   /* of the first line that was refused; none is held after it */
+    bool has_priority;           /* RFC 9218: the client sent the field */
 };
 
 /* Gives the lines back; the zeroed struct is an empty head. */

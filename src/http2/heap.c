@@ -1,6 +1,7 @@
 #include "http2/heap.h"
 
 #include "base/memory.h"
+#include <routed/error.h>
 #include <stdalign.h>
 #include <string.h>
 
@@ -8,6 +9,21 @@
 struct size_note {
     alignas(max_align_t) size_t size;
 };
+
+/* Queues of as many streams as a client may open need less. */
+#define RESERVE_SIZE 2048
+
+int http2_heap_init(struct http2_heap *heap)
+{
+    *heap = (struct http2_heap){.reserve = memory_new(RESERVE_SIZE)};
+    return heap->reserve ? ROUTED_OK : ROUTED_ERROR_MEMORY;
+}
+
+void http2_heap_release(struct http2_heap *heap)
+{
+    memory_free(heap->reserve);
+    heap->reserve = NULL;
+}
 
 static void *note_size(struct http2_heap *heap, struct size_note *note, size_t size)
 {
@@ -44,19 +60,36 @@ static void heap_free(void *block, void *user)
     memory_free(note);
 }
 
+static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old, size_t whole)
+{
+    struct size_note *note = heap->reserve;
+    if (!note || whole > RESERVE_SIZE)
+        return NULL;
+    heap->reserve = NULL;
+    heap->is_exhausted = true;
+    void *block = note_size(heap, note, whole);
+    if (!old)
+        return block;
+    memcpy(block, old + 1, (old->size < whole ? old->size : whole) - sizeof(*old));
+    heap_free(old + 1, heap);
+    return block;
+}
+
 static void *heap_resize(void *block, size_t size, void *user)
 {
     struct http2_heap *heap = user;
     size_t whole = size + sizeof(struct size_note);
-    if (!block)
-        return heap_new(size, user);
     if (whole < size)
         return NULL;
+    if (!block) {
+        block = heap_new(size, user);
+        return block ? block : resize_from_reserve(heap, NULL, whole);
+    }
     struct size_note *note = (struct size_note *)block - 1;
     size_t before = note->size;
     struct size_note *moved = memory_resize(note, whole);
     if (!moved)
-        return NULL;
+        return resize_from_reserve(heap, note, whole);
     heap->held -= before;
     return note_size(heap, moved, whole);
 }

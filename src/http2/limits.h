@@ -46,8 +46,8 @@ struct http2_limits {
                                    * with three quarters used up GOAWAY asks for a new connection */
     struct http2_rate glitches;   /* frames that are odd but legal: PING, SETTINGS, PRIORITY,
                                    * unknown types, empty DATA, WINDOW_UPDATE without need */
-    struct http2_rate small_data; /* DATA frames under small_data_below bytes, but for the first
-                                   * and the last of a request */
+    struct http2_rate small_data; /* DATA frames under small_data_below bytes, but for one for
+                                   * each request and the last */
     uint32_t small_data_below;
     uint32_t continuations_max; /* CONTINUATION frames of one field block */
     uint32_t control_max;       /* frames that wait to be sent because the client does not read */

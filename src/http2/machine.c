@@ -8,6 +8,8 @@ static void set_options(nghttp2_option *option, const struct http2_limits *limit
 {
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    /* Resets are counted here, by the clock of the worker. */
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
     nghttp2_option_set_max_outbound_ack(option, limits->control_max);
     nghttp2_option_set_max_settings(option, limits->settings_max);
     nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
@@ -50,10 +52,13 @@ int http2_machine_open(struct http2_session *s)
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int error = ROUTED_ERROR_MEMORY;
+    if (http2_heap_init(&s->heap))
+        return ROUTED_ERROR_MEMORY;
     if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
+    http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }
 
@@ -61,6 +66,7 @@ void http2_machine_close(struct http2_session *s)
 {
     nghttp2_session_del(s->machine);
     s->machine = NULL;
+    http2_heap_release(&s->heap);
 }
 
 /* ---- the end by our own hand ---- */
@@ -103,16 +109,40 @@ static void give_up(struct http2_session *s, int error, uint32_t code)
 
 static void on_feed_error(struct http2_session *s, int result)
 {
-    switch (result) {
-    case NGHTTP2_ERR_NOMEM:
+    if (s->failure)
+        http2_machine_give_up(s);
+    else if (result == NGHTTP2_ERR_NOMEM)
         give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
-        break;
-    case NGHTTP2_ERR_FLOODED:
-        give_up(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
-        break;
-    default: /* BAD_CLIENT_MAGIC, or a callback that has set s->failure */
+    else if (result == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
         give_up(s, ROUTED_ERROR_FRAMING, NGHTTP2_PROTOCOL_ERROR);
+    else /* limits of nghttp2's own: of answers, of CONTINUATION */
+        give_up(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void judge(struct http2_session *s, const struct http2_frame *frame, uint64_t received)
+{
+    const struct http2_limits *limits = &s->options->limits;
+    uint32_t code = http2_order_take(&s->order, frame);
+    if (code)
+        http2_session_break(s, ROUTED_ERROR_FRAMING, code);
+    else if (http2_budget_is_overhead(&s->budget, limits, received) ||
+             http2_budget_take_frame(&s->budget, limits, *s->options->now, frame))
+        http2_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* Looks at each frame that begins in `bytes`; returns how many bytes come before the first that
+ * ends the connection. */
+static size_t look_ahead(struct http2_session *s, struct span bytes)
+{
+    struct span rest = bytes;
+    struct http2_frame frame;
+    while (http2_frames_next(&s->frames, &rest, &frame)) {
+        size_t used = bytes.size - rest.size;
+        judge(s, &frame, s->session.bytes_in + used);
+        if (s->failure)
+            return used > frame.looked_at ? used - frame.looked_at : 0;
     }
+    return bytes.size;
 }
 
 /* Once nghttp2 has decided to end the connection it is fed nothing more. */
@@ -120,11 +150,12 @@ void http2_machine_feed(struct http2_session *s, struct span bytes)
 {
     if (s->is_broken || !nghttp2_session_want_read(s->machine))
         return;
-    ssize_t result = nghttp2_session_mem_recv(s->machine, bytes.data, bytes.size);
-    if (result < 0)
+    size_t size = look_ahead(s, bytes);
+    ssize_t result = size ? nghttp2_session_mem_recv(s->machine, bytes.data, size) : 0;
+    if (result < 0 || s->failure)
         on_feed_error(s, (int)result);
-    else if (s->failure)
-        give_up(s, s->failure, s->failure_code);
+    else if (s->heap.is_exhausted)
+        give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
 }
 
 /* ---- bytes out ---- */
@@ -142,10 +173,13 @@ static void note_ends(struct http2_session *s)
 
 void http2_machine_pull(struct http2_session *s)
 {
+    if (s->heap.is_exhausted && !s->is_broken)
+        give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
     while (!s->is_broken && s->output.size < HTTP2_OUTPUT_TURN) {
         const uint8_t *bytes;
         ssize_t size = nghttp2_session_mem_send(s->machine, &bytes);
-        if (size < 0 || (size && output_copy(&s->output, span_of(bytes, (size_t)size)))) {
+        if (size < 0 || s->heap.is_exhausted ||
+            (size && output_copy(&s->output, span_of(bytes, (size_t)size)))) {
             give_up(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
             break;
         }

@@ -19,31 +19,13 @@ static struct http2_stream *stream_of(struct http2_session *s, int32_t id)
 
 /* ---- every frame ---- */
 
-static uint64_t bytes_so_far(const struct http2_session *s)
-{
-    return s->session.bytes_in + s->input_size;
-}
-
+/* Budgets were drawn on before (machine.c); this is where answers pile up that the client does not
+ * read. */
 static int on_begin_frame(nghttp2_session *machine, const nghttp2_frame_hd *hd, void *user)
 {
     struct http2_session *s = user;
-    const struct http2_limits *limits = &s->options->limits;
-    struct http2_budget_frame frame = {.type = hd->type, .size = hd->length};
-    if (hd->type == NGHTTP2_DATA) {
-        struct http2_stream *t = stream_of(s, hd->stream_id);
-        frame.ends_stream = hd->flags & NGHTTP2_FLAG_END_STREAM;
-        frame.is_first = t && !t->data_begun;
-        if (t)
-            t->data_begun = true;
-    }
     s->frame_type = hd->type;
-    if (hd->type == NGHTTP2_HEADERS)
-        s->head_stream = hd->stream_id;
-    else if (hd->type != NGHTTP2_CONTINUATION)
-        s->head_stream = 0;
-    if (http2_budget_take_frame(&s->budget, limits, *s->options->now, &frame) ||
-        http2_budget_is_overhead(&s->budget, limits, bytes_so_far(s)) ||
-        nghttp2_session_get_outbound_queue_size(machine) > limits->control_max)
+    if (nghttp2_session_get_outbound_queue_size(machine) > s->options->limits.control_max)
         return stop(s, ROUTED_ERROR_BUDGET);
     return 0;
 }
@@ -66,9 +48,9 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
 static bool is_too_much_memory(const struct http2_session *s)
 {
     const struct http2_limits *limits = &s->options->limits;
-    uint64_t allowed = bytes_so_far(s) * limits->memory_share + limits->memory_slack +
-                       s->live_count * HTTP2_STREAM_COST + s->idle_memory;
-    return s->heap.held + s->fields_memory > allowed;
+    uint64_t allowed = (s->session.bytes_in + s->input_size) * limits->memory_share +
+                       limits->memory_slack + s->live_count * HTTP2_STREAM_COST + s->idle_memory;
+    return s->heap.held + s->fields_memory + s->cookies.held > allowed;
 }
 
 static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghttp2_rcbuf *name,
@@ -143,8 +125,10 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
     int error =
         http2_head_read(&t->head, &s->options->limits, &s->cookies, &x->request, &x->arena, ends);
     s->fields_memory += http2_head_memory(&t->head) - before;
-    if (!error && is_too_much_memory(s))
+    if (!error && is_too_much_memory(s)) {
+        http2_cookies_release(&s->cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
+    }
     t->request_ended = ends;
     if (error)
         return refuse(s, t, error);
@@ -272,6 +256,8 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
+    if (t)
+        t->data_begun = true;
     if (!t || t->request_done) {
         nghttp2_session_consume(machine, id, size);
     } else if (is_over_content_max(s, t, size)) {
@@ -288,7 +274,6 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
 static int receive_headers(struct http2_session *s, struct http2_stream *t,
                            const nghttp2_frame *frame)
 {
-    s->head_stream = 0;
     if (!t)
         return ROUTED_OK;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
@@ -337,8 +322,6 @@ static int on_stream_close(nghttp2_session *machine, int32_t id, uint32_t code, 
 {
     struct http2_session *s = user;
     struct http2_stream *t = stream_of(s, id);
-    if (s->head_stream == id)
-        s->head_stream = 0;
     if (!t)
         return 0;
     bool is_by_client = s->input_size && s->frame_type == NGHTTP2_RST_STREAM;

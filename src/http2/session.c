@@ -313,7 +313,7 @@ static enum session_wait wait_of(const struct http2_session *s)
         return SESSION_LINGER;
     if (s->phase == HTTP2_CLOSING)
         return SESSION_ANSWER;
-    if (!s->was_greeted || s->head_stream)
+    if (!s->was_greeted || http2_frames_is_in_block(&s->frames))
         return SESSION_HEAD;
     if (s->live_count)
         return wait_for_streams(s);

@@ -13,6 +13,8 @@
 #include "http2/cookies.h"
 #include "http2/head.h"
 #include "http2/heap.h"
+#include "http2/order.h"
+#include "http2/preface.h"
 #include "http2/queue.h"
 #include "http2/session.h"
 
@@ -74,6 +76,8 @@ struct http2_session {
     struct list_link due;
     struct list_link spare; /* for reuse */
     size_t live_count;
+    struct http2_frames frames;
+    struct http2_order order;
     struct http2_budget budget;
     struct http2_cookies cookies;
     size_t idle_memory;   /* of nghttp2 at the beginning */
@@ -83,7 +87,6 @@ struct http2_session {
     struct block *input; /* what is being fed is part of it; or NULL */
     size_t input_size;   /* bytes being fed */
     milliseconds noticed_at;
-    int32_t head_stream;   /* its field block is being received; 0: none */
     int failure;           /* why the connection must end; 0: it need not */
     uint32_t failure_code; /* for GOAWAY */
     enum http2_phase phase;

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "http2/session.h"
 #include <nghttp2/nghttp2.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct peer;
@@ -489,10 +490,13 @@ static inline void peer_head(struct peer *p, int32_t id, const struct peer_line 
                              size_t count, bool ends)
 {
     struct buffer block = BUFFER_EMPTY;
+    uint8_t type = NGHTTP2_HEADERS, flags = ends ? NGHTTP2_FLAG_END_STREAM : 0;
     peer_block(p, &block, lines, count);
-    peer_frame(p, NGHTTP2_HEADERS,
-               (uint8_t)(NGHTTP2_FLAG_END_HEADERS | (ends ? NGHTTP2_FLAG_END_STREAM : 0)), id,
-               buffer_span(&block));
+    for (; buffer_size(&block) > 16384; type = NGHTTP2_CONTINUATION, flags = 0) {
+        peer_frame(p, type, flags, id, span_part(buffer_span(&block), 0, 16384));
+        buffer_consume(&block, 16384);
+    }
+    peer_frame(p, type, flags | NGHTTP2_FLAG_END_HEADERS, id, buffer_span(&block));
     buffer_release(&block);
 }
 
@@ -501,9 +505,9 @@ static inline void peer_request(struct peer *p, int32_t id, const char *method, 
                                 const struct peer_line *more, size_t count, bool ends)
 {
     struct peer_line lines[PEER_LINES_MAX] = {{SPAN(":method"), span_from(method), true},
-                                  {SPAN(":scheme"), SPAN("http"), true},
-                                  {SPAN(":path"), span_from(path), true},
-                                  {SPAN(":authority"), SPAN("a.test"), true}};
+                                              {SPAN(":scheme"), SPAN("http"), true},
+                                              {SPAN(":path"), span_from(path), true},
+                                              {SPAN(":authority"), SPAN("a.test"), true}};
     for (size_t i = 0; i < count; i++)
         lines[4 + i] = more[i];
     peer_head(p, id, lines, 4 + count, ends);
