@@ -28,22 +28,27 @@ static void use_http2(struct front_connection *c)
     c->is_http2 = true;
 }
 
+/* False: too early to tell. */
+static bool choose_by_preface(struct front_connection *c, struct span bytes)
+{
+    enum http2_preface preface = http2_preface_match(bytes);
+    if (preface == HTTP2_PREFACE_MORE)
+        return false;
+    c->greeting = FRONT_GREETING_DONE;
+    if (preface == HTTP2_PREFACE_YES)
+        use_http2(c);
+    return true;
+}
+
 bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
 {
-    if (buffer_append_span(&c->held, bytes) != ROUTED_OK) {
+    bool is_first = buffer_size(&c->held) == 0;
+    if (is_first && choose_by_preface(c, bytes))
+        return !c->is_dead;
+    if (buffer_append_span(&c->held, bytes) != ROUTED_OK)
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
-        return false;
-    }
-    switch (http2_preface_match(buffer_span(&c->held))) {
-    case HTTP2_PREFACE_MORE:
-        return false;
-    case HTTP2_PREFACE_YES:
-        use_http2(c);
-        break;
-    case HTTP2_PREFACE_NO:
-        break;
-    }
-    c->greeting = FRONT_GREETING_DONE;
+    else if (!is_first)
+        choose_by_preface(c, buffer_span(&c->held));
     return false;
 }
 

@@ -11,7 +11,7 @@ void front_greeting_begin(struct front_connection *c);
 /* One step of the handshake; true once it is done and the protocol is chosen. */
 bool front_greeting_shake_hands(struct front_connection *c);
 /* The first bytes in the clear. True: the protocol is chosen, feed them to the session. False:
- * they are held until more have come. */
+ * they are held, to be fed once it is. */
 bool front_greeting_first_bytes(struct front_connection *c, struct span bytes);
 /* The connection closes. */
 void front_greeting_end(struct front_connection *c);
