@@ -16,6 +16,29 @@ def server(request, tmp_path_factory):
     showcase.assert_clean()
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """The folder of a development certificate, which the first server with TLS makes."""
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module", params=MODES)
+def secure(request, tmp_path_factory, certificates):
+    """As `server`, with TLS on a port of its own."""
+    showcase = Showcase(
+        "--https", "0", "--certificates", certificates,
+        mode=request.param, folder=tmp_path_factory.mktemp("secure"),
+    )  # fmt: skip
+    showcase.authority = certificates / "authority.pem"
+    yield showcase
+    try:
+        showcase.stop()
+    finally:
+        if showcase.code is None:
+            showcase.kill()
+    showcase.assert_clean()
+
+
 @pytest.fixture
 def start(tmp_path):
     """start(*arguments, mode=...) runs a showcase of the test's own. Those that still run at the

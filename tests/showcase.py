@@ -89,12 +89,16 @@ class Showcase:
         )
         self.pid = self.process.pid
         self.line = self._read_line(START_TIMEOUT)
+        while self.line.startswith(("Trust ", "curl ")):
+            self.line = self._read_line(START_TIMEOUT)
         match = re.match(r"Listening on http://(.+):(\d+)", self.line)
         if not match:
             self.kill()
             raise RuntimeError(f"showcase did not start: {self.line!r} {self.errors}")
         self.host = match.group(1).strip("[]")
         self.port = int(match.group(2))
+        match = re.search(r" and https://.+?:(\d+) ", self.line)
+        self.secure_port = int(match.group(1)) if match else None
 
     def _read_line(self, timeout):
         line = b""
@@ -104,7 +108,7 @@ class Showcase:
             while not line.endswith(b"\n"):
                 if not selector.select(max(0, deadline - time.monotonic())):
                     break
-                piece = os.read(self.process.stdout.fileno(), 4096)
+                piece = os.read(self.process.stdout.fileno(), 1)
                 if not piece:
                     break
                 line += piece
@@ -120,6 +124,14 @@ class Showcase:
     @property
     def address(self):
         return (self.host, self.port)
+
+    @property
+    def secure_url(self):
+        return f"https://localhost:{self.secure_port}"
+
+    @property
+    def secure_address(self):
+        return (self.host, self.secure_port)
 
     def connect(self, timeout=20):
         return socket.create_connection(self.address, timeout)

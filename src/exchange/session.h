@@ -18,6 +18,8 @@ enum session_wait {
     SESSION_HEAD,    /* the first byte of a head is here, the rest is not: header time, absolute */
     SESSION_BODY,    /* for request content that was granted: minimum rate and stall time */
     SESSION_ANSWER,  /* for the application; the time is the application's own business */
+    SESSION_WINDOW,  /* for the client to let response content flow: look again, by fail with
+                      * ROUTED_ERROR_TOO_SLOW, after the stall time; it cuts only who is slow */
     SESSION_TUNNEL,  /* raw bytes; no deadline but the transport's */
     SESSION_LINGER,  /* everything is written; draining input before the close */
     SESSION_FINISHED /* close at once when the output is written */

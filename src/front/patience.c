@@ -69,6 +69,8 @@ static milliseconds wait_deadline(const struct front_connection *c)
         return pace_deadline(&c->input, limits);
     case SESSION_LINGER:
         return clock_after(c->wait_since, limits->linger_timeout);
+    case SESSION_WINDOW:
+        return clock_after(c->wait_since, limits->stall_timeout);
     case SESSION_ANSWER:
     case SESSION_TUNNEL:
     case SESSION_FINISHED:
@@ -124,6 +126,10 @@ static void check_wait(struct front_connection *c, milliseconds now)
         break;
     case SESSION_HEAD:
         fail(c, ROUTED_ERROR_REQUEST_TIMEOUT, offsetof(routed_limits, header_timeout));
+        break;
+    case SESSION_WINDOW: /* the session knows which of its streams are too slow */
+        c->wait_since = now;
+        c->session->ops->fail(c->session, ROUTED_ERROR_TOO_SLOW);
         break;
     case SESSION_LINGER:
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, linger_timeout));

@@ -341,6 +341,7 @@ static int on_send_data(nghttp2_session *machine, nghttp2_frame *frame, const ui
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     http2_budget_sent(&s->budget, size);
     t->uncredited += size;
+    t->sent += size;
     if (size)
         http2_state_is_due(s, t);
     while (size) {

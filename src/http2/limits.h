@@ -55,6 +55,10 @@ struct http2_limits {
     /* Bytes / overhead_share may be overhead_slack more than what they carried both ways. */
     uint32_t overhead_share;
     uint64_t overhead_slack;
+    /* A response that waits for the client's flow control: under send_rate bytes a second after
+     * send_grace milliseconds it is cut with ROUTED_ERROR_TOO_SLOW. */
+    uint32_t send_rate;
+    uint32_t send_grace;
     /* What the fields of all open requests take, in this room and in nghttp2, may be memory_share
      * times the bytes that came on the connection, and memory_slack more: 431 for the request that
      * is over. What an idle connection and each open stream cost whatever comes is not counted. */
@@ -83,6 +87,8 @@ struct http2_limits {
                            .settings_max = 32,                                                     \
                            .overhead_share = 8,                                                    \
                            .overhead_slack = 1048576,                                              \
+                           .send_rate = 500,                                                       \
+                           .send_grace = 20000,                                                    \
                            .memory_share = 10,                                                     \
                            .memory_slack = 65536})
 

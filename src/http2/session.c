@@ -289,19 +289,56 @@ static void settle(struct http2_session *s)
         s->phase = s->input_ended ? HTTP2_OVER : HTTP2_LINGERING;
 }
 
+/* ---- slow readers ---- */
+
+static bool is_too_slow(const struct http2_session *s, const struct http2_stream *t)
+{
+    const struct http2_limits *limits = &s->options->limits;
+    milliseconds elapsed = *s->options->now - t->blocked_at;
+    return elapsed >= limits->send_grace &&
+           (t->sent - t->sent_before) * 1000 < elapsed * limits->send_rate;
+}
+
+/* The output has room, so what is left in a queue waits for the client's window. */
+static void note_blocked(struct http2_session *s, struct http2_stream *t)
+{
+    bool was_blocked = t->is_blocked;
+    t->is_blocked = t->body.size > 0 && !t->is_gone && !t->error;
+    if (t->is_blocked && !was_blocked) {
+        t->blocked_at = *s->options->now;
+        t->sent_before = t->sent;
+    } else if (t->is_blocked && is_too_slow(s, t)) {
+        t->error = ROUTED_ERROR_TOO_SLOW;
+        t->is_blocked = false;
+        http2_answer_reset(s, t, NGHTTP2_CANCEL);
+    }
+}
+
+static void check_slow_readers(struct http2_session *s)
+{
+    if (s->output.size || s->is_broken)
+        return;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        note_blocked(s, LIST_ITEM(l, struct http2_stream, link));
+    settle_due(s);
+}
+
 /* ---- what the connection sees ---- */
 
 static enum session_wait wait_for_streams(const struct http2_session *s)
 {
-    bool is_all_tunnels = true;
+    bool is_all_tunnels = true, is_blocked = false;
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         const struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        is_blocked |= t->is_blocked;
         if (t->exchange.is_tunnel)
             continue;
         if (!t->request_ended && http2_receive_is_waiting(t))
             return SESSION_BODY;
         is_all_tunnels = false;
     }
+    if (is_blocked)
+        return SESSION_WINDOW;
     return is_all_tunnels ? SESSION_TUNNEL : SESSION_ANSWER;
 }
 
@@ -379,6 +416,7 @@ static size_t session_drain(struct session *base, struct span *out, size_t max)
     struct http2_session *s = http2_state_of(base);
     enter(s);
     pull(s);
+    check_slow_readers(s);
     if (s->input_ended && s->output.size == 0) {
         cut_blocked(s);
         pull(s);
@@ -417,6 +455,8 @@ static void session_fail(struct session *base, int error)
     enter(s);
     if (s->phase != HTTP2_OPEN)
         s->phase = HTTP2_OVER;
+    else if (s->session.wait == SESSION_WINDOW)
+        check_slow_readers(s);
     else if (s->session.wait != SESSION_BODY || !fail_waiting(s, error))
         http2_session_break(s, error, error_entry(error)->http2);
     leave(s);

@@ -51,17 +51,21 @@ struct http2_stream {
     struct field_list trailers; /* of the response */
     size_t uncredited;          /* response content that went into the output */
     uint64_t response_end;      /* of the output, once the last frame is in it; 0 before */
-    bool is_exchange;           /* the host knows it */
-    bool is_refused;            /* it never will */
-    bool is_gone;               /* nghttp2 has closed it */
-    bool data_begun;            /* a DATA frame came */
-    bool request_ended;         /* END_STREAM came */
-    bool request_done;          /* the end is delivered, or the content is given up */
-    bool continued;             /* 100 Continue was sent */
-    bool response_begun;        /* the head is queued */
-    bool response_done;         /* the application ended it, or it was cut */
-    bool response_sent;         /* END_STREAM went out */
-    bool is_deferred;           /* nghttp2 waits for more content */
+    uint64_t sent;              /* response content that went into the output, ever */
+    uint64_t sent_before;       /* when it was blocked */
+    milliseconds blocked_at;
+    bool is_blocked;     /* nghttp2 does not take content that is here */
+    bool is_exchange;    /* the host knows it */
+    bool is_refused;     /* it never will */
+    bool is_gone;        /* nghttp2 has closed it */
+    bool data_begun;     /* a DATA frame came */
+    bool request_ended;  /* END_STREAM came */
+    bool request_done;   /* the end is delivered, or the content is given up */
+    bool continued;      /* 100 Continue was sent */
+    bool response_begun; /* the head is queued */
+    bool response_done;  /* the application ended it, or it was cut */
+    bool response_sent;  /* END_STREAM went out */
+    bool is_deferred;    /* nghttp2 waits for more content */
 };
 
 struct http2_session {

@@ -283,6 +283,53 @@ static void test_fail(void **state)
     peer_close(&p);
 }
 
+static void send_much(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    peer_respond(x, 200, NULL);
+    peer_send_size(x, 200000);
+    exchange_end(x, NULL);
+}
+
+static const struct peer_script sends_much = {.on_request = send_much};
+
+/* A window that opens by a byte now and then is not enough; 500 bytes a second are. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    for (uint32_t step = 1; step <= 2500; step += 2499) {
+        struct peer p;
+        peer_open(&p, &sends_much);
+        peer_get(&p, 1);
+        peer_turn(&p);
+        assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+        for (int i = 0; i < 10; i++) {
+            p.now += 5000;
+            peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 0, step);
+            peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 1, step);
+            peer_turn(&p);
+        }
+        assert_int_equal(peer_answer(&p, 1)->is_reset, step == 1);
+        assert_int_equal(p.closed, step == 1);
+        assert_int_equal(p.failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
+        assert_int_equal(peer_wait(&p), step == 1 ? SESSION_IDLE : SESSION_WINDOW);
+        peer_close(&p);
+    }
+    struct peer p;
+    peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
+    peer_get(&p, 1);
+    peer_turn(&p);
+    p.now += 19999;
+    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+    p.now += 1;
+    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 1)->code, NGHTTP2_CANCEL);
+    peer_close(&p);
+}
+
 static void test_abort(void **state)
 {
     struct peer p;
@@ -431,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_client_ends),
         cmocka_unit_test(test_client_ends_and_reads_on),
         cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_probe_and_ready),
         cmocka_unit_test(test_rest),
