@@ -132,12 +132,9 @@ static int release(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_other_mistakes),
-        cmocka_unit_test(test_later_versions),
-        cmocka_unit_test(test_accept),
+        cmocka_unit_test(test_good),           cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_versions),       cmocka_unit_test(test_other_mistakes),
+        cmocka_unit_test(test_later_versions), cmocka_unit_test(test_accept),
         cmocka_unit_test(test_subprotocols),
     };
     return cmocka_run_group_tests_name("websocket/handshake", tests, NULL, release);
