@@ -91,7 +91,7 @@ class Showcase:
         self.line = self._read_line(START_TIMEOUT)
         while self.line.startswith(("Trust ", "curl ")):
             self.line = self._read_line(START_TIMEOUT)
-        match = re.match(r"Listening on http://(.+):(\d+)", self.line)
+        match = re.match(r"Listening on http://(.+?):(\d+) ", self.line)
         if not match:
             self.kill()
             raise RuntimeError(f"showcase did not start: {self.line!r} {self.errors}")

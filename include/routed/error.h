@@ -62,6 +62,14 @@ enum routed_error {
     ROUTED_ERROR_CHUNK_EXTENSION = -124,  /* one chunk has too much of it */
     ROUTED_ERROR_CHUNK_EXTENSIONS = -125, /* all chunks together have */
 
+    /* Limits of an HTTP/2 connection; each ends it with ENHANCE_YOUR_CALM. */
+    ROUTED_ERROR_HTTP2_FIELDS = -140,        /* one head with more than http2_fields_count */
+    ROUTED_ERROR_HTTP2_RESETS = -141,        /* by the client, or because of it */
+    ROUTED_ERROR_HTTP2_GLITCHES = -142,      /* frames that are odd but legal */
+    ROUTED_ERROR_HTTP2_CONTINUATIONS = -143, /* of one head */
+    ROUTED_ERROR_HTTP2_SMALL_FRAMES = -144,  /* of content */
+    ROUTED_ERROR_HTTP2_OVERHEAD = -145,      /* more framing than content */
+
     /* The server cannot or will not. */
     ROUTED_ERROR_OVERLOADED = -200,
     ROUTED_ERROR_STOPPING = -201,

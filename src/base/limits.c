@@ -94,6 +94,12 @@ bool limit_of_error(int error, unsigned *number)
         {ROUTED_ERROR_CHUNK_EXTENSION, offsetof(routed_limits, chunk_extension)},
         {ROUTED_ERROR_CHUNK_EXTENSIONS, offsetof(routed_limits, chunk_extensions)},
         {ROUTED_ERROR_BUDGET, offsetof(routed_limits, chunk_overhead)},
+        {ROUTED_ERROR_HTTP2_FIELDS, offsetof(routed_limits, http2_fields_count)},
+        {ROUTED_ERROR_HTTP2_RESETS, offsetof(routed_limits, http2_resets)},
+        {ROUTED_ERROR_HTTP2_GLITCHES, offsetof(routed_limits, http2_glitches)},
+        {ROUTED_ERROR_HTTP2_CONTINUATIONS, offsetof(routed_limits, http2_continuations)},
+        {ROUTED_ERROR_HTTP2_SMALL_FRAMES, offsetof(routed_limits, http2_small_frames)},
+        {ROUTED_ERROR_HTTP2_OVERHEAD, offsetof(routed_limits, http2_overhead)},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         if (pairs[i].error == error) {

@@ -162,7 +162,7 @@ static bool give_output(struct front_connection *c)
             front_connection_abort(c, ROUTED_ERROR_CLIENT_GONE);
             return true;
         }
-        c->is_blocked = written < 0 || (size_t)written < sum(spans, count);
+        c->is_blocked = front_transport_is_full(&c->transport, written, sum(spans, count));
         if (written > 0) {
             metric_add(&c->worker->metrics, FRONT_BYTES_WRITTEN, (uint64_t)written);
             c->written += (uint64_t)written;

@@ -147,6 +147,13 @@ ssize_t front_transport_write(struct front_transport *t, const struct span *span
     return t->tls ? write_sealed(t, spans, count) : socket_write_spans(t->fd, spans, count);
 }
 
+bool front_transport_is_full(const struct front_transport *t, ssize_t taken, size_t offered)
+{
+    if (t->tls)
+        return tls_session_output(t->tls).size > 0;
+    return taken < 0 || (size_t)taken < offered;
+}
+
 void front_transport_end(struct front_transport *t)
 {
     if (t->tls) {

@@ -37,6 +37,9 @@ void front_transport_start_flight(struct front_transport *t);
 /* How many plain bytes were taken, SOCKET_AGAIN or SOCKET_DEAD. Sealed bytes that the socket did
  * not take are kept: front_transport_flush. */
 ssize_t front_transport_write(struct front_transport *t, const struct span *spans, size_t count);
+/* After a write that took `taken` of `offered` bytes: does the socket take no more for now? A TLS
+ * session takes part of what it is offered although all that it sealed went out. */
+bool front_transport_is_full(const struct front_transport *t, ssize_t taken, size_t offered);
 /* Writes what is kept: 1 when nothing is left, SOCKET_AGAIN or SOCKET_DEAD. */
 int front_transport_flush(struct front_transport *t);
 /* Ends our direction: close_notify, FIN. */

@@ -20,13 +20,18 @@ static void fill(struct http2_bucket *b, const struct http2_rate *rate, millisec
         b->level += elapsed * rate->per_second;
 }
 
-static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
+static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now, int error)
 {
     fill(b, rate, now);
     if (b->level < UNIT)
-        return ROUTED_ERROR_BUDGET;
+        return error;
     b->level -= UNIT;
     return ROUTED_OK;
+}
+
+static int take_glitch(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
+{
+    return take(&b->glitches, &limits->glitches, now, ROUTED_ERROR_HTTP2_GLITCHES);
 }
 
 void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
@@ -47,9 +52,9 @@ static int take_data(struct http2_budget *b, const struct http2_limits *limits, 
     if (frame->flags & NGHTTP2_FLAG_END_STREAM)
         return ROUTED_OK;
     if (frame->size == 0)
-        return take(&b->glitches, &limits->glitches, now);
+        return take_glitch(b, limits, now);
     if (frame->size < limits->small_data_below && !is_first)
-        return take(&b->small_data, &limits->small_data, now);
+        return take(&b->small_data, &limits->small_data, now, ROUTED_ERROR_HTTP2_SMALL_FRAMES);
     return ROUTED_OK;
 }
 
@@ -67,23 +72,24 @@ int http2_budget_take_frame(struct http2_budget *b, const struct http2_limits *l
         return ROUTED_OK;
     case NGHTTP2_CONTINUATION:
         b->carried += frame->size;
-        return ++b->continuations > limits->continuations_max ? ROUTED_ERROR_BUDGET : ROUTED_OK;
+        return ++b->continuations > limits->continuations_max ? ROUTED_ERROR_HTTP2_CONTINUATIONS
+                                                              : ROUTED_OK;
     case NGHTTP2_RST_STREAM:
         return http2_budget_take_reset(b, limits, now);
     case NGHTTP2_WINDOW_UPDATE:
         if (b->updates == 0)
-            return take(&b->glitches, &limits->glitches, now);
+            return take_glitch(b, limits, now);
         b->updates--;
         return ROUTED_OK;
     default:
-        return take(&b->glitches, &limits->glitches, now);
+        return take_glitch(b, limits, now);
     }
 }
 
 int http2_budget_take_reset(struct http2_budget *b, const struct http2_limits *limits,
                             milliseconds now)
 {
-    return take(&b->resets, &limits->resets, now);
+    return take(&b->resets, &limits->resets, now, ROUTED_ERROR_HTTP2_RESETS);
 }
 
 void http2_budget_sent(struct http2_budget *b, size_t content)

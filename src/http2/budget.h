@@ -27,7 +27,7 @@ struct http2_budget {
 
 void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now);
 
-/* ROUTED_OK, or ROUTED_ERROR_BUDGET when the frame is one too many. */
+/* ROUTED_OK, or the ROUTED_ERROR_HTTP2_ of the budget when the frame is one too many. */
 int http2_budget_take_frame(struct http2_budget *b, const struct http2_limits *limits,
                             milliseconds now, const struct http2_frame *frame);
 /* The same for a stream that was reset, by whichever side, because of the client. */

@@ -96,7 +96,7 @@ int http2_head_add(struct http2_head *h, const struct http2_limits *limits, nght
 {
     int error = count_line(h, limits, span_of_buffer(name), span_of_buffer(value));
     if (h->seen > limits->fields_count_hard)
-        return ROUTED_ERROR_BUDGET;
+        return ROUTED_ERROR_HTTP2_FIELDS;
     if (!h->error)
         h->error = error ? error : hold_line(h, name, value);
     return ROUTED_OK;

@@ -38,7 +38,7 @@ void http2_head_release(struct http2_head *h);
 /* The same, and keeps a little memory for the next request. */
 void http2_head_reset(struct http2_head *h);
 
-/* Holds one more line. ROUTED_ERROR_BUDGET beyond limits.fields_count_hard; whatever else is
+/* Holds one more line. ROUTED_ERROR_HTTP2_FIELDS beyond limits.fields_count_hard; whatever else is
  * wrong is noted in h->error. */
 int http2_head_add(struct http2_head *h, const struct http2_limits *limits, nghttp2_rcbuf *name,
                    nghttp2_rcbuf *value);

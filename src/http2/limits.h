@@ -6,7 +6,8 @@
  * (RFC 9113 section 7 names the codes). Every refusal is reported to the host with an error of
  * routed/error.h: ROUTED_ERROR_FIELDS_TOO_MANY and _FIELDS_TOO_LARGE for the fields,
  * ROUTED_ERROR_FIELD_TOO_LARGE, _TARGET_TOO_LONG and _CONTENT_TOO_LARGE as in HTTP/1,
- * ROUTED_ERROR_BUDGET for everything else. */
+ * ROUTED_ERROR_HTTP2_ for the budgets of the connection, ROUTED_ERROR_BUDGET for limits of
+ * nghttp2's own and for answers that the client does not read. */
 #ifndef HTTP2_LIMITS_H
 #define HTTP2_LIMITS_H
 

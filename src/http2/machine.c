@@ -123,11 +123,15 @@ static void judge(struct http2_session *s, const struct http2_frame *frame, uint
 {
     const struct http2_limits *limits = &s->options->limits;
     uint32_t code = http2_order_take(&s->order, frame);
-    if (code)
+    if (code) {
         http2_session_break(s, ROUTED_ERROR_FRAMING, code);
-    else if (http2_budget_is_overhead(&s->budget, limits, received) ||
-             http2_budget_take_frame(&s->budget, limits, *s->options->now, frame))
-        http2_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP2_ENHANCE_YOUR_CALM);
+        return;
+    }
+    int error = http2_budget_is_overhead(&s->budget, limits, received)
+                    ? ROUTED_ERROR_HTTP2_OVERHEAD
+                    : http2_budget_take_frame(&s->budget, limits, *s->options->now, frame);
+    if (error)
+        http2_session_break(s, error, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /* Looks at each frame that begins in `bytes`; returns how many bytes come before the first that

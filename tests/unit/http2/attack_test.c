@@ -23,11 +23,11 @@ static bool is_over(const struct peer *p)
     return peer_wait(p) == SESSION_LINGER || peer_wait(p) == SESSION_FINISHED;
 }
 
-static void expect_calm(struct peer *p)
+static void expect_calm(struct peer *p, int error)
 {
     assert_true(is_over(p));
     assert_int_equal(p->goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
-    assert_int_equal(p->refused_error, ROUTED_ERROR_BUDGET);
+    assert_int_equal(p->refused_error, error);
     assert_int_equal(p->refused_status, 0);
     assert_int_equal(p->opened, p->closed);
     assert_int_equal(p->opened, p->ended);
@@ -70,7 +70,7 @@ static void test_rapid_reset_beside_a_request(void **state)
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 2);
     assert_true(p.opened <= 1002);
     assert_int_equal(p.most_open, 2);
-    expect_calm(&p);
+    expect_calm(&p, ROUTED_ERROR_HTTP2_RESETS);
 }
 
 /* All in one read. */
@@ -86,7 +86,7 @@ static void test_rapid_reset_at_once(void **state)
     peer_turn(&p);
     assert_true(p.opened <= 1001);
     assert_int_equal(p.most_open, 1);
-    expect_calm(&p);
+    expect_calm(&p, ROUTED_ERROR_HTTP2_RESETS);
 }
 
 /* A client that cancels now and then is left alone for ever. */
@@ -222,7 +222,7 @@ static void test_continuation_flood(void **state)
             if (is_over(&p) != (count == 9))
                 fail_msg("%u of %zu bytes: wait %d", count, size, peer_wait(&p));
             if (count == 9) {
-                expect_calm(&p);
+                expect_calm(&p, ROUTED_ERROR_HTTP2_CONTINUATIONS);
                 continue;
             }
             assert_int_equal(peer_wait(&p), SESSION_HEAD);
@@ -266,7 +266,7 @@ static void test_field_count(void **state)
         assert_false(is_over(&p));
         ask(&p, 7, names[i], "b", 1001, i == 2);
         assert_int_equal(peer_answer(&p, 7)->status, 0);
-        expect_calm(&p);
+        expect_calm(&p, ROUTED_ERROR_HTTP2_FIELDS);
     }
 }
 
@@ -521,7 +521,7 @@ static void test_glitches(void **state)
         }
         if (count < 9900 || count > 10100)
             fail_msg("flood %zu: %u frames", i, count);
-        assert_int_equal(p.refused_error, ROUTED_ERROR_BUDGET);
+        assert_int_equal(p.refused_error, ROUTED_ERROR_HTTP2_GLITCHES);
         assert_int_equal(p.closed, 1);
         peer_close(&p);
     }
@@ -559,7 +559,7 @@ static void test_unread_answers(void **state)
         assert_in_range(count, 900, 1100);
         p.is_stuck = false;
         peer_turn(&p);
-        expect_calm(&p);
+        expect_calm(&p, ROUTED_ERROR_BUDGET);
     }
 }
 
@@ -575,7 +575,7 @@ static void test_small_data(void **state)
         peer_turn(&p);
     }
     assert_in_range(count, 25600, 25610);
-    expect_calm(&p);
+    expect_calm(&p, ROUTED_ERROR_HTTP2_SMALL_FRAMES);
 }
 
 /* 256 bytes that are all padding but one. */
@@ -595,7 +595,7 @@ static void test_overhead(void **state)
             peer_turn(&p);
     }
     assert_in_range(p.sent, 8 << 20, 9 << 20);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_BUDGET);
+    assert_int_equal(p.refused_error, ROUTED_ERROR_HTTP2_OVERHEAD);
     assert_int_equal(p.complete, 0);
     peer_close(&p);
 }

@@ -37,15 +37,16 @@ static void test_resets_refill(void **state)
         assert_int_equal(http2_budget_is_low(&b, &limits), i > 7);
         assert_int_equal(http2_budget_take_reset(&b, &limits, 1000), ROUTED_OK);
     }
-    assert_int_equal(http2_budget_take_reset(&b, &limits, 1000), ROUTED_ERROR_BUDGET);
-    assert_int_equal(http2_budget_take_reset(&b, &limits, 1199), ROUTED_ERROR_BUDGET);
+    assert_int_equal(http2_budget_take_reset(&b, &limits, 1000), ROUTED_ERROR_HTTP2_RESETS);
+    assert_int_equal(http2_budget_take_reset(&b, &limits, 1199), ROUTED_ERROR_HTTP2_RESETS);
     assert_int_equal(http2_budget_take_reset(&b, &limits, 1200), ROUTED_OK);
-    assert_int_equal(take(&b, 1399, NGHTTP2_RST_STREAM, 0, 4), ROUTED_ERROR_BUDGET);
+    assert_int_equal(take(&b, 1399, NGHTTP2_RST_STREAM, 0, 4), ROUTED_ERROR_HTTP2_RESETS);
     assert_int_equal(take(&b, 1400, NGHTTP2_RST_STREAM, 0, 4), ROUTED_OK);
     for (int i = 0; i < 10; i++) /* never more than the burst */
         assert_int_equal(http2_budget_take_reset(&b, &limits, UINT64_MAX - 1), ROUTED_OK);
-    assert_int_equal(http2_budget_take_reset(&b, &limits, UINT64_MAX - 1), ROUTED_ERROR_BUDGET);
-    assert_int_equal(http2_budget_take_reset(&b, &limits, 5), ROUTED_ERROR_BUDGET);
+    assert_int_equal(http2_budget_take_reset(&b, &limits, UINT64_MAX - 1),
+                     ROUTED_ERROR_HTTP2_RESETS);
+    assert_int_equal(http2_budget_take_reset(&b, &limits, 5), ROUTED_ERROR_HTTP2_RESETS);
 }
 
 static void test_glitches(void **state)
@@ -59,7 +60,7 @@ static void test_glitches(void **state)
         http2_budget_init(&b, &limits, 0);
         for (int n = 0; n < 3; n++)
             assert_int_equal(take(&b, 0, types[i], 0, 0), ROUTED_OK);
-        assert_int_equal(take(&b, 0, types[i], 0, 0), ROUTED_ERROR_BUDGET);
+        assert_int_equal(take(&b, 0, types[i], 0, 0), ROUTED_ERROR_HTTP2_GLITCHES);
         assert_int_equal(take(&b, 0, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 0), ROUTED_OK);
         assert_int_equal(take(&b, 0, NGHTTP2_HEADERS, 0, 0), ROUTED_OK);
     }
@@ -74,7 +75,7 @@ static void test_updates(void **state)
     http2_budget_sent(&b, 100);
     for (int i = 0; i < 5; i++)
         assert_int_equal(take(&b, 0, NGHTTP2_WINDOW_UPDATE, 0, 4), ROUTED_OK);
-    assert_int_equal(take(&b, 0, NGHTTP2_WINDOW_UPDATE, 0, 4), ROUTED_ERROR_BUDGET);
+    assert_int_equal(take(&b, 0, NGHTTP2_WINDOW_UPDATE, 0, 4), ROUTED_ERROR_HTTP2_GLITCHES);
 }
 
 static void test_small_data(void **state)
@@ -87,7 +88,7 @@ static void test_small_data(void **state)
         assert_int_equal(take(&b, 0, NGHTTP2_DATA, 0, 255), ROUTED_OK);
         assert_int_equal(take(&b, 0, NGHTTP2_DATA, 0, 256), ROUTED_OK);
     }
-    assert_int_equal(take(&b, 0, NGHTTP2_DATA, 0, 255), ROUTED_ERROR_BUDGET);
+    assert_int_equal(take(&b, 0, NGHTTP2_DATA, 0, 255), ROUTED_ERROR_HTTP2_SMALL_FRAMES);
     assert_int_equal(take(&b, 0, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 255), ROUTED_OK);
     assert_int_equal(take(&b, 1000, NGHTTP2_DATA, 0, 255), ROUTED_OK);
 }
