@@ -1,0 +1,76 @@
+"""h2spec, whole and strict, against both ports.
+
+Built from its Go module once, in the versions of tests/conformance/h2spec, into .cache/h2spec."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from showcase import ROOT, Showcase
+from wire import exchange
+
+MODULE = ROOT / "tests/conformance/h2spec"
+BINARY = ROOT / ".cache/h2spec/h2spec"
+PACKAGE = "github.com/summerwind/h2spec/cmd/h2spec"
+# Its path must take any method and read the whole body, since an answer may come before the rest.
+OPTIONS = ["--strict", "--path", "/inspect", "--timeout", "5"]
+# What is not the preface of HTTP/2 is a request of HTTP/1.1 here, and is answered as one; the tool
+# wants the connection to be closed without a word.
+OF_HTTP_1 = "Sends invalid connection preface"
+
+
+@pytest.fixture(scope="module")
+def h2spec():
+    if not BINARY.exists():
+        go = shutil.which("go")
+        if not go:
+            pytest.skip("there is no go toolchain to build h2spec with")
+        BINARY.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+        built = subprocess.run(
+            [go, "build", "-o", BINARY, PACKAGE], cwd=MODULE, env=environment, capture_output=True, text=True
+        )
+        assert built.returncode == 0, f"h2spec cannot be built: {built.stderr}"
+    return BINARY
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, certificates):
+    showcase = Showcase(
+        "--https", "0", "--certificates", certificates, "--limit", "connections_per_address=none",
+        mode="in-process", folder=tmp_path_factory.mktemp("h2spec"),
+    )  # fmt: skip
+    yield showcase
+    try:
+        showcase.stop()
+    finally:
+        if showcase.code is None:
+            showcase.kill()
+    showcase.assert_clean()
+
+
+def run(h2spec, server, port, *options):
+    """(passed, skipped, failed, everything it said)"""
+    result = subprocess.run(
+        [h2spec, *OPTIONS, "--host", server.host, "--port", str(port), *options],
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    counts = re.search(r"146 tests, (\d+) passed, (\d+) skipped, (\d+) failed", result.stdout)
+    assert counts, result.stdout[-2000:] + result.stderr
+    failures = result.stdout.partition("Failures:")[2]
+    return *map(int, counts.groups()), failures
+
+
+def test_secure_port(h2spec, server):
+    passed, skipped, failed, failures = run(h2spec, server, server.secure_port, "--tls", "--insecure")
+    assert (passed, skipped, failed) == (146, 0, 0), failures
+
+
+def test_plain_port(h2spec, server):
+    passed, skipped, failed, failures = run(h2spec, server, server.port)
+    assert (passed, skipped, failed) == (145, 0, 1) and OF_HTTP_1 in failures, failures
+    answer = exchange(server.address, b"INVALID CONNECTION PREFACE\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
