@@ -28,6 +28,15 @@ void front_transport_close(struct front_transport *t)
     t->fd = -1;
 }
 
+void front_transport_reset(struct front_transport *t)
+{
+    tls_session_free(t->tls);
+    t->tls = NULL;
+    if (t->fd >= 0)
+        socket_reset_on_close(t->fd);
+    front_transport_close(t);
+}
+
 /* ---- input ---- */
 
 static ssize_t read_socket(struct front_transport *t, uint8_t *into, size_t size, bool *is_drained)
@@ -68,8 +77,10 @@ static ssize_t open_records(struct front_transport *t, uint8_t *into, size_t siz
             opened += (size_t)count;
             continue;
         }
-        if (opened)
-            break; /* the end, or the error, is told by the next call */
+        if (opened) {
+            t->has_verdict = count != ROUTED_ERROR_AGAIN;
+            break;
+        }
         if (count == ROUTED_ERROR_AGAIN)
             return SOCKET_AGAIN;
         return count == 0 ? 0 : SOCKET_DEAD;
@@ -80,7 +91,7 @@ static ssize_t open_records(struct front_transport *t, uint8_t *into, size_t siz
 static ssize_t read_sealed(struct front_transport *t, uint8_t *into, size_t size,
                            struct block *sealed, bool *is_drained)
 {
-    if (!tls_session_has_input(t->tls)) {
+    if (!front_transport_has_input(t)) {
         uint8_t *bytes = block_data(sealed);
         ssize_t count = read_socket(t, bytes, block_capacity(sealed), is_drained);
         if (count <= 0) /* an end without close_notify is no end */
@@ -104,7 +115,7 @@ ssize_t front_transport_read(struct front_transport *t, uint8_t *into, size_t si
 
 bool front_transport_has_input(const struct front_transport *t)
 {
-    return t->tls && tls_session_has_input(t->tls);
+    return t->tls && (t->has_verdict || tls_session_has_input(t->tls));
 }
 
 /* ---- output ---- */

@@ -11,6 +11,7 @@ struct front_transport {
     int fd;
     struct tls_session *tls; /* NULL: in the clear */
     bool has_greeted;        /* the first bytes were looked at */
+    bool has_verdict;        /* the end of input, or its failure, is known and to be told next */
 };
 
 /* Owns the descriptor from now on. `context` NULL: in the clear. ROUTED_OK or
@@ -18,6 +19,8 @@ struct front_transport {
 int front_transport_open(struct front_transport *t, int fd, struct tls_context *context);
 /* With close_notify, as far as the socket takes it. */
 void front_transport_close(struct front_transport *t);
+/* So that the client can tell that something is missing: without close_notify, with a reset. */
+void front_transport_reset(struct front_transport *t);
 
 /* One step of the handshake: reads once into `sealed`. ROUTED_OK once done, ROUTED_ERROR_AGAIN,
  * ROUTED_ERROR_CLIENT_GONE, what the handshake failed with (its alert is written), or
@@ -29,7 +32,7 @@ int front_transport_handshake(struct front_transport *t, struct block *sealed, b
  * bytes. *is_drained: the socket has nothing more for now. */
 ssize_t front_transport_read(struct front_transport *t, uint8_t *into, size_t size,
                              struct block *sealed, bool *is_drained);
-/* Plain bytes are here that need no further input. */
+/* A read has something to tell, bytes or the end, that needs no further input. */
 bool front_transport_has_input(const struct front_transport *t);
 
 /* The next bytes begin an answer. */

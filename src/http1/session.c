@@ -263,11 +263,22 @@ static void session_shut(struct session *base)
     leave(s);
 }
 
+/* A response that only the close would end, and not all of it went out. */
+static bool is_cut_unseen(const struct http1_session *s)
+{
+    const struct http1_turn *t = s->current;
+    if (!t && !list_is_empty(&s->finishing))
+        t = LIST_ITEM(s->finishing.previous, struct http1_turn, link);
+    return t && t->response_begun && t->coding == HTTP1_CODING_CLOSE &&
+           (!t->response_done || s->output.size);
+}
+
 static void session_abort(struct session *base, int error)
 {
     struct http1_session *s = http1_state_of(base);
     enter(s);
     struct http1_turn *t = s->current; /* not before: it may have settled only now */
+    s->session.reset |= is_cut_unseen(s);
     s->phase = HTTP1_OVER;
     s->current = NULL;
     output_release(&s->output);
