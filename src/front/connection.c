@@ -31,6 +31,11 @@ void front_connection_abort(struct front_connection *c, int error)
     c->session->ops->abort(c->session, error);
 }
 
+enum session_wait front_connection_wait(const struct front_connection *c)
+{
+    return c->is_turned_away ? SESSION_LINGER : c->session->wait;
+}
+
 /* ---- input ---- */
 
 /* Feeds what was held back earlier; true when nothing is left of it. */
@@ -98,7 +103,7 @@ static void read_input(struct front_connection *c)
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
         return;
     }
-    if (c->session->wait == SESSION_LINGER) {
+    if (front_connection_wait(c) == SESSION_LINGER) {
         discard_input(c, block);
         return;
     }
@@ -116,11 +121,12 @@ static void read_input(struct front_connection *c)
 
 static void take_input(struct front_connection *c)
 {
-    if (c->session->wait == SESSION_LINGER)
+    if (front_connection_wait(c) == SESSION_LINGER)
         buffer_release(&c->held);
     if (c->greeting == FRONT_GREETING_TLS && !front_greeting_shake_hands(c))
         return;
-    if (feed_held(c) && (can_read(c) || (c->is_readable && c->session->wait == SESSION_LINGER)))
+    if (feed_held(c) &&
+        (can_read(c) || (c->is_readable && front_connection_wait(c) == SESSION_LINGER)))
         read_input(c);
 }
 
@@ -200,7 +206,7 @@ static bool is_done(struct front_connection *c, bool is_written)
         return true;
     if ((c->session->wait == SESSION_FINISHED || c->has_lingered) && is_written)
         return true;
-    if (c->session->wait == SESSION_LINGER && is_written)
+    if (front_connection_wait(c) == SESSION_LINGER && is_written)
         end_output(c);
     return false;
 }
@@ -210,9 +216,10 @@ static bool has_more_to_do(const struct front_connection *c, bool is_written)
 {
     if (!is_written && !c->is_blocked)
         return true;
-    if (c->session->wait == SESSION_LINGER || c->greeting == FRONT_GREETING_TLS)
+    if (front_connection_wait(c) == SESSION_LINGER || c->greeting == FRONT_GREETING_TLS)
         return c->is_readable;
-    return c->session->wants_input && (buffer_size(&c->held) || can_read(c));
+    bool is_held_for_now = buffer_size(&c->held) && c->greeting == FRONT_GREETING_DONE;
+    return c->session->wants_input && (is_held_for_now || can_read(c));
 }
 
 static void front_connection_run(struct front_connection *c)
@@ -345,8 +352,9 @@ static void close_socket(struct front_connection *c)
     if (c->handle.fd >= 0)
         loop_forget(loop_of(c), &c->handle);
     if (c->session->reset)
-        socket_reset_on_close(c->transport.fd);
-    front_transport_close(&c->transport);
+        front_transport_reset(&c->transport);
+    else
+        front_transport_close(&c->transport);
 }
 
 void front_connection_close(struct front_connection *c, int error)

@@ -48,10 +48,11 @@ struct front_connection {
     bool peer_ended;  /* FIN seen, maybe with bytes before it unread */
     bool input_ended; /* FIN read; the session knows */
     bool is_http2;
-    bool is_dead;      /* the session was aborted: close */
-    bool is_running;   /* inside front_connection_run */
-    bool output_ended; /* our FIN is out: lingering */
-    bool has_lingered; /* long enough, or until the client's own end */
+    bool is_turned_away; /* answered before there was a session to ask: only lingers */
+    bool is_dead;        /* the session was aborted: close */
+    bool is_running;     /* inside front_connection_run */
+    bool output_ended;   /* our FIN is out: lingering */
+    bool has_lingered;   /* long enough, or until the client's own end */
 };
 
 /* Takes the descriptor and the caller's count of it. NULL: no memory; the descriptor is closed and
@@ -63,6 +64,8 @@ struct front_connection *front_connection_open(struct front_worker *w, int fd,
 void front_connection_abort(struct front_connection *c, int error);
 /* After a read: is the socket empty until the next edge? */
 void front_connection_note_read(struct front_connection *c, bool is_drained);
+/* What the connection waits for now. */
+enum session_wait front_connection_wait(const struct front_connection *c);
 /* Cuts at once: exchanges are closed with `error`. */
 void front_connection_close(struct front_connection *c, int error);
 /* No request after those in progress. */

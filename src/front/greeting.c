@@ -16,6 +16,8 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
 static void use_http2(struct front_connection *c)
 {
     struct front_worker *w = c->worker;
+    if (c->session->wait == SESSION_FINISHED) /* shut meanwhile: a new session would not know */
+        return;
     struct session *session =
         http2_session_new(c->transport.tls ? &w->https2 : &w->http2, &c->host, w->loop);
     if (!session) {
@@ -45,6 +47,8 @@ bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
     bool is_first = buffer_size(&c->held) == 0;
     if (is_first && choose_by_preface(c, bytes))
         return !c->is_dead;
+    if (is_first)
+        c->wait_since = loop_now(c->worker->loop);
     if (buffer_append_span(&c->held, bytes) != ROUTED_OK)
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
     else if (!is_first)
@@ -100,7 +104,7 @@ static void answer_plain_http(struct front_connection *c)
     c->transport.tls = NULL;
     socket_write(c->transport.fd, span_of(plain_answer, sizeof(plain_answer) - 1));
     front_metrics_status(&c->worker->metrics, 400);
-    c->session->wait = SESSION_LINGER;
+    c->is_turned_away = true;
 }
 
 static void fail_handshake(struct front_connection *c, int error)

@@ -16,10 +16,11 @@ static const routed_limits *limits_of(const struct front_connection *c)
 static void note_wait(struct front_connection *c)
 {
     struct session *s = c->session;
-    if (s->wait == c->wait && s->requests == c->wait_requests)
+    enum session_wait wait = front_connection_wait(c);
+    if (wait == c->wait && s->requests == c->wait_requests)
         return;
     bool was_idle = c->wait == SESSION_IDLE;
-    c->wait = s->wait;
+    c->wait = wait;
     c->wait_requests = s->requests;
     c->wait_since = now_of(c);
     if (c->wait == SESSION_BODY)
