@@ -1,0 +1,107 @@
+"""How connections begin and end where TLS or HTTP/2 may be spoken: first bytes, close_notify."""
+
+import socket
+import ssl
+
+import pytest
+
+from showcase import read_cpu_seconds
+from wire import Wire
+
+pytestmark = pytest.mark.sanitizer
+
+
+class Sealed:
+    """A TLS client whose records and FIN are sent when the test says so."""
+
+    def __init__(self, server, host="localhost"):
+        context = ssl.create_default_context(cafile=server.authority)
+        self.received, self.to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.received, self.to_send, server_hostname=host)
+        self.socket = socket.create_connection(server.secure_address, 20)
+        self.told_end = False
+        self._until_done(self.tls.do_handshake)
+        self.flush()
+
+    def _until_done(self, step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.socket.recv(65536)
+                if not data:
+                    raise EOFError from None
+                self.received.write(data)
+
+    def flush(self):
+        self.socket.sendall(self.to_send.read())
+
+    def queue_close_notify(self):
+        with pytest.raises(ssl.SSLWantReadError):
+            self.tls.unwrap()
+
+    def read_all(self):
+        """What the server sent, and how it ended: "notified", "cut" or "reset"."""
+        text = b""
+        while True:
+            try:
+                piece = self._until_done(lambda: self.tls.read(65536))
+            except ssl.SSLZeroReturnError:
+                return text, "notified"
+            except EOFError:
+                return text, "cut"
+            except ConnectionResetError:
+                return text, "reset"
+            if not piece:
+                return text, "notified"
+            text += piece
+
+
+def test_part_of_a_preface_costs_nothing(start):
+    server = start("--limit", "header_timeout=700", mode="in-process")
+    with Wire(server.address) as wire:
+        before = read_cpu_seconds(server.pid)
+        wire.send("PRI * HTTP/2.0\r\n")
+        assert wire.is_closed()
+    assert read_cpu_seconds(server.pid) - before < 0.3
+
+
+def test_http_on_the_port_of_tls_is_turned_away(secure):
+    with Wire(secure.secure_address) as wire:
+        wire.request("GET", "/json", host="localhost")
+        answer = wire.answer()
+        assert answer.status == 400 and answer.closes and b"https" in answer.body
+        wire.request("GET", "/json", host="localhost")
+        assert wire.is_closed()
+
+
+@pytest.mark.parametrize("has_fin", [False, True])
+def test_request_before_close_notify_is_answered(secure, has_fin):
+    client = Sealed(secure)
+    client.tls.write(b"GET /delay/300 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    client.queue_close_notify()
+    client.flush()
+    if has_fin:
+        client.socket.shutdown(socket.SHUT_WR)
+    answer = b""
+    with client.socket:
+        while data := client.socket.recv(65536):
+            client.received.write(data)
+            answer += data
+    # The client's library opens nothing after its own close_notify: sealed bytes tell enough.
+    assert len(answer) > 300
+
+
+def test_cut_response_has_no_close_notify(start, certificates):
+    server = start("--https", "0", "--certificates", certificates, "--drain", "1", mode="bridge")
+    server.authority = certificates / "authority.pem"
+    client = Sealed(server)
+    client.tls.write(b"GET /events/1000?ms=50 HTTP/1.0\r\nhost: localhost\r\n\r\n")
+    client.flush()
+    with client.socket:
+        head = client._until_done(lambda: client.tls.read(1))
+        assert head == b"H"
+        server.signal(15)
+        assert client.read_all()[1] != "notified"
+    assert server.wait() == 4
