@@ -80,7 +80,7 @@ static bool note_tls(struct front_connection *c)
 static void leave_handshake(struct front_connection *c)
 {
     if (c->greeting == FRONT_GREETING_TLS)
-        c->worker->handshakes--;
+        front_worker_handshake_over(c->worker);
     c->greeting = FRONT_GREETING_DONE;
 }
 

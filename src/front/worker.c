@@ -14,14 +14,18 @@
 
 /* ---- accepting ---- */
 
+static void pause_listener(struct front_listener *l)
+{
+    if (l->is_paused)
+        return;
+    loop_pause(l->worker->loop, &l->handle);
+    l->is_paused = true;
+}
+
 static void pause_listeners(struct front_worker *w, milliseconds duration)
 {
-    for (unsigned i = 0; i < w->listener_count; i++) {
-        if (!w->listeners[i].is_paused) {
-            loop_pause(w->loop, &w->listeners[i].handle);
-            w->listeners[i].is_paused = true;
-        }
-    }
+    for (unsigned i = 0; i < w->listener_count; i++)
+        pause_listener(&w->listeners[i]);
     loop_timer_set(w->loop, &w->accept_timer, loop_now(w->loop) + duration);
 }
 
@@ -90,14 +94,10 @@ static bool is_full(const struct front_worker *w)
 
 /* Is there room for one more, if need be by closing an idle connection? Otherwise clients wait in
  * the kernel's queue until a connection closes. */
-static bool may_accept(struct front_worker *w, bool is_secure)
+static bool may_accept(struct front_worker *w)
 {
     if (!has_memory(w))
         return false;
-    if (is_secure && w->handshakes >= w->shared->limits.handshakes) {
-        front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
-        return false;
-    }
     if (!is_full(w) || idlest(w))
         return true;
     front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
@@ -144,7 +144,12 @@ static void on_client(struct loop_handle *h, unsigned events)
     struct front_worker *w = l->worker;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
-        if (!may_accept(w, l->is_secure)) {
+        if (l->is_secure && w->handshakes >= w->shared->limits.handshakes) {
+            front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
+            pause_listener(l);
+            return;
+        }
+        if (!may_accept(w)) {
             pause_listeners(w, ACCEPT_PAUSE_MS);
             return;
         }
@@ -157,6 +162,13 @@ static void on_client(struct loop_handle *h, unsigned events)
         else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w, h->fd))
             return;
     }
+}
+
+/* The listeners that a full house of handshakes paused go on. */
+void front_worker_handshake_over(struct front_worker *w)
+{
+    if (w->handshakes-- == w->shared->limits.handshakes)
+        resume_listeners(w);
 }
 
 int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)

@@ -103,6 +103,8 @@ void front_worker_cut(struct front_worker *w);
 
 /* Called by connections. */
 void front_worker_connection_closed(struct front_worker *w, uint64_t address_key);
+/* A handshake ended, well or not. */
+void front_worker_handshake_over(struct front_worker *w);
 /* Where the next read goes, FRONT_READ_SIZE bytes, or NULL without memory. Slices of it may be
  * taken; the next call then gives another one. */
 #define FRONT_READ_SIZE 65536

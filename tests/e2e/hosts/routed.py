@@ -29,6 +29,11 @@ class Options(ctypes.Structure):
         ("tls_certificate", c_char_p),
         ("tls_key", c_char_p),
         ("tls_key_password", c_char_p),
+        ("tls_ocsp", c_char_p),
+        ("tls_client_authorities", c_char_p),
+        ("tls_client_revocations", c_char_p),
+        ("tls_client", c_uint32),
+        ("reserved", c_uint32),
         ("limits", c_void_p),
     ]
 
