@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from showcase import read_cpu_seconds
+from showcase import eventually, read_cpu_seconds
 from wire import Wire
 
 pytestmark = pytest.mark.sanitizer
@@ -105,3 +105,23 @@ def test_cut_response_has_no_close_notify(start, certificates):
         server.signal(15)
         assert client.read_all()[1] != "notified"
     assert server.wait() == 4
+
+
+def test_full_house_of_handshakes_holds_up_tls_clients_only(start, certificates):
+    """More handshakes than the limit wait in the kernel; the clear port goes on, and so do they
+    when a handshake ends."""
+    server = start("--https", "0", "--certificates", certificates, "--workers", "1",
+                   "--limit", "handshakes=2")  # fmt: skip
+    server.authority = certificates / "authority.pem"
+    silent = [socket.create_connection(server.secure_address, 20) for _ in range(2)]
+    assert eventually(lambda: server.metrics()["connections.open"] == 2)
+    with socket.create_connection(server.secure_address, 20):
+        assert eventually(lambda: server.metrics()["limit.handshakes"] > 0)
+        assert server.get("/json")[0] == 200
+        assert server.metrics()["connections.open"] <= 3
+        for client in silent:
+            client.close()
+        client = Sealed(server)
+        client.tls.write(b"GET /text HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        client.flush()
+        assert client.read_all()[0].endswith(b"hello")
