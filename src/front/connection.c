@@ -12,6 +12,7 @@
 #define SPANS_MAX      SOCKET_GATHER
 #define WRITES_A_TURN  16
 #define PROBE_AFTER_MS 40
+#define QUIET_AFTER_MS 1000
 
 static void front_connection_run(struct front_connection *c);
 
@@ -157,7 +158,7 @@ static bool give_output(struct front_connection *c)
     struct span spans[SPANS_MAX];
     if (!c->is_blocked && !flush(c))
         return false;
-    if (!c->output.is_running)
+    if (now_of(c) >= c->quiet_at)
         front_transport_start_flight(&c->transport);
     for (int i = 0; i < WRITES_A_TURN && !c->is_blocked; i++) {
         size_t count = s->ops->drain(s, spans, SPANS_MAX);
@@ -172,6 +173,7 @@ static bool give_output(struct front_connection *c)
         if (written > 0) {
             metric_add(&c->worker->metrics, FRONT_BYTES_WRITTEN, (uint64_t)written);
             c->written += (uint64_t)written;
+            c->quiet_at = now_of(c) + QUIET_AFTER_MS;
             s->ops->drained(s, (size_t)written);
         }
     }

@@ -42,11 +42,12 @@ struct front_connection {
     uint8_t peer_text_size;
     char peer_text[SOCKET_TEXT_MAX];
     uint64_t written;
-    bool was_probed;  /* one sign of life is asked for, not more */
-    bool is_readable; /* the socket may have more */
-    bool is_blocked;  /* the socket takes no more: wait for the edge */
-    bool peer_ended;  /* FIN seen, maybe with bytes before it unread */
-    bool input_ended; /* FIN read; the session knows */
+    milliseconds quiet_at; /* without a write until then, the next one begins a flight */
+    bool was_probed;       /* one sign of life is asked for, not more */
+    bool is_readable;      /* the socket may have more */
+    bool is_blocked;       /* the socket takes no more: wait for the edge */
+    bool peer_ended;       /* FIN seen, maybe with bytes before it unread */
+    bool input_ended;      /* FIN read; the session knows */
     bool is_http2;
     bool is_turned_away; /* answered before there was a session to ask: only lingers */
     bool is_dead;        /* the session was aborted: close */
