@@ -336,6 +336,8 @@ static struct http2_session_options http2_options(const struct front_worker *w, 
     own->small_data.burst = bounded_word(limits->http2_small_frames);
     own->continuations_max = bounded_word(limits->http2_continuations);
     own->overhead_slack = limits->http2_overhead;
+    own->send_rate = bounded_word(limits->rate);
+    own->send_grace = bounded_word(limits->rate_grace);
     options.scheme = scheme;
     options.response_window = bounded(limits->window);
     options.date = w->date;
