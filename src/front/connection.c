@@ -247,6 +247,7 @@ static void front_connection_run(struct front_connection *c)
 static void on_timer(struct loop_timer *t)
 {
     struct front_connection *c = LIST_ITEM(t, struct front_connection, timer);
+    front_worker_tell_time(c->worker);
     front_patience_check(c);
     front_connection_run(c);
 }

@@ -417,10 +417,10 @@ static size_t session_drain(struct session *base, struct span *out, size_t max)
     enter(s);
     pull(s);
     check_slow_readers(s);
-    if (s->input_ended && s->output.size == 0) {
+    if (s->input_ended && s->output.size == 0)
         cut_blocked(s);
+    if (s->output.size == 0) /* what was cut has left RST_STREAM to be sent */
         pull(s);
-    }
     leave(s);
     return output_spans(&s->output, out, max);
 }
