@@ -1,6 +1,8 @@
 #include "base/decimal.h"
 #include "engine/exchange.h"
 
+#define RESET_CONTENT 205
+
 int engine_head_add_field(routed_exchange *x, struct span name, struct span value)
 {
     return field_list_append_copy(&x->fields, &x->exchange->arena, name, value);
@@ -59,9 +61,12 @@ int engine_head_send(routed_exchange *x, int64_t length, bool *has_content)
     return exchange_respond(x->exchange, &head);
 }
 
+/* 205 has no content either, but says so with a length of 0 (RFC 9110 section 15.3.6). */
 int engine_head_send_whole(routed_exchange *x, struct slice body)
 {
     bool has_content;
+    if (x->status == RESET_CONTENT)
+        slice_release(&body);
     int error = engine_head_send(x, (int64_t)body.size, &has_content);
     if (error || !has_content || body.size == 0) {
         slice_release(&body);
