@@ -36,6 +36,17 @@ static unsigned open_descriptors(void)
     return count;
 }
 
+/* Another server of the process may still be closing the connection with which it was asked
+ * whether it lives. */
+static void assert_nothing_stays(size_t held, unsigned descriptors)
+{
+    microseconds end = loop_clock() + PATIENCE_MS * 1000;
+    while ((memory_held() > held || open_descriptors() > descriptors) && loop_clock() < end)
+        sched_yield();
+    assert_true(memory_held() <= held);
+    assert_true(open_descriptors() <= descriptors);
+}
+
 /* The start fails with that code and a text that names the place; nothing stays. */
 static void assert_start_fails(struct front *f, int code, const char *place)
 {
@@ -47,8 +58,7 @@ static void assert_start_fails(struct front *f, int code, const char *place)
     if (!strstr(f->why.text, place))
         fail_msg("\"%s\" does not name %s", f->why.text, place);
     assert_int_equal(front_server_start(&f->options, &f->server, NULL), code);
-    assert_int_equal(memory_held(), held);
-    assert_int_equal(open_descriptors(), descriptors);
+    assert_nothing_stays(held, descriptors);
 }
 
 static void an_address_in_use_is_told(void **state)
