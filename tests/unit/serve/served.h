@@ -23,6 +23,14 @@ static inline int served_hang(routed_exchange *x, void *user)
     return ROUTED_OK;
 }
 
+/* Says that it has begun, and never answers. */
+static inline int served_hint(routed_exchange *x, void *user)
+{
+    static const routed_field link = {"link", "</a>"};
+    (void)user;
+    return routed_response_inform(x, 103, &link, 1);
+}
+
 static inline int served_process(routed_exchange *x, void *user)
 {
     (void)user;
@@ -34,7 +42,10 @@ static inline routed_engine *new_engine(void)
     routed_engine *engine = routed_engine_new();
     assert_non_null(engine);
     assert_int_equal(routed_engine_route(engine, "GET", "/", served_hello, NULL, NULL), ROUTED_OK);
-    assert_int_equal(routed_engine_route(engine, "*", "/hang", served_hang, NULL, NULL), ROUTED_OK);
+    assert_int_equal(routed_engine_route(engine, "GET", "/hang", served_hang, NULL, NULL),
+                     ROUTED_OK);
+    assert_int_equal(routed_engine_route(engine, "POST", "/hint", served_hint, NULL, NULL),
+                     ROUTED_OK);
     assert_int_equal(routed_engine_route(engine, "GET", "/process", served_process, NULL, NULL),
                      ROUTED_OK);
     return engine;
