@@ -186,6 +186,7 @@ class Loop:
         self.rebind_every = settings.get("rebind_every", 0)  # datagrams of one client
         self.rebind_kind = settings.get("rebind_kind", "port")
         self.rebinds = 0
+        self.first = {"up": 0, "down": 0}  # bytes until the second datagram went to the server
         self.address = 1  # the last byte of the clients' 127.0.0.x
         self.clients = {}
         self.due = []  # a heap of (time, number, send arguments)
@@ -203,7 +204,7 @@ class Loop:
                 self.rebind(client, order["rebind"])
         if "count" in order:
             counts = {name: path.counts for name, path in self.paths.items()}
-            print(json.dumps({**counts, "clients": len(self.clients), "rebinds": self.rebinds}), flush=True)
+            print(json.dumps({**counts, "clients": len(self.clients), "rebinds": self.rebinds, "first": self.first}), flush=True)
 
     def open_back(self):
         return open_socket((f"127.0.0.{self.address}", 0))
@@ -239,12 +240,16 @@ class Loop:
             elif self.rebind_every and self.paths["up"].number % self.rebind_every == 0:
                 self.rebind(client, self.rebind_kind)
             self.later(self.paths["up"], data, ecn, client, self.server)
+            if self.paths["up"].counts["out"] == 1:
+                self.first["up"] = self.first["up"] or len(data)
 
     def on_server(self, client, sock):
         for _ in range(BURST):
             if not (got := receive(sock)):
                 return
             # As with a NAT, what goes to a mapping of before is lost.
+            if got[2] is not None and self.paths["up"].counts["out"] == 1:
+                self.first["down"] += len(got[0])
             if got[2] is not None and sock is client.socket:
                 self.later(self.paths["down"], got[0], got[1], self.front, client.address)
 
