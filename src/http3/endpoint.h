@@ -8,13 +8,12 @@
 #ifndef HTTP3_ENDPOINT_H
 #define HTTP3_ENDPOINT_H
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "exchange/session.h"
 #include "http3/session.h"
 #include "tls/context.h"
-
-typedef uint64_t nanoseconds; /* a point in time or a duration of the monotonic clock */
 
 #define HTTP3_ADDRESS_MAX  28 /* a struct sockaddr_in6 */
 #define HTTP3_DATAGRAM_MAX 65535
@@ -54,6 +53,9 @@ struct http3_endpoint_host {
      * the connection, which is told once more, by on_closed. ROUTED_OK, or the connection is closed
      * (CONNECTION_REFUSED, no place for another). */
     int (*on_connection)(void *host, struct http3_connection *c, struct session_host *out);
+    /* The connection was run: its session may wait for something else now. Not before
+     * on_connection nor after on_closed. */
+    void (*on_turn)(void *host, void *connection);
     /* The front's state of a connection ends; its exchanges are closed already. */
     void (*on_closed)(void *host, void *connection);
     void *host;
