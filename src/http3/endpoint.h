@@ -90,6 +90,7 @@ struct http3_endpoint_options {
     struct loop *loop;           /* handed to the exchanges */
     const nanoseconds *now;      /* the owner rewrites it before each call */
     unsigned worker;             /* of this endpoint; part of each connection id it gives out */
+    unsigned workers;            /* of the server: datagrams for a higher one are nobody's */
     uint8_t secret[32];          /* of the server: all its workers, and the process after it, share
                                   * it: connection ids, tokens, stateless resets */
     size_t connections_max;      /* of this endpoint: more are refused */
@@ -107,7 +108,8 @@ int http3_endpoint_new(struct http3_endpoint **out, const struct http3_endpoint_
  */
 void http3_endpoint_free(struct http3_endpoint *e, int error);
 
-/* Takes one datagram. Answers wait for http3_endpoint_run. */
+/* Takes one datagram. Answers of connections wait for http3_endpoint_run; those that belong to no
+ * connection are sent at once, or not at all while the socket takes no more. */
 void http3_endpoint_receive(struct http3_endpoint *e, const struct http3_datagram *datagram);
 /* Runs the connections that have something to send or whose time has come. True: it stopped after
  * a bounded share of work and has more; run again after the other work of the turn. */
@@ -133,6 +135,9 @@ void http3_connection_close(struct http3_connection *c, int error);
 const struct http3_address *http3_connection_peer(const struct http3_connection *c);
 /* What TLS agreed on; parts live as long as the connection. */
 const struct http_tls *http3_connection_tls(const struct http3_connection *c);
+/* True while what arrives may be a replay (RFC 8446 section 8): 0-RTT, before the handshake is done.
+ * Only with has_early_data, and only of clients whose address is validated. */
+bool http3_connection_is_early(const struct http3_connection *c);
 /* May it answer for host[:port]? See tls_session_covers. */
 bool http3_connection_covers(const struct http3_connection *c, struct span authority);
 /* Bytes written and acknowledged, for the minimum rate of slow readers; smoothed round trip. */
