@@ -80,6 +80,13 @@ unsigned limit_number(size_t offset)
     return (unsigned)((offset - offsetof(routed_limits, connections)) / sizeof(uint64_t));
 }
 
+uint64_t limit_value(const routed_limits *limits, size_t offset)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)limits + offset, sizeof(value));
+    return value;
+}
+
 bool limit_of_error(int error, unsigned *number)
 {
     static const struct {

@@ -1,7 +1,7 @@
 #include "front/request.h"
 
 #include "base/memory.h"
-#include "front/connection.h"
+#include "front/client.h"
 
 #define REQUEST_ID_MAX  64
 #define REQUEST_ID_SIZE 32
@@ -35,7 +35,7 @@ static struct span new_request_id(struct front_worker *w, struct arena *a)
     return span_of(text, REQUEST_ID_SIZE);
 }
 
-static void identify(struct front_connection *c, struct exchange *x)
+static void identify(struct front_client *c, struct exchange *x)
 {
     const struct field *given = field_list_find(&x->request.fields, FIELD_X_REQUEST_ID);
     x->peer.address = span_of(c->peer_text, c->peer_text_size);
@@ -57,7 +57,7 @@ static bool is_short_of_memory(const struct front_shared *shared)
 }
 
 /* A connection ends after the answer to this request when it has had its share. */
-static void end_old_connection(struct front_connection *c)
+static void end_old_connection(struct front_client *c)
 {
     const routed_limits *limits = &c->worker->shared->limits;
     size_t limit;
@@ -73,7 +73,7 @@ static void end_old_connection(struct front_connection *c)
 
 void front_request_begin(void *host, struct exchange *x)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     struct front_worker *w = c->worker;
     const struct face *face = &w->shared->face;
     metric_add(&w->metrics, FRONT_REQUESTS, 1);
@@ -89,7 +89,7 @@ void front_request_begin(void *host, struct exchange *x)
         exchange_fail(x, ROUTED_ERROR_OVERLOADED);
         return;
     }
-    if (c->transport.tls && !tls_session_covers(c->transport.tls, x->request.authority)) {
+    if (c->kind->covers && !c->kind->covers(c, x->request.authority)) {
         exchange_fail(x, ROUTED_ERROR_MISDIRECTED);
         return;
     }
@@ -108,8 +108,7 @@ static void count_end(struct front_worker *w, int error)
     front_metrics_error(&w->metrics, error);
 }
 
-static void write_down(struct front_connection *c, const struct exchange *x, int error,
-                       uint16_t status)
+static void write_down(struct front_client *c, const struct exchange *x, int error, uint16_t status)
 {
     struct front_worker *w = c->worker;
     if (status)
@@ -129,7 +128,7 @@ static void write_down(struct front_connection *c, const struct exchange *x, int
 
 void front_request_end(void *host, struct exchange *x, int error)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     count_end(c->worker, error);
     if (x->is_unread)
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, unread_content));
@@ -139,7 +138,7 @@ void front_request_end(void *host, struct exchange *x, int error)
 /* What was refused has no peer yet: its identity was never asked for. */
 void front_request_refused(void *host, const struct exchange *x, int error, uint16_t status)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     struct exchange told = *x;
     told.peer.address = span_of(c->peer_text, c->peer_text_size);
     told.peer.port = c->peer_port;

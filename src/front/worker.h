@@ -29,7 +29,7 @@ struct front_shared {
     atomic_uint_fast64_t connections;
 };
 
-struct front_connection;
+struct front_client;
 
 struct front_listener {
     struct loop_handle handle;
@@ -56,9 +56,9 @@ struct front_worker {
     enum front_worker_phase phase;
     struct front_listener listeners[FRONT_LISTENERS_MAX];
     unsigned listener_count;
-    struct list_link connections; /* every one */
-    struct list_link idle;        /* the idle ones, longest idle first, */
-    struct list_link resting;     /* and before them those whose memory was given back */
+    struct list_link clients; /* every one */
+    struct list_link idle;    /* the idle ones, longest idle first, */
+    struct list_link resting; /* and before them those whose memory was given back */
     struct loop_timer rest_timer;
     struct block *read_block;   /* where input lands; replaced when content slices hold it */
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
@@ -101,8 +101,12 @@ void front_worker_run(struct front_worker *w);
 void front_worker_drain(struct front_worker *w, milliseconds timeout);
 void front_worker_cut(struct front_worker *w);
 
-/* Called by connections. */
-void front_worker_connection_closed(struct front_worker *w, uint64_t address_key);
+/* Is there room for one more client, if need be by closing an idle one? */
+bool front_worker_has_room(struct front_worker *w);
+/* Counts a client of the address, and makes room for it. False: that address has its share. */
+bool front_worker_admit(struct front_worker *w, uint64_t address_key);
+/* Undoes front_worker_admit. */
+void front_worker_client_gone(struct front_worker *w, uint64_t address_key);
 /* A handshake ended, well or not. */
 void front_worker_handshake_over(struct front_worker *w);
 /* Where the next read goes, FRONT_READ_SIZE bytes, or NULL without memory. Slices of it may be
@@ -114,8 +118,8 @@ struct block *front_worker_read_block(struct front_worker *w);
 void front_worker_tell_time(struct front_worker *w);
 /* Queues an access log line. */
 void front_worker_log_request(struct front_worker *w, const struct access_record *r);
-/* The connection is idle from now on. */
-void front_worker_connection_idle(struct front_worker *w, struct front_connection *c);
+/* The client is idle from now on. */
+void front_worker_client_idle(struct front_worker *w, struct front_client *c);
 /* Closes the connection that has been idle longest; false when none is idle. */
 bool front_worker_evict(struct front_worker *w);
 
