@@ -46,6 +46,7 @@ struct front_client {
     milliseconds wait_since;
     milliseconds opened_at;
     uint64_t address_key;
+    bool may_move; /* to another address: front_client_move */
     uint16_t peer_port;
     uint8_t peer_text_size;
     char peer_text[SOCKET_TEXT_MAX];
@@ -57,7 +58,7 @@ void front_client_enter(struct front_client *c, const struct socket_address *pee
                         uint64_t address_key, void (*on_timer)(struct loop_timer *t));
 /* It is no longer: what front_worker_admit counted is given back. */
 void front_client_leave(struct front_client *c);
-/* Is it somebody else's address now? */
+/* It has another address from now on (RFC 9000 section 9). */
 void front_client_move(struct front_client *c, const struct socket_address *peer);
 
 #endif

@@ -35,10 +35,17 @@ static struct span new_request_id(struct front_worker *w, struct arena *a)
     return span_of(text, REQUEST_ID_SIZE);
 }
 
+/* A client that moves takes its new address to its next requests only. */
+static struct span peer_text(struct front_client *c, struct exchange *x)
+{
+    struct span text = span_of(c->peer_text, c->peer_text_size);
+    return c->may_move ? arena_copy(&x->arena, text) : text;
+}
+
 static void identify(struct front_client *c, struct exchange *x)
 {
     const struct field *given = field_list_find(&x->request.fields, FIELD_X_REQUEST_ID);
-    x->peer.address = span_of(c->peer_text, c->peer_text_size);
+    x->peer.address = peer_text(c, x);
     x->peer.port = c->peer_port;
     x->tls = c->tls;
     x->request_id = given && request_id_is_valid(given->value)
@@ -71,12 +78,20 @@ static void end_old_connection(struct front_client *c)
     c->session->ops->shut(c->session);
 }
 
+static enum front_metric metric_of(enum http_protocol protocol)
+{
+    return protocol == HTTP_3   ? FRONT_REQUESTS_HTTP3
+           : protocol == HTTP_2 ? FRONT_REQUESTS_HTTP2
+                                : FRONT_REQUESTS_HTTP1;
+}
+
 void front_request_begin(void *host, struct exchange *x)
 {
     struct front_client *c = host;
     struct front_worker *w = c->worker;
     const struct face *face = &w->shared->face;
     metric_add(&w->metrics, FRONT_REQUESTS, 1);
+    metric_add(&w->metrics, metric_of(x->request.protocol), 1);
     metric_add(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
     if (w->shared->access_log.path) {
         x->clock = loop_clock;

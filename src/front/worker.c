@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "front/connection.h"
 #include "front/protocols.h"
+#include "front/quic.h"
 #include "io/system.h"
 
 #define ACCEPTS_A_TURN      64
@@ -293,9 +294,11 @@ static void on_tls_timer(struct loop_timer *t)
     loop_timer_set(w->loop, t, loop_now(w->loop) + TLS_TICK_MS);
 }
 
-int front_worker_init(struct front_worker *w, struct front_shared *shared)
+int front_worker_init(struct front_worker *w, struct front_shared *shared, unsigned number)
 {
     w->shared = shared;
+    w->number = number;
+    shared->workers[number] = w;
     list_init(&w->clients);
     list_init(&w->idle);
     list_init(&w->resting);
@@ -314,7 +317,8 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     }
     if (front_metrics_init(&w->metrics) != ROUTED_OK)
         return ROUTED_ERROR_MEMORY;
-    return loop_open(&w->loop);
+    int error = loop_open(&w->loop);
+    return error || !shared->has_http3 ? error : front_quic_open(&w->quic, w);
 }
 
 /* The face closes here, not at the end of the thread: until then its numbers can be read. */
@@ -322,9 +326,12 @@ void front_worker_release(struct front_worker *w)
 {
     if (w->is_face_open && w->shared->face.close)
         w->shared->face.close(w->context);
+    if (w->quic)
+        front_quic_close(w->quic);
     if (w->loop)
         front_worker_close_listeners(w, 0);
     loop_free(w->loop);
+    front_quic_free(w->quic);
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);
@@ -362,6 +369,8 @@ void front_worker_run(struct front_worker *w)
 {
     while (w->phase != FRONT_WORKER_ENDED)
         loop_turn(w->loop, -1);
+    if (w->quic) /* or the kernel would go on giving it datagrams of other workers */
+        front_quic_close(w->quic);
     access_log_flush(&w->shared->access_log, &w->log_lines, &w->metrics);
 }
 
@@ -377,6 +386,8 @@ void front_worker_drain(struct front_worker *w, milliseconds timeout)
         struct front_client *c = LIST_ITEM(l, struct front_client, link);
         c->kind->shut(c);
     }
+    if (w->quic)
+        front_quic_shut(w->quic);
     if (w->shared->face.shut)
         w->shared->face.shut(w->context, w->loop);
     loop_timer_set(w->loop, &w->drain_timer, clock_after(loop_now(w->loop), timeout));
@@ -391,6 +402,8 @@ void front_worker_cut(struct front_worker *w)
         return;
     loop_timer_clear(w->loop, &w->drain_timer);
     w->was_cut = true;
+    if (w->quic)
+        front_quic_close(w->quic);
     while (!list_is_empty(&w->clients)) {
         struct front_client *c = LIST_ITEM(w->clients.next, struct front_client, link);
         c->kind->close(c, ROUTED_ERROR_STOPPING);

@@ -171,14 +171,14 @@ static size_t read_control(struct msghdr *message, struct datagram *d)
     return segment > 0 ? (size_t)segment : MESSAGE_MAX;
 }
 
-static int visit_message(struct datagram_socket *s, struct datagram_inbox *inbox, int i,
-                         datagram_visit *visit, void *user)
+static unsigned visit_message(struct datagram_socket *s, struct datagram_inbox *inbox, int i,
+                              datagram_visit *visit, void *user)
 {
     struct msghdr *message = &inbox->messages[i].msg_hdr;
     struct datagram d = {.local = s->bound, .remote = inbox->remotes[i]};
     size_t segment = read_control(message, &d);
     size_t size = inbox->messages[i].msg_len;
-    int count = 0;
+    unsigned count = 0;
     d.remote.size = message->msg_namelen;
     for (size_t from = 0; from < size; from += segment, count++) {
         size_t left = size - from;
@@ -188,17 +188,17 @@ static int visit_message(struct datagram_socket *s, struct datagram_inbox *inbox
     return count;
 }
 
-int datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox, datagram_visit *visit,
-                     void *user)
+unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox,
+                          datagram_visit *visit, void *user, bool *is_drained)
 {
     for (int i = 0; i < MESSAGES; i++) {
         inbox->messages[i].msg_hdr.msg_namelen = sizeof(inbox->remotes[i].storage);
         inbox->messages[i].msg_hdr.msg_controllen = CONTROL_BYTES;
     }
     int filled = recvmmsg(s->fd, inbox->messages, MESSAGES, MSG_DONTWAIT, NULL);
-    if (filled < 0) /* others than EAGAIN tell of datagrams that were sent earlier */
-        return errno == EAGAIN ? SOCKET_AGAIN : 0;
-    int count = 0;
+    /* Errors other than EAGAIN tell of datagrams that were sent earlier. */
+    *is_drained = filled < 0 ? errno == EAGAIN : filled < MESSAGES;
+    unsigned count = 0;
     for (int i = 0; i < filled; i++)
         count += visit_message(s, inbox, i, visit, user);
     return count;

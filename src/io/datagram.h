@@ -40,11 +40,10 @@ struct datagram_inbox *datagram_inbox_new(void);
 void datagram_inbox_free(struct datagram_inbox *inbox); /* NULL is allowed */
 
 /* One system call; `visit` for each datagram, which lives until it returns. Empty ones are left
- * out. How many datagrams came, or SOCKET_AGAIN; a call that was cut short by an error of an
- * earlier send is 0, go on. */
+ * out. How many datagrams came; *is_drained: nothing more until the next edge. */
 typedef void datagram_visit(void *user, const struct datagram *datagram);
-int datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox, datagram_visit *visit,
-                     void *user);
+unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox,
+                          datagram_visit *visit, void *user, bool *is_drained);
 
 /* Several datagrams to one peer. */
 struct datagram_batch {
