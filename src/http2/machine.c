@@ -18,7 +18,11 @@ static void set_options(nghttp2_option *option, const struct http2_limits *limit
 static int make(struct http2_session *s, nghttp2_session_callbacks *callbacks,
                 nghttp2_option *option)
 {
-    nghttp2_mem allocator = http2_heap_allocator(&s->heap);
+    nghttp2_mem allocator = {.mem_user_data = &s->heap,
+                             .malloc = heap_new,
+                             .free = heap_free,
+                             .calloc = heap_new_array,
+                             .realloc = heap_resize};
     set_options(option, &s->options->limits);
     http2_receive_set_callbacks(callbacks);
     http2_answer_set_callbacks(callbacks);
@@ -52,7 +56,7 @@ int http2_machine_open(struct http2_session *s)
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int error = ROUTED_ERROR_MEMORY;
-    if (http2_heap_init(&s->heap))
+    if (heap_init(&s->heap))
         return ROUTED_ERROR_MEMORY;
     if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0)
         error = make(s, callbacks, option);
@@ -66,7 +70,7 @@ void http2_machine_close(struct http2_session *s)
 {
     nghttp2_session_del(s->machine);
     s->machine = NULL;
-    http2_heap_release(&s->heap);
+    heap_release(&s->heap);
 }
 
 /* ---- the end by our own hand ---- */

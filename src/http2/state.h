@@ -7,12 +7,12 @@
 #define HTTP2_STATE_H
 
 #include "base/buffer.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
 #include "http2/budget.h"
 #include "http2/cookies.h"
 #include "http2/head.h"
-#include "http2/heap.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/queue.h"
@@ -72,7 +72,7 @@ struct http2_session {
     struct session session; /* first */
     const struct http2_session_options *options;
     struct loop *loop;
-    struct http2_heap heap;
+    struct heap heap;
     nghttp2_session *machine;
     struct output output;
     struct list_link live;      /* streams that are not over */

@@ -1,4 +1,4 @@
-#include "http2/heap.h"
+#include "base/heap.h"
 
 #include "base/memory.h"
 #include <routed/error.h>
@@ -13,19 +13,19 @@ struct size_note {
 /* Queues of as many streams as a client may open need less. */
 #define RESERVE_SIZE 2048
 
-int http2_heap_init(struct http2_heap *heap)
+int heap_init(struct heap *heap)
 {
-    *heap = (struct http2_heap){.reserve = memory_new(RESERVE_SIZE)};
+    *heap = (struct heap){.reserve = memory_new(RESERVE_SIZE)};
     return heap->reserve ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
-void http2_heap_release(struct http2_heap *heap)
+void heap_release(struct heap *heap)
 {
     memory_free(heap->reserve);
     heap->reserve = NULL;
 }
 
-static void *note_size(struct http2_heap *heap, struct size_note *note, size_t size)
+static void *note_size(struct heap *heap, struct size_note *note, size_t size)
 {
     if (!note)
         return NULL;
@@ -34,25 +34,25 @@ static void *note_size(struct http2_heap *heap, struct size_note *note, size_t s
     return note + 1;
 }
 
-static void *heap_new(size_t size, void *user)
+void *heap_new(size_t size, void *owner)
 {
     size_t whole = size + sizeof(struct size_note);
-    return whole < size ? NULL : note_size(user, memory_new(whole), whole);
+    return whole < size ? NULL : note_size(owner, memory_new(whole), whole);
 }
 
-static void *heap_new_zeroed(size_t count, size_t size, void *user)
+void *heap_new_array(size_t count, size_t size, void *owner)
 {
     if (size && count > SIZE_MAX / size)
         return NULL;
-    void *block = heap_new(count * size, user);
+    void *block = heap_new(count * size, owner);
     if (block)
         memset(block, 0, count * size);
     return block;
 }
 
-static void heap_free(void *block, void *user)
+void heap_free(void *block, void *owner)
 {
-    struct http2_heap *heap = user;
+    struct heap *heap = owner;
     if (!block)
         return;
     struct size_note *note = (struct size_note *)block - 1;
@@ -60,7 +60,7 @@ static void heap_free(void *block, void *user)
     memory_free(note);
 }
 
-static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old, size_t whole)
+static void *resize_from_reserve(struct heap *heap, struct size_note *old, size_t whole)
 {
     struct size_note *note = heap->reserve;
     if (!note || whole > RESERVE_SIZE)
@@ -75,14 +75,14 @@ static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old,
     return block;
 }
 
-static void *heap_resize(void *block, size_t size, void *user)
+void *heap_resize(void *block, size_t size, void *owner)
 {
-    struct http2_heap *heap = user;
+    struct heap *heap = owner;
     size_t whole = size + sizeof(struct size_note);
     if (whole < size)
         return NULL;
     if (!block) {
-        block = heap_new(size, user);
+        block = heap_new(size, heap);
         return block ? block : resize_from_reserve(heap, NULL, whole);
     }
     struct size_note *note = (struct size_note *)block - 1;
@@ -92,13 +92,4 @@ static void *heap_resize(void *block, size_t size, void *user)
         return resize_from_reserve(heap, note, whole);
     heap->held -= before;
     return note_size(heap, moved, whole);
-}
-
-nghttp2_mem http2_heap_allocator(struct http2_heap *heap)
-{
-    return (nghttp2_mem){.mem_user_data = heap,
-                         .malloc = heap_new,
-                         .free = heap_free,
-                         .calloc = heap_new_zeroed,
-                         .realloc = heap_resize};
 }
