@@ -60,20 +60,10 @@ bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
 
 static bool note_tls(struct front_connection *c)
 {
-    const struct tls_session *s = c->transport.tls;
-    const struct tls_peer *peer = tls_session_peer(s);
-    c->tls = memory_new_zeroed(sizeof(*c->tls));
+    c->tls = memory_new(sizeof(*c->tls));
     if (!c->tls)
         return false;
-    c->tls->parts[HTTP_TLS_VERSION] = tls_session_version(s);
-    c->tls->parts[HTTP_TLS_CIPHER] = tls_session_cipher(s);
-    c->tls->parts[HTTP_TLS_ALPN] = tls_session_alpn(s);
-    c->tls->parts[HTTP_TLS_SERVER_NAME] = tls_session_server_name(s);
-    if (peer->has_certificate) {
-        c->tls->parts[HTTP_TLS_CLIENT_SUBJECT] = peer->subject;
-        c->tls->parts[HTTP_TLS_CLIENT_FINGERPRINT] = peer->fingerprint;
-        c->tls->parts[HTTP_TLS_CLIENT_VERIFIED] = peer->verification;
-    }
+    tls_session_describe(c->transport.tls, c->tls);
     return true;
 }
 
