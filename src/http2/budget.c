@@ -20,13 +20,23 @@ static void fill(struct http2_bucket *b, const struct http2_rate *rate, millisec
         b->level += elapsed * rate->per_second;
 }
 
-static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now, int error)
+void http2_bucket_init(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
+{
+    *b = (struct http2_bucket){(uint64_t)rate->burst * UNIT, now};
+}
+
+bool http2_bucket_take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
 {
     fill(b, rate, now);
     if (b->level < UNIT)
-        return error;
+        return false;
     b->level -= UNIT;
-    return ROUTED_OK;
+    return true;
+}
+
+static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now, int error)
+{
+    return http2_bucket_take(b, rate, now) ? ROUTED_OK : error;
 }
 
 static int take_glitch(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
@@ -36,11 +46,10 @@ static int take_glitch(struct http2_budget *b, const struct http2_limits *limits
 
 void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
 {
-    *b = (struct http2_budget){
-        .resets = {(uint64_t)limits->resets.burst * UNIT, now},
-        .glitches = {(uint64_t)limits->glitches.burst * UNIT, now},
-        .small_data = {(uint64_t)limits->small_data.burst * UNIT, now},
-    };
+    *b = (struct http2_budget){0};
+    http2_bucket_init(&b->resets, &limits->resets, now);
+    http2_bucket_init(&b->glitches, &limits->glitches, now);
+    http2_bucket_init(&b->small_data, &limits->small_data, now);
 }
 
 static int take_data(struct http2_budget *b, const struct http2_limits *limits, milliseconds now,

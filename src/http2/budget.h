@@ -15,6 +15,10 @@ struct http2_bucket {
     milliseconds filled_at;
 };
 
+void http2_bucket_init(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now);
+/* Takes a unit; false: there is none. */
+bool http2_bucket_take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now);
+
 struct http2_budget {
     struct http2_bucket resets;
     struct http2_bucket glitches;
