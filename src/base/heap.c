@@ -10,12 +10,12 @@ struct size_note {
     alignas(max_align_t) size_t size;
 };
 
-/* Queues of as many streams as a client may open need less. */
+/* Queues of as many streams as a client may open on one connection need less. */
 #define RESERVE_SIZE 2048
 
-int heap_init(struct heap *heap)
+int heap_keep_reserve(struct heap *heap)
 {
-    *heap = (struct heap){.reserve = memory_new(RESERVE_SIZE)};
+    heap->reserve = memory_new(RESERVE_SIZE);
     return heap->reserve ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
@@ -34,25 +34,25 @@ static void *note_size(struct heap *heap, struct size_note *note, size_t size)
     return note + 1;
 }
 
-void *heap_new(size_t size, void *owner)
+void *heap_new(size_t size, void *user)
 {
     size_t whole = size + sizeof(struct size_note);
-    return whole < size ? NULL : note_size(owner, memory_new(whole), whole);
+    return whole < size ? NULL : note_size(user, memory_new(whole), whole);
 }
 
-void *heap_new_array(size_t count, size_t size, void *owner)
+void *heap_new_zeroed(size_t count, size_t size, void *user)
 {
     if (size && count > SIZE_MAX / size)
         return NULL;
-    void *block = heap_new(count * size, owner);
+    void *block = heap_new(count * size, user);
     if (block)
         memset(block, 0, count * size);
     return block;
 }
 
-void heap_free(void *block, void *owner)
+void heap_free(void *block, void *user)
 {
-    struct heap *heap = owner;
+    struct heap *heap = user;
     if (!block)
         return;
     struct size_note *note = (struct size_note *)block - 1;
@@ -75,14 +75,14 @@ static void *resize_from_reserve(struct heap *heap, struct size_note *old, size_
     return block;
 }
 
-void *heap_resize(void *block, size_t size, void *owner)
+void *heap_resize(void *block, size_t size, void *user)
 {
-    struct heap *heap = owner;
+    struct heap *heap = user;
     size_t whole = size + sizeof(struct size_note);
     if (whole < size)
         return NULL;
     if (!block) {
-        block = heap_new(size, heap);
+        block = heap_new(size, user);
         return block ? block : resize_from_reserve(heap, NULL, whole);
     }
     struct size_note *note = (struct size_note *)block - 1;

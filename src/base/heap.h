@@ -1,31 +1,31 @@
-/* base/heap.h: the memory that a protocol library asks for, counted for one owner: what nghttp2,
- * ngtcp2 and nghttp3 take as their allocator.
+/* base/heap.h: the memory that a library asks for, counted for one of its users.
  *
- * nghttp2 (seen in 1.52) frees a DATA frame that it goes on using when the queue of streams cannot
- * grow. So a heap may have a reserve, from which a resize that fails is served once; the owner, who
- * sees is_exhausted, ends without calling the library again. */
-#ifndef BASE_HEAP_H
-#define BASE_HEAP_H
+ * nghttp2 and nghttp3 take an allocator of four functions and a pointer; these are the functions,
+ * a struct heap the pointer. What they hand out comes from base/memory.h.
+ *
+ * A library that cannot be trusted where memory ends may have a reserve: a resize that fails is
+ * served once from it, and who sees is_exhausted calls the library no more. */
+#ifndef HEAP_H
+#define HEAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Zeros are a heap without a reserve. */
 struct heap {
     size_t held;       /* bytes, with what it costs to count them; the reserve not */
     void *reserve;     /* NULL: none, or used */
     bool is_exhausted; /* it was used */
 };
 
-/* Keeps a reserve: ROUTED_OK or ROUTED_ERROR_MEMORY. */
-int heap_init(struct heap *heap);
-/* Frees the reserve; blocks belong to who asked for them. */
+/* The zeroed struct is an empty heap without a reserve. ROUTED_OK or ROUTED_ERROR_MEMORY. */
+int heap_keep_reserve(struct heap *heap);
+/* The reserve alone; blocks are given back one by one. */
 void heap_release(struct heap *heap);
 
-/* The four calls of an allocator; `owner` is a struct heap. NULL: no memory. */
-void *heap_new(size_t size, void *owner);
-void *heap_new_array(size_t count, size_t size, void *owner); /* zeros */
-void *heap_resize(void *block, size_t size, void *owner);
-void heap_free(void *block, void *owner);
+/* As malloc, calloc, free and realloc; the last argument is the struct heap. */
+void *heap_new(size_t size, void *heap);
+void *heap_new_zeroed(size_t count, size_t size, void *heap);
+void heap_free(void *block, void *heap);
+void *heap_resize(void *block, size_t size, void *heap);
 
 #endif

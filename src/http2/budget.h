@@ -6,18 +6,8 @@
 #ifndef HTTP2_BUDGET_H
 #define HTTP2_BUDGET_H
 
-#include "base/clock.h"
+#include "http2/bucket.h"
 #include "http2/frames.h"
-#include "http2/limits.h"
-
-struct http2_bucket {
-    uint64_t level; /* thousandths of a unit that are left */
-    milliseconds filled_at;
-};
-
-void http2_bucket_init(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now);
-/* Takes a unit; false: there is none. */
-bool http2_bucket_take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now);
 
 struct http2_budget {
     struct http2_bucket resets;
