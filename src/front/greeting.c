@@ -61,20 +61,10 @@ bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
 
 static bool note_tls(struct front_connection *c)
 {
-    const struct tls_session *s = c->transport.tls;
-    const struct tls_peer *peer = tls_session_peer(s);
-    c->agreed = memory_new_zeroed(sizeof(*c->agreed));
+    c->agreed = memory_new(sizeof(*c->agreed));
     if (!c->agreed)
         return false;
-    c->agreed->parts[HTTP_TLS_VERSION] = tls_session_version(s);
-    c->agreed->parts[HTTP_TLS_CIPHER] = tls_session_cipher(s);
-    c->agreed->parts[HTTP_TLS_ALPN] = tls_session_alpn(s);
-    c->agreed->parts[HTTP_TLS_SERVER_NAME] = tls_session_server_name(s);
-    if (peer->has_certificate) {
-        c->agreed->parts[HTTP_TLS_CLIENT_SUBJECT] = peer->subject;
-        c->agreed->parts[HTTP_TLS_CLIENT_FINGERPRINT] = peer->fingerprint;
-        c->agreed->parts[HTTP_TLS_CLIENT_VERIFIED] = peer->verification;
-    }
+    tls_session_describe(c->transport.tls, c->agreed);
     c->client.tls = c->agreed;
     return true;
 }

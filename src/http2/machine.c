@@ -2,6 +2,26 @@
 
 #include <routed/error.h>
 
+/* ---- what HPACK decodes ---- */
+
+static struct span text_of(const void *held)
+{
+    nghttp2_vec bytes = nghttp2_rcbuf_get_buf((nghttp2_rcbuf *)held);
+    return span_of(bytes.base, bytes.len);
+}
+
+static void retain(void *held)
+{
+    nghttp2_rcbuf_incref(held);
+}
+
+static void release(void *held)
+{
+    nghttp2_rcbuf_decref(held);
+}
+
+static const struct http_keeper keeper = {.text = text_of, .retain = retain, .release = release};
+
 /* ---- making it ---- */
 
 static void set_options(nghttp2_option *option, const struct http2_limits *limits)
@@ -51,6 +71,16 @@ static int queue_settings(struct http2_session *s)
     return ROUTED_OK;
 }
 
+static struct http_head_limits head_limits_of(const struct http2_limits *limits)
+{
+    return (struct http_head_limits){.target_max = limits->target_max,
+                                     .field_max = limits->field_max,
+                                     .fields_count_max = limits->fields_count_max,
+                                     .fields_count_hard = limits->fields_count_hard,
+                                     .fields_bytes_max = limits->fields_bytes_max,
+                                     .content_max = limits->content_max};
+}
+
 int http2_machine_open(struct http2_session *s)
 {
     nghttp2_session_callbacks *callbacks = NULL;
@@ -64,6 +94,8 @@ int http2_machine_open(struct http2_session *s)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
+    s->cookies.keeper = &keeper;
+    s->head_limits = head_limits_of(&s->options->limits);
     http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }

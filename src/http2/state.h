@@ -10,9 +10,8 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
+#include "http/head.h"
 #include "http2/budget.h"
-#include "http2/cookies.h"
-#include "http2/head.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/queue.h"
@@ -46,7 +45,7 @@ struct http2_stream {
     struct list_link due;     /* in `due`: settle has something to do for it */
     int32_t id;
     int error;                  /* why it failed */
-    struct http2_head head;     /* what the fields of the request are parts of */
+    struct http_head head;      /* what the fields of the request are parts of */
     struct buffer held;         /* request content beyond the credit */
     struct http2_queue body;    /* response content that nghttp2 has not asked for */
     struct field_list trailers; /* of the response */
@@ -84,7 +83,8 @@ struct http2_session {
     struct http2_frames frames;
     struct http2_order order;
     struct http2_budget budget;
-    struct http2_cookies cookies;
+    struct http_cookies cookies;
+    struct http_head_limits head_limits;
     size_t idle_memory;   /* of nghttp2 at the beginning */
     size_t fields_memory; /* of all streams */
     nghttp2_nv *lines;    /* room for the lines of one response head */

@@ -135,8 +135,8 @@ void http3_connection_close(struct http3_connection *c, int error);
 const struct http3_address *http3_connection_peer(const struct http3_connection *c);
 /* What TLS agreed on; parts live as long as the connection. */
 const struct http_tls *http3_connection_tls(const struct http3_connection *c);
-/* True while what arrives may be a replay (RFC 8446 section 8): 0-RTT, before the handshake is done.
- * Only with has_early_data, and only of clients whose address is validated. */
+/* True while what arrives may be a replay (RFC 8446 section 8): 0-RTT, before the handshake is
+ * done. Only with has_early_data, and only of clients whose address is validated. */
 bool http3_connection_is_early(const struct http3_connection *c);
 /* May it answer for host[:port]? See tls_session_covers. */
 bool http3_connection_covers(const struct http3_connection *c, struct span authority);
