@@ -1,7 +1,7 @@
 #include "front/request.h"
 
 #include "base/memory.h"
-#include "front/connection.h"
+#include "front/client.h"
 
 #define REQUEST_ID_MAX  64
 #define REQUEST_ID_SIZE 32
@@ -35,10 +35,17 @@ static struct span new_request_id(struct front_worker *w, struct arena *a)
     return span_of(text, REQUEST_ID_SIZE);
 }
 
-static void identify(struct front_connection *c, struct exchange *x)
+/* A client that moves takes its new address to its next requests only. */
+static struct span peer_text(struct front_client *c, struct exchange *x)
+{
+    struct span text = span_of(c->peer_text, c->peer_text_size);
+    return c->may_move ? arena_copy(&x->arena, text) : text;
+}
+
+static void identify(struct front_client *c, struct exchange *x)
 {
     const struct field *given = field_list_find(&x->request.fields, FIELD_X_REQUEST_ID);
-    x->peer.address = span_of(c->peer_text, c->peer_text_size);
+    x->peer.address = peer_text(c, x);
     x->peer.port = c->peer_port;
     x->tls = c->tls;
     x->request_id = given && request_id_is_valid(given->value)
@@ -57,7 +64,7 @@ static bool is_short_of_memory(const struct front_shared *shared)
 }
 
 /* A connection ends after the answer to this request when it has had its share. */
-static void end_old_connection(struct front_connection *c)
+static void end_old_connection(struct front_client *c)
 {
     const routed_limits *limits = &c->worker->shared->limits;
     size_t limit;
@@ -71,12 +78,20 @@ static void end_old_connection(struct front_connection *c)
     c->session->ops->shut(c->session);
 }
 
+static enum front_metric metric_of(enum http_protocol protocol)
+{
+    return protocol == HTTP_3   ? FRONT_REQUESTS_HTTP3
+           : protocol == HTTP_2 ? FRONT_REQUESTS_HTTP2
+                                : FRONT_REQUESTS_HTTP1;
+}
+
 void front_request_begin(void *host, struct exchange *x)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     struct front_worker *w = c->worker;
     const struct face *face = &w->shared->face;
     metric_add(&w->metrics, FRONT_REQUESTS, 1);
+    metric_add(&w->metrics, metric_of(x->request.protocol), 1);
     metric_add(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
     if (w->shared->access_log.path) {
         x->clock = loop_clock;
@@ -89,7 +104,7 @@ void front_request_begin(void *host, struct exchange *x)
         exchange_fail(x, ROUTED_ERROR_OVERLOADED);
         return;
     }
-    if (c->transport.tls && !tls_session_covers(c->transport.tls, x->request.authority)) {
+    if (c->kind->covers && !c->kind->covers(c, x->request.authority)) {
         exchange_fail(x, ROUTED_ERROR_MISDIRECTED);
         return;
     }
@@ -108,8 +123,7 @@ static void count_end(struct front_worker *w, int error)
     front_metrics_error(&w->metrics, error);
 }
 
-static void write_down(struct front_connection *c, const struct exchange *x, int error,
-                       uint16_t status)
+static void write_down(struct front_client *c, const struct exchange *x, int error, uint16_t status)
 {
     struct front_worker *w = c->worker;
     if (status)
@@ -129,7 +143,7 @@ static void write_down(struct front_connection *c, const struct exchange *x, int
 
 void front_request_end(void *host, struct exchange *x, int error)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     count_end(c->worker, error);
     if (x->is_unread)
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, unread_content));
@@ -139,7 +153,7 @@ void front_request_end(void *host, struct exchange *x, int error)
 /* What was refused has no peer yet: its identity was never asked for. */
 void front_request_refused(void *host, const struct exchange *x, int error, uint16_t status)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     struct exchange told = *x;
     told.peer.address = span_of(c->peer_text, c->peer_text_size);
     told.peer.port = c->peer_port;

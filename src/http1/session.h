@@ -33,6 +33,7 @@ struct http1_session_options {
     size_t linger_max;      /* unread request bytes dropped after an early answer or a refusal */
     size_t response_window; /* response bytes an application may have queued */
     const char *date;       /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
+    struct span alt_svc;    /* of answers that have no such field of their own; empty: none */
 };
 
 #define HTTP1_SESSION_OPTIONS_DEFAULT                                                              \

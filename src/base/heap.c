@@ -1,4 +1,4 @@
-#include "http2/heap.h"
+#include "base/heap.h"
 
 #include "base/memory.h"
 #include <routed/error.h>
@@ -10,22 +10,22 @@ struct size_note {
     alignas(max_align_t) size_t size;
 };
 
-/* Queues of as many streams as a client may open need less. */
+/* Queues of as many streams as a client may open on one connection need less. */
 #define RESERVE_SIZE 2048
 
-int http2_heap_init(struct http2_heap *heap)
+int heap_keep_reserve(struct heap *heap)
 {
-    *heap = (struct http2_heap){.reserve = memory_new(RESERVE_SIZE)};
+    heap->reserve = memory_new(RESERVE_SIZE);
     return heap->reserve ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
-void http2_heap_release(struct http2_heap *heap)
+void heap_release(struct heap *heap)
 {
     memory_free(heap->reserve);
     heap->reserve = NULL;
 }
 
-static void *note_size(struct http2_heap *heap, struct size_note *note, size_t size)
+static void *note_size(struct heap *heap, struct size_note *note, size_t size)
 {
     if (!note)
         return NULL;
@@ -34,13 +34,13 @@ static void *note_size(struct http2_heap *heap, struct size_note *note, size_t s
     return note + 1;
 }
 
-static void *heap_new(size_t size, void *user)
+void *heap_new(size_t size, void *user)
 {
     size_t whole = size + sizeof(struct size_note);
     return whole < size ? NULL : note_size(user, memory_new(whole), whole);
 }
 
-static void *heap_new_zeroed(size_t count, size_t size, void *user)
+void *heap_new_zeroed(size_t count, size_t size, void *user)
 {
     if (size && count > SIZE_MAX / size)
         return NULL;
@@ -50,9 +50,9 @@ static void *heap_new_zeroed(size_t count, size_t size, void *user)
     return block;
 }
 
-static void heap_free(void *block, void *user)
+void heap_free(void *block, void *user)
 {
-    struct http2_heap *heap = user;
+    struct heap *heap = user;
     if (!block)
         return;
     struct size_note *note = (struct size_note *)block - 1;
@@ -60,7 +60,7 @@ static void heap_free(void *block, void *user)
     memory_free(note);
 }
 
-static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old, size_t whole)
+static void *resize_from_reserve(struct heap *heap, struct size_note *old, size_t whole)
 {
     struct size_note *note = heap->reserve;
     if (!note || whole > RESERVE_SIZE)
@@ -75,9 +75,9 @@ static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old,
     return block;
 }
 
-static void *heap_resize(void *block, size_t size, void *user)
+void *heap_resize(void *block, size_t size, void *user)
 {
-    struct http2_heap *heap = user;
+    struct heap *heap = user;
     size_t whole = size + sizeof(struct size_note);
     if (whole < size)
         return NULL;
@@ -92,13 +92,4 @@ static void *heap_resize(void *block, size_t size, void *user)
         return resize_from_reserve(heap, note, whole);
     heap->held -= before;
     return note_size(heap, moved, whole);
-}
-
-nghttp2_mem http2_heap_allocator(struct http2_heap *heap)
-{
-    return (nghttp2_mem){.mem_user_data = heap,
-                         .malloc = heap_new,
-                         .free = heap_free,
-                         .calloc = heap_new_zeroed,
-                         .realloc = heap_resize};
 }
