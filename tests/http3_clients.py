@@ -85,7 +85,8 @@ def ngtcp2(address, authority, paths, *, parallel=None, upload=None, resume=Fals
     """`parallel` has no meaning: all requests are sent at once."""
     with tempfile.TemporaryDirectory() as folder:
         if resume or early:
-            options = [*options, f"--session-file={folder}/session", f"--tp-file={folder}/parameters"]
+            options = [*options, f"--session-file={folder}/session", f"--tp-file={folder}/parameters",
+                       f"--token-file={folder}/token"]  # fmt: skip
             run_ngtcp2(address, ["/json"], folder, [*options, "--wait-for-ticket"], timeout)
             if not early:
                 options.append("--disable-early-data")
@@ -150,8 +151,8 @@ def aioquic(address, authority, paths, *, parallel=None, upload=None, resume=Fal
     if resume or early:
         with quic_peer.Peer(address, authority, **settings) as peer:
             peer.ask("/json")
-            peer.wait(lambda: peer.tickets)
-            settings["ticket"] = peer.tickets[0]
+            peer.wait(lambda: peer.tickets and peer.tokens)
+            settings["ticket"], settings["token"] = peer.tickets[0], peer.tokens[-1]
             if not early:
                 settings["ticket"].max_early_data_size = None
     with quic_peer.Peer(address, authority, connect=not early, **settings) as peer:

@@ -46,7 +46,7 @@ def run_site(folder, certificates, *options, mode="in-process", foreign=(), **se
         server.stop()
         return
     server = Showcase(
-        "--https", "0", "--certificates", certificates, "--http3", *SETTINGS, *options, mode=mode,
+        "--https", "0", "--certificates", certificates, *SETTINGS, *options, mode=mode,
         folder=folder, **settings,
     )  # fmt: skip
     try:

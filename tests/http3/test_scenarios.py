@@ -95,7 +95,7 @@ def multiplexing(run):
     run.fetch(*range(32, 532), parallel=200)
 
 
-@scenario(GO, NG, options=["--limit", "quic_retry_from=0"], foreign=["--validate-addr"])
+@scenario(GO, NG, options=["--limit", "http3_retry_from=1"], foreign=["--validate-addr"])
 def retry(run):
     run.fetch(1000)
     assert run.grown("quic.retries") == 1
