@@ -36,7 +36,10 @@ FRAMES = {
     "STREAM beyond the window": (stream_frame(0, 100000000, b"GET /\r\n", True), FLOW_CONTROL_ERROR),
     "stream id beyond the limit": (stream_frame(1000000000, 0, b"GET /\r\n", True), STREAM_LIMIT_ERROR),
     "unknown frame": (varint(0x20), FRAME_ENCODING_ERROR),
-    "RESET_STREAM of a send-only stream": (varint(4) + varint(3) + varint(0) + varint(0), STREAM_STATE_ERROR),
+    # The general code may stand for any other (RFC 9000 section 11), and ngtcp2 says it here.
+    "RESET_STREAM of a send-only stream": (
+        varint(4) + varint(3) + varint(0) + varint(0), STREAM_STATE_ERROR, PROTOCOL_VIOLATION,
+    ),
     "STOP_SENDING of no stream": (varint(5) + varint(101) + varint(0), STREAM_STATE_ERROR),
     "NEW_TOKEN": (varint(7) + varint(5) + b"DUMMY", PROTOCOL_VIOLATION),
     "STREAM of the server's, not created": (stream_frame(1, 0, b""), STREAM_STATE_ERROR),
