@@ -170,8 +170,17 @@ static int read_host(struct reading *r, struct span value)
     return ROUTED_OK;
 }
 
+/* RFC 9113 section 8.2.2, RFC 9114 section 4.2. */
+static bool is_connection_specific(enum field_name name)
+{
+    return name == FIELD_CONNECTION || name == FIELD_KEEP_ALIVE || name == FIELD_PROXY_CONNECTION ||
+           name == FIELD_TRANSFER_ENCODING || name == FIELD_UPGRADE;
+}
+
 static int read_field(struct reading *r, struct field f)
 {
+    if (is_connection_specific(f.name))
+        return ROUTED_ERROR_FRAMING;
     switch (f.name) {
     case FIELD_HOST:
         return read_host(r, f.value);
@@ -182,12 +191,6 @@ static int read_field(struct reading *r, struct field f)
             return ROUTED_OK;
         r->cookie_at = r->request->fields.count;
         break;
-    case FIELD_CONNECTION: /* RFC 9113 section 8.2.2, RFC 9114 section 4.2 */
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_UPGRADE:
-        return ROUTED_ERROR_FRAMING;
     case FIELD_TE:
         return span_equals_ignoring_case(f.value, SPAN("trailers")) ? ROUTED_OK
                                                                     : ROUTED_ERROR_FRAMING;
@@ -308,7 +311,7 @@ static int finish_target(struct reading *r)
 static int finish_authority(struct reading *r)
 {
     struct span authority = r->authority.data ? r->authority : r->host;
-    if (!http_authority_is_valid(authority))
+    if (!authority.data || !http_authority_is_valid(authority))
         return ROUTED_ERROR_HOST;
     if (r->authority.data && r->has_host &&
         (!http_authority_is_valid(r->host) ||
@@ -394,6 +397,8 @@ int http_head_read_trailers(struct http_head *h, struct arena *arena, struct fie
         if (!name_is_valid(f.text) || !field_value_is_valid(f.value))
             return ROUTED_ERROR_TRAILER;
         f.name = field_lookup(f.text);
+        if (is_connection_specific(f.name))
+            return ROUTED_ERROR_TRAILER;
         if (field_is_forbidden_trailer(f.name, f.text))
             continue;
         int error = field_list_append(out, arena, f);

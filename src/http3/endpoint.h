@@ -80,6 +80,7 @@ enum http3_endpoint_count {
     HTTP3_MIGRATIONS, /* paths that were validated after the first */
     HTTP3_EARLY_DATA, /* connections with accepted 0-RTT */
     HTTP3_KEY_UPDATES,
+    HTTP3_REFUSALS, /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
     HTTP3_COUNT
 };
 

@@ -50,12 +50,16 @@ struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
     return s;
 }
 
-int tls_quic_finish(struct tls_session *s)
+int tls_quic_note_peer(struct tls_session *s)
 {
     int result = tls_peer_read(s);
-    if (result != ROUTED_OK)
-        return result;
-    s->stage = TLS_OPEN;
+    if (result == ROUTED_OK)
+        s->stage = TLS_OPEN;
+    return result;
+}
+
+int tls_quic_send_ticket(struct tls_session *s)
+{
     return gnutls_session_ticket_send(s->tls, 1, 0) < 0 ? ROUTED_ERROR_MEMORY : ROUTED_OK;
 }
 

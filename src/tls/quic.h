@@ -17,9 +17,11 @@ void tls_quic_callbacks(ngtcp2_callbacks *callbacks);
  * unless `has_early_data`. NULL: no memory. */
 struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
                                  bool has_early_data);
-/* The handshake is done: notes what was agreed, judges the client's certificate, issues a ticket.
- * ROUTED_OK, ROUTED_ERROR_TLS (the connection knows the alert) or ROUTED_ERROR_MEMORY. */
-int tls_quic_finish(struct tls_session *s);
+/* Once, when keys of the application's bytes are here: notes what was agreed and judges the
+ * client's certificate. ROUTED_OK, ROUTED_ERROR_TLS (the connection knows the alert) or _MEMORY. */
+int tls_quic_note_peer(struct tls_session *s);
+/* The handshake is done: a ticket for the next one. ROUTED_OK or ROUTED_ERROR_MEMORY. */
+int tls_quic_send_ticket(struct tls_session *s);
 /* Was early data accepted? */
 bool tls_quic_is_early(const struct tls_session *s);
 

@@ -1,0 +1,488 @@
+/* How a session waits, ends, gives memory back, and lives without memory; flow control over many
+ * requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "peer.h"
+
+static void nothing(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    (void)x;
+}
+
+static const struct peer_script waits = {.on_request = nothing};
+
+/* ---- flow control ---- */
+
+static void grant_some(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    exchange_grant(x, 1000);
+}
+
+static const struct peer_script reads_little = {.on_request = grant_some};
+
+/* The client's window opens only as the application takes what came. */
+static void test_request_credit(void **state)
+{
+    struct peer p;
+    (void)state;
+    for (int blocks = 0; blocks < 2; blocks++) {
+        peer_open(&p, &reads_little);
+        p.gives_blocks = blocks;
+        peer_post(&p, 0);
+        for (int i = 0; i < 4; i++)
+            peer_data(&p, 0, 16384, false);
+        peer_turn(&p);
+        assert_int_equal(p.content, 1000);
+        assert_int_equal(p.stream_updates, 0);
+        assert_int_equal(peer_wait(&p), SESSION_ANSWER); /* for the application's credit */
+        exchange_grant(p.exchange, 40000);
+        assert_int_equal(p.content, 1000); /* not from inside the application's call */
+        peer_turn(&p);
+        assert_int_equal(p.content, 41000);
+        assert_int_equal(p.stream_updates, 41000);
+        exchange_grant(p.exchange, 100000);
+        peer_turn(&p);
+        assert_int_equal(p.content, 65536);
+        assert_int_equal(peer_wait(&p), SESSION_BODY);
+        peer_data(&p, 0, 10, true);
+        peer_turn(&p);
+        assert_int_equal(p.content, 65546);
+        assert_int_equal(p.complete, 1);
+        peer_close(&p);
+    }
+}
+
+/* Whatever happens to streams and their content, the connection's window comes back. */
+static void test_window_does_not_leak(void **state)
+{
+    static uint8_t padded[700];
+    struct peer p;
+    uint64_t content = 0;
+    (void)state;
+    padded[0] = 255;
+    peer_open(&p, &waits);
+    uint64_t before = p.updates;
+    for (int64_t i = 0; i < 10000; i++) {
+        int64_t id = 2 * i + 1;
+        if (i % 4 == 3) /* refused before it is an exchange */
+            peer_request(&p, id, "POST", "bad", NULL, 0, false);
+        else
+            peer_post(&p, id);
+        peer_frame(&p, NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, id, span_of(padded, sizeof(padded)));
+        content += sizeof(padded);
+        if (i % 4 == 0)
+            peer_number_frame(&p, NGHTTP2_RST_STREAM, id, NGHTTP2_CANCEL);
+        peer_turn(&p);
+        if (i % 4 == 1)
+            peer_answer_ok(p.exchange);
+        if (i % 4 == 2)
+            exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
+        peer_turn(&p);
+        if (i % 4) { /* was on its way when we reset the stream */
+            peer_data(&p, id, 100, false);
+            content += 100;
+            peer_turn(&p);
+        }
+        p.now += 100;
+    }
+    assert_int_equal(p.closed, p.opened);
+    assert_int_equal(peer_wait(&p), SESSION_IDLE);
+    assert_true(content > 7000000);
+    assert_in_range(content - (p.updates - before), 0, 1048576 / 2);
+    peer_close(&p);
+}
+
+/* ---- ends ---- */
+
+static void test_shut_when_idle(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    peer_base(&p)->ops->shut(peer_base(&p));
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_turn(&p);
+    assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
+    assert_int_equal(p.goaway_last, 1);
+    assert_int_equal(p.goaway_code, NGHTTP2_NO_ERROR);
+    peer_close(&p);
+}
+
+/* 2^31-1 first; the last stream after the client's answer to the PING, or after a second. */
+static void test_shut_in_two_steps(void **state)
+{
+    (void)state;
+    for (int by_time = 0; by_time < 2; by_time++) {
+        struct peer p;
+        peer_open(&p, &waits);
+        peer_get(&p, 0);
+        peer_turn(&p);
+        struct exchange *first = p.exchange;
+        peer_base(&p)->ops->shut(peer_base(&p));
+        peer_turn(&p);
+        assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
+        assert_int_equal(p.frames[NGHTTP2_PING], 1);
+        assert_int_equal(p.goaway_last, INT32_MAX);
+        peer_get(&p, 4); /* was on its way */
+        peer_turn(&p);
+        assert_int_equal(p.opened, 2);
+        if (by_time)
+            p.now += 1000;
+        else
+            peer_frame(&p, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, SPAN("\0\0\0\0\0\0\0\0"));
+        peer_turn(&p);
+        assert_int_equal(p.frames[NGHTTP2_GOAWAY], 2);
+        assert_int_equal(p.goaway_last, 3);
+        peer_get(&p, 8);
+        peer_turn(&p);
+        assert_int_equal(p.opened, 2);
+        peer_answer_ok(p.exchange);
+        peer_answer_ok(first);
+        peer_turn(&p);
+        assert_int_equal(peer_answer(&p, 0)->status, 200);
+        assert_int_equal(peer_answer(&p, 4)->status, 200);
+        assert_int_equal(p.closed, 2);
+        assert_int_equal(p.exchange_failure, ROUTED_OK);
+        assert_true(peer_wait(&p) == SESSION_LINGER || peer_wait(&p) == SESSION_FINISHED);
+        peer_close(&p);
+    }
+}
+
+static void shut_and_answer(struct peer *p, struct exchange *x)
+{
+    peer_base(p)->ops->shut(peer_base(p));
+    peer_answer_ok(x);
+}
+
+static const struct peer_script shuts = {.on_request = shut_and_answer};
+
+static void test_shut_from_inside(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &shuts);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_int_equal(p.goaway_code, NGHTTP2_NO_ERROR);
+    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_true(peer_wait(&p) == SESSION_LINGER || peer_wait(&p) == SESSION_FINISHED);
+    peer_close(&p);
+}
+
+static void test_client_ends(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &waits); /* what was asked for is answered */
+    peer_get(&p, 0);
+    peer_post(&p, 4);
+    peer_data(&p, 4, 10, false);
+    peer_turn(&p);
+    struct exchange *upload = p.exchange;
+    assert_ptr_not_equal(upload, NULL);
+    peer_end(&p);
+    assert_int_equal(peer_answer(&p, 4)->status, 400);
+    assert_int_equal(p.exchange_failure, ROUTED_ERROR_TRUNCATED);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_close(&p);
+
+    peer_open(&p, &peer_reads_then_answers);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    peer_end(&p);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
+}
+
+static void keep_exchange(struct peer *p, struct exchange *x)
+{
+    p->user = x;
+}
+
+static const struct peer_script keeps = {.on_request = keep_exchange};
+
+static void test_client_ends_and_reads_on(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    peer_end(&p);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_answer_ok(p.user);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
+
+    peer_open(&p, &keeps); /* more than its window: it cannot open it any more */
+    peer_get(&p, 0);
+    peer_turn(&p);
+    peer_end(&p);
+    peer_respond(p.user, 200, NULL);
+    peer_send_size(p.user, 100000);
+    exchange_end(p.user, NULL);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->size, 65535);
+    assert_false(peer_answer(&p, 0)->has_ended);
+    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
+}
+
+static void test_fail(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_init(&p, &waits); /* no preface in time */
+    assert_true(peer_begin(&p));
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_bytes(&p, SPAN("PRI * HTTP/2"));
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_base(&p)->ops->fail(peer_base(&p), ROUTED_ERROR_REQUEST_TIMEOUT);
+    peer_turn(&p);
+    assert_int_equal(p.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
+    assert_int_equal(peer_wait(&p), SESSION_LINGER);
+    peer_base(&p)->ops->fail(peer_base(&p), ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
+
+    peer_open(&p, &waits); /* half a frame of fields */
+    peer_frame_head(&p, 100, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1);
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_close(&p);
+
+    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
+    peer_post(&p, 0);
+    peer_get(&p, 4);
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_BODY);
+    peer_base(&p)->ops->fail(peer_base(&p), ROUTED_ERROR_TOO_SLOW);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 408);
+    assert_int_equal(peer_answer(&p, 4)->heads, 0);
+    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_close(&p);
+}
+
+static void send_much(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    peer_respond(x, 200, NULL);
+    peer_send_size(x, 200000);
+    exchange_end(x, NULL);
+}
+
+static const struct peer_script sends_much = {.on_request = send_much};
+
+/* A window that opens by a byte now and then is not enough; 500 bytes a second are. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    for (uint64_t step = 1; step <= 2500; step += 2499) {
+        struct peer p;
+        peer_open(&p, &sends_much);
+        peer_get(&p, 0);
+        peer_turn(&p);
+        assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+        for (int i = 0; i < 10; i++) {
+            p.now += 5000;
+            peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 0, step);
+            peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 1, step);
+            peer_turn(&p);
+        }
+        assert_int_equal(peer_answer(&p, 0)->is_reset, step == 1);
+        assert_int_equal(p.closed, step == 1);
+        assert_int_equal(p.exchange_failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
+        assert_int_equal(peer_wait(&p), step == 1 ? SESSION_IDLE : SESSION_WINDOW);
+        peer_close(&p);
+    }
+    struct peer p;
+    peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
+    peer_get(&p, 0);
+    peer_turn(&p);
+    p.now += 19999;
+    peer_base(&p)->ops->fail(peer_base(&p), ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+    p.now += 1;
+    peer_base(&p)->ops->fail(peer_base(&p), ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->code, NGHTTP2_CANCEL);
+    peer_close(&p);
+}
+
+static void test_abort(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    peer_post(&p, 4);
+    peer_turn(&p);
+    p.is_stuck = true;
+    peer_answer_ok(p.user);
+    peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(p.closed, 2);
+    assert_int_equal(p.ended, 2);
+    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    struct span spans[2];
+    assert_int_equal(peer_base(&p)->ops->drain(peer_base(&p), spans, 2), 0);
+    peer_close(&p);
+}
+
+static void test_probe_and_ready(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    assert_true(peer_base(&p)->ops->probe(peer_base(&p)));
+    assert_false(peer_base(&p)->ops->probe(peer_base(&p)));
+    peer_turn(&p);
+    assert_int_equal(p.frames[NGHTTP2_PING], 1);
+    peer_frame(&p, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, SPAN("\0\0\0\0\0\0\0\0"));
+    peer_turn(&p);
+    assert_true(peer_base(&p)->ops->probe(peer_base(&p)));
+    assert_int_equal(p.ready, 0);
+    peer_answer_ok(p.user);
+    assert_true(p.ready > 0);
+    peer_close(&p);
+}
+
+static void test_rest(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    p.is_blind = true;
+    for (int64_t id = 1; id < 200; id += 2)
+        peer_get(&p, id);
+    peer_turn(&p);
+    buffer_release(&p.view);
+    buffer_release(&p.input);
+    size_t before = memory_held();
+    peer_base(&p)->ops->rest(peer_base(&p));
+    assert_true(memory_held() < before - 100 * 2048);
+    assert_true(memory_held() < 40000);
+    peer_get(&p, 201);
+    peer_turn(&p);
+    assert_int_equal(p.complete, 101);
+    peer_close(&p);
+}
+
+/* ---- without memory ---- */
+
+static void answer_with_all(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
+    struct field_list trailers = {&trailer, 1, 1};
+    struct http_response early = {.status = 103};
+    exchange_inform(x, &early);
+    peer_respond(x, 200, NULL);
+    exchange_send(x, slice_static(SPAN("hello")));
+    peer_send_size(x, 20000);
+    exchange_end(x, &trailers);
+}
+
+static void grant_a_little(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    exchange_grant(x, 3);
+}
+
+static void grant_as_it_comes(struct peer *p, struct exchange *x, struct span body)
+{
+    (void)p;
+    exchange_grant(x, body.size);
+}
+
+static const struct peer_script does_all = {
+    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
+
+static void write_all(struct peer *p)
+{
+    const struct peer_line lines[] = {{SPAN("cookie"), SPAN("a=1")},
+                                      {SPAN("cookie"), SPAN("b=2")},
+                                      {SPAN("content-length"), SPAN("010")}};
+    peer_request(p, 0, "POST", "/a?b", lines, 3, false);
+    peer_data(p, 0, 10, true);
+    peer_request(p, 4, "GET", "/", lines, 2, true);
+    peer_request(p, 8, "GET", "bad", NULL, 0, true);
+    peer_post(p, 12);
+    peer_data(p, 12, 5000, false);
+    peer_head(p, 12, lines, 2, true);
+    peer_frame(p, NGHTTP2_PING, 0, 0, SPAN("12345678"));
+}
+
+static void test_failing_allocations(void **state)
+{
+    bool fired = true;
+    (void)state;
+    for (uint64_t nth = 1; fired; nth++) {
+        struct peer p;
+        size_t before = memory_held();
+        peer_init(&p, &does_all);
+        p.is_blind = true;
+        peer_bytes(&p, SPAN(PEER_PREFACE));
+        peer_frame(&p, NGHTTP2_SETTINGS, 0, 0, SPAN_EMPTY);
+        write_all(&p);
+        memory_fault_set(nth);
+        if (peer_begin(&p)) {
+            peer_turn(&p);
+            peer_base(&p)->ops->shut(peer_base(&p));
+            peer_turn(&p);
+        }
+        fired = memory_fault_fired();
+        memory_fault_set(0);
+        if (!fired)
+            assert_int_equal(p.complete, 3);
+        if (p.session)
+            peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+        assert_int_equal(p.opened, p.closed);
+        assert_int_equal(p.opened, p.ended);
+        peer_close(&p);
+        assert_int_equal(memory_held(), before);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request_credit),
+        cmocka_unit_test(test_window_does_not_leak),
+        cmocka_unit_test(test_shut_when_idle),
+        cmocka_unit_test(test_shut_in_two_steps),
+        cmocka_unit_test(test_shut_from_inside),
+        cmocka_unit_test(test_client_ends),
+        cmocka_unit_test(test_client_ends_and_reads_on),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_probe_and_ready),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
