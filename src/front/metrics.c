@@ -45,6 +45,7 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_QUIC + HTTP3_DATAGRAMS_FORWARDED] = {"quic.datagrams_forwarded", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_HANDSHAKES] = {"quic.handshakes", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_HANDSHAKES_FAILED] = {"quic.handshakes_failed", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_REFUSALS] = {"quic.refusals", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_RETRIES] = {"quic.retries", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_VERSION_NEGOTIATIONS] = {"quic.version_negotiations", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_TOKENS_REFUSED] = {"quic.tokens_refused", METRIC_COUNTER},

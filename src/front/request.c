@@ -113,14 +113,35 @@ void front_request_begin(void *host, struct exchange *x)
 
 /* ---- the end ---- */
 
-static void count_end(struct front_worker *w, int error)
+/* Budgets of HTTP/2 and HTTP/3 share their errors, not their limits. */
+static void count_limit(struct front_worker *w, const struct exchange *x, int error)
+{
+    static const struct {
+        int error;
+        size_t limit;
+    } pairs[] = {
+        {ROUTED_ERROR_HTTP2_FIELDS, offsetof(routed_limits, http3_fields_count)},
+        {ROUTED_ERROR_HTTP2_RESETS, offsetof(routed_limits, http3_resets)},
+        {ROUTED_ERROR_HTTP2_GLITCHES, offsetof(routed_limits, http3_glitches)},
+        {ROUTED_ERROR_HTTP2_SMALL_FRAMES, offsetof(routed_limits, http3_small_frames)},
+    };
+    for (size_t i = 0; x->request.protocol == HTTP_3 && i < sizeof(pairs) / sizeof(*pairs); i++) {
+        if (pairs[i].error == error) {
+            front_metrics_hit(&w->metrics, pairs[i].limit);
+            return;
+        }
+    }
+    front_metrics_error(&w->metrics, error);
+}
+
+static void count_end(struct front_worker *w, const struct exchange *x, int error)
 {
     metric_subtract(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
     if (error == ROUTED_ERROR_CLIENT_GONE)
         metric_add(&w->metrics, FRONT_EXCHANGES_CANCELLED, 1);
     else if (error)
         metric_add(&w->metrics, FRONT_EXCHANGES_FAILED, 1);
-    front_metrics_error(&w->metrics, error);
+    count_limit(w, x, error);
 }
 
 static void write_down(struct front_client *c, const struct exchange *x, int error, uint16_t status)
@@ -144,7 +165,7 @@ static void write_down(struct front_client *c, const struct exchange *x, int err
 void front_request_end(void *host, struct exchange *x, int error)
 {
     struct front_client *c = host;
-    count_end(c->worker, error);
+    count_end(c->worker, x, error);
     if (x->is_unread)
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, unread_content));
     write_down(c, x, error, x->status);
@@ -158,6 +179,6 @@ void front_request_refused(void *host, const struct exchange *x, int error, uint
     told.peer.address = span_of(c->peer_text, c->peer_text_size);
     told.peer.port = c->peer_port;
     metric_add(&c->worker->metrics, FRONT_REQUESTS_REFUSED, 1);
-    front_metrics_error(&c->worker->metrics, error);
+    count_limit(c->worker, x, error);
     write_down(c, &told, error, status);
 }
