@@ -222,7 +222,17 @@ static void settle_shut(struct http2_session *s)
              (is_idle || s->was_noticed || *s->options->now >= s->noticed_at + FAREWELL_MS))
         say_last_farewell(s);
     if (s->farewell == HTTP2_FAREWELL_LAST && is_idle)
-        s->phase = list_is_empty(&s->finishing) ? HTTP2_OVER : HTTP2_CLOSING;
+        s->phase = list_is_empty(&s->finishing) && !s->was_noticed ? HTTP2_OVER : HTTP2_CLOSING;
+}
+
+/* Once the client has seen the notice it opens no more streams. Until then the budget goes on to
+ * count, so that a client that does not listen gets to know why it is cut. */
+static void settle_low_budget(struct http2_session *s)
+{
+    if (s->farewell == HTTP2_FAREWELL_NONE)
+        give_notice(s);
+    else if (s->was_noticed)
+        s->is_shut = true;
 }
 
 /* The client ended its direction: what it has not sent will never come. */
@@ -262,8 +272,8 @@ static void cut_blocked(struct http2_session *s)
 
 static void settle_open(struct http2_session *s)
 {
-    if (http2_budget_is_low(&s->budget, &s->options->limits))
-        s->is_shut = true;
+    if (!s->failure && http2_budget_is_low(&s->budget, &s->options->limits))
+        settle_low_budget(s);
     if (s->failure)
         settle_failure(s);
     else if (http2_machine_is_done(s))
