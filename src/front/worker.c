@@ -359,6 +359,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     w->random.state = system_random();
     w->date_seconds = -1;
     w->http1 = http1_options(w, SPAN("http"));
+    w->http1.has_http2 = shared->has_http2;
     w->https1 = http1_options(w, SPAN("https"));
     w->http2 = http2_options(w, SPAN("http"));
     w->https2 = http2_options(w, SPAN("https"));

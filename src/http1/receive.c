@@ -21,6 +21,11 @@ static struct http1_turn *begin_turn(struct http1_session *s)
     return t;
 }
 
+static bool is_invalid_preface(const struct http1_session *s)
+{
+    return s->options->has_http2 && s->session.requests == 0 && s->parser.is_foreign;
+}
+
 void http1_receive_refuse(struct http1_session *s, int error)
 {
     struct http1_turn *t = s->incoming ? s->incoming : begin_turn(s);
@@ -33,7 +38,9 @@ void http1_receive_refuse(struct http1_session *s, int error)
         return;
     }
     t->is_persistent = false;
-    if (status == 0 || http1_answer_error(s, t, error))
+    if (is_invalid_preface(s))
+        status = 0;
+    else if (status == 0 || http1_answer_error(s, t, error))
         s->phase = HTTP1_OVER;
     s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
     http1_session_give_turn(s, t);

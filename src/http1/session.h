@@ -33,6 +33,10 @@ struct http1_session_options {
     size_t linger_max;      /* unread request bytes dropped after an early answer or a refusal */
     size_t response_window; /* response bytes an application may have queued */
     const char *date;       /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
+    bool has_http2;         /* HTTP/2 may begin here too: a first line that has three words as its
+                             * preface has, but no slash as every request line has, is a preface
+                             * that is not valid (RFC 9113 section 3.4). The connection is closed
+                             * without an answer, which would be one in the wrong protocol. */
 };
 
 #define HTTP1_SESSION_OPTIONS_DEFAULT                                                              \

@@ -620,6 +620,39 @@ static void test_content_max(void **state)
     }
 }
 
+/* ---- what is no HTTP/1 ---- */
+
+/* Where HTTP/2 may begin too, a first line like its preface and unlike a request gets no answer. */
+static void test_invalid_preface(void **state)
+{
+    static const struct {
+        const char *input;
+        bool has_http2;
+        const char *statuses;
+    } cases[] = {
+        {"INVALID CONNECTION PREFACE\r\n\r\n", true, ""},
+        {"INVALID CONNECTION PREFACE\r\n\r\n", false, "400"},
+        {"INVALID CONNECTION\r\n\r\n", true, "400"},
+        {"INVALID /CONNECTION PREFACE\r\n\r\n", true, "400"},
+        {"GET * HTTP/9.9\r\n\r\n", true, "505"},
+        {GET "INVALID CONNECTION PREFACE\r\n\r\n", true, "200,400"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct peer p;
+        char statuses[32];
+        peer_open(&p, &peer_reads_then_answers);
+        p.options.has_http2 = cases[i].has_http2;
+        peer_write_text(&p, cases[i].input);
+        peer_turn(&p);
+        peer_statuses(&p, statuses, sizeof(statuses));
+        assert_string_equal(statuses, cases[i].statuses);
+        assert_int_equal(peer_wait(&p), SESSION_LINGER);
+        assert_int_equal(p.refused, 1);
+        peer_close(&p);
+    }
+}
+
 /* ---- the connection's calls ---- */
 
 static void test_fail(void **state)
@@ -946,6 +979,7 @@ int main(void)
         cmocka_unit_test(test_failure_after_the_head),
         cmocka_unit_test(test_bad_chunk_in_the_middle),
         cmocka_unit_test(test_content_max),
+        cmocka_unit_test(test_invalid_preface),
         cmocka_unit_test(test_fail),
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_half_close_before_the_answer),
