@@ -343,8 +343,8 @@ struct session *http1_session_new(const struct http1_session_options *options,
     struct http1_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
-    s->session =
-        (struct session){.ops = &ops, .host = *host, .wait = SESSION_IDLE, .wants_input = true};
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_IDLE, .due = CLOCK_NEVER, .wants_input = true};
     s->options = options;
     s->loop = loop;
     list_init(&s->finishing);

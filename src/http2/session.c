@@ -213,13 +213,18 @@ static void give_notice(struct http2_session *s)
         http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
 }
 
+static milliseconds last_farewell_due(const struct http2_session *s)
+{
+    return clock_after(s->noticed_at, FAREWELL_MS);
+}
+
 static void settle_shut(struct http2_session *s)
 {
     bool is_idle = s->live_count == 0;
     if (s->farewell == HTTP2_FAREWELL_NONE && !is_idle)
         give_notice(s);
     else if (s->farewell != HTTP2_FAREWELL_LAST &&
-             (is_idle || s->was_noticed || *s->options->now >= s->noticed_at + FAREWELL_MS))
+             (is_idle || s->was_noticed || *s->options->now >= last_farewell_due(s)))
         say_last_farewell(s);
     if (s->farewell == HTTP2_FAREWELL_LAST && is_idle)
         s->phase = list_is_empty(&s->finishing) && !s->was_noticed ? HTTP2_OVER : HTTP2_CLOSING;
@@ -367,6 +372,13 @@ static enum session_wait wait_of(const struct http2_session *s)
     return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_ANSWER;
 }
 
+static milliseconds due_of(const struct http2_session *s)
+{
+    bool is_due =
+        s->phase == HTTP2_OPEN && s->is_shut && s->farewell == HTTP2_FAREWELL_NOTICE && !s->failure;
+    return is_due ? last_farewell_due(s) : CLOCK_NEVER;
+}
+
 /* The application may have acted since the last call. A call from inside a callback, such as
  * shut, leaves the settling to the call that is on its way. */
 static void enter(struct http2_session *s)
@@ -380,6 +392,7 @@ static void leave(struct http2_session *s)
     if (s->inside == 1) {
         settle(s);
         s->session.wait = wait_of(s);
+        s->session.due = due_of(s);
         s->session.wants_input = s->phase != HTTP2_OVER;
     }
     s->inside--;
@@ -547,8 +560,8 @@ struct session *http2_session_new(const struct http2_session_options *options,
     struct http2_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
-    s->session =
-        (struct session){.ops = &ops, .host = *host, .wait = SESSION_HEAD, .wants_input = true};
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
     s->options = options;
     s->loop = loop;
     list_init(&s->live);

@@ -559,6 +559,19 @@ def test_graceful_stop_finishes_what_runs(start, mode):
     server.assert_clean()
 
 
+def test_last_goaway_comes_by_itself(start):
+    """To a client that does not answer the PING behind the first."""
+    server = start(mode="in-process")
+    with Peer(server, update=False) as peer:
+        peer.send(peer.head(1, path="/bytes/2000000"))
+        peer.wait(lambda: len(peer.bodies.get(1, b"")) == 65535)
+        peer.mute = True
+        server.signal(signal.SIGTERM)
+        peer.wait(lambda: len(peer.goaways) == 2)
+        assert peer.goaways == [(0x7FFFFFFF, 0), (1, 0)] and not peer.ended
+    assert server.wait() == 0
+
+
 def test_idle_connection_is_told_to_go(start):
     server = start(mode="in-process")
     with Peer(server) as peer:

@@ -115,6 +115,7 @@ static void test_shut_when_idle(void **state)
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
     assert_int_equal(p.goaway_last, 1);
     assert_int_equal(p.goaway_code, NGHTTP2_NO_ERROR);
+    assert_true(p.session->due == CLOCK_NEVER);
     peer_close(&p);
 }
 
@@ -136,6 +137,7 @@ static void test_shut_in_two_steps(void **state)
         peer_get(&p, 3); /* was on its way */
         peer_turn(&p);
         assert_int_equal(p.opened, 2);
+        assert_true(p.session->due == p.now + 1000);
         if (by_time)
             p.now += 1000;
         else
@@ -143,6 +145,7 @@ static void test_shut_in_two_steps(void **state)
         peer_turn(&p);
         assert_int_equal(p.frames[NGHTTP2_GOAWAY], 2);
         assert_int_equal(p.goaway_last, 3);
+        assert_true(p.session->due == CLOCK_NEVER);
         peer_get(&p, 5);
         peer_turn(&p);
         assert_int_equal(p.opened, 2);
