@@ -160,17 +160,21 @@ bool http2_receive_is_waiting(const struct http2_stream *t)
     return t->is_exchange && !t->request_done && is_open && x->request_credit > 0;
 }
 
+/* Of the stream. The connection's was given back when the content came: what waits is bounded by
+ * the windows of the streams, so that those that stall do not hold up the others. */
+static void give_window(struct http2_session *s, const struct http2_stream *t, size_t size)
+{
+    if (size && !s->is_broken)
+        nghttp2_session_consume_stream(s->machine, t->id, size);
+}
+
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
 {
     size_t size = buffer_size(&t->held);
     t->request_done = true;
     buffer_release(&t->held);
-    if (!size || s->is_broken)
-        return;
-    if (t->is_gone)
-        nghttp2_session_consume_connection(s->machine, size);
-    else
-        nghttp2_session_consume(s->machine, t->id, size);
+    if (!t->is_gone)
+        give_window(s, t, size);
 }
 
 static struct slice slice_of_input(const struct http2_session *s, struct span bytes)
@@ -190,7 +194,7 @@ static size_t credit_for(const struct http2_stream *t, size_t size)
 static void deliver(struct http2_session *s, struct http2_stream *t, struct slice slice,
                     size_t size)
 {
-    nghttp2_session_consume(s->machine, t->id, size);
+    give_window(s, t, size);
     int error = slice.data ? exchange_deliver(&t->exchange, slice) : ROUTED_ERROR_MEMORY;
     if (error)
         http2_answer_fail(s, t, error);
@@ -241,10 +245,10 @@ static void receive_content(struct http2_session *s, struct http2_stream *t, str
         bytes = span_after(bytes, size);
         deliver(s, t, slice, size);
     }
-    if (t->request_done)
-        nghttp2_session_consume(s->machine, t->id, bytes.size);
-    else if (bytes.size && buffer_append_span(&t->held, bytes)) {
-        nghttp2_session_consume(s->machine, t->id, bytes.size);
+    if (t->request_done) {
+        give_window(s, t, bytes.size);
+    } else if (bytes.size && buffer_append_span(&t->held, bytes)) {
+        give_window(s, t, bytes.size);
         http2_answer_fail(s, t, ROUTED_ERROR_MEMORY);
     }
 }
@@ -256,12 +260,14 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
-    if (t)
-        t->data_begun = true;
-    if (!t || t->request_done) {
-        nghttp2_session_consume(machine, id, size);
+    nghttp2_session_consume_connection(machine, size);
+    if (!t)
+        return 0;
+    t->data_begun = true;
+    if (t->request_done) {
+        give_window(s, t, size);
     } else if (is_over_content_max(s, t, size)) {
-        nghttp2_session_consume(machine, id, size);
+        give_window(s, t, size);
         http2_answer_fail(s, t, ROUTED_ERROR_CONTENT_TOO_LARGE);
     } else {
         receive_content(s, t, span_of(data, size));

@@ -7,7 +7,8 @@
  *   (RFC 9113 section 8.1.1) gets RST_STREAM(PROTOCOL_ERROR), a refusal of another kind the status
  *   of its error; neither reaches the application, the connection goes on.
  * - The client may send as much content as the application granted, plus one stream window that
- *   waits here. Content that nobody wants gives the connection's window back.
+ *   waits here. The connection's window is given back as content comes, so that streams that wait
+ *   for their application do not hold up others.
  * - A failure before the response head is answered with the status of its error, after it by
  *   RST_STREAM. The end of a response before the end of its request is followed by
  *   RST_STREAM(NO_ERROR) (RFC 9113 section 8.1); on_close then says ROUTED_OK.

@@ -60,6 +60,43 @@ static void test_request_credit(void **state)
     }
 }
 
+static void keep_first(struct peer *p, struct exchange *x)
+{
+    if (p->opened <= 99)
+        return;
+    exchange_grant(x, SIZE_MAX / 4);
+}
+
+static const struct peer_script reads_the_last = {.on_request = keep_first,
+                                                  .on_end = peer_answer_at_end};
+
+/* As many streams as there may be, all but one with a window of content that nobody reads. */
+static void test_stalled_uploads(void **state)
+{
+    struct peer p;
+    uint64_t sent = 0, window = 65535;
+    (void)state;
+    peer_open(&p, &reads_the_last);
+    peer_turn(&p);
+    size_t before = memory_held();
+    for (int32_t i = 0; i < 100; i++) {
+        peer_post(&p, 2 * i + 1);
+        for (int part = 0; part < 4; part++)
+            peer_data(&p, 2 * i + 1, 16384, i == 99 && part == 3);
+        sent += 65536;
+        assert_true(sent <= window + p.updates); /* a client could have sent it */
+        peer_turn(&p);
+    }
+    assert_int_equal(p.content, 65536);
+    assert_int_equal(peer_answer(&p, 199)->status, 200);
+    assert_in_range(p.stream_updates, 1, 65536); /* for the last */
+    assert_true(memory_held() - before < 99 * (size_t)(2 * 65536 + 8192));
+    peer_data(&p, 1, 1, false); /* one byte more than the window */
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 1)->code, NGHTTP2_FLOW_CONTROL_ERROR);
+    peer_close(&p);
+}
+
 /* Whatever happens to streams and their content, the connection's window comes back. */
 static void test_window_does_not_leak(void **state)
 {
@@ -474,6 +511,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_credit),
+        cmocka_unit_test(test_stalled_uploads),
         cmocka_unit_test(test_window_does_not_leak),
         cmocka_unit_test(test_shut_when_idle),
         cmocka_unit_test(test_shut_in_two_steps),
