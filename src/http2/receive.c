@@ -102,7 +102,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
 static void set_priority(struct http2_session *s, const struct http2_stream *t)
 {
     nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-    if (!t->head.has_priority)
+    if (!t->head.has_priority && !http2_priority_is_noted(&s->priority, t->id))
         nghttp2_session_change_extpri_stream_priority(s->machine, t->id, &priority, 0);
 }
 
@@ -294,6 +294,13 @@ static void receive_ping_answer(struct http2_session *s)
         s->was_noticed = true;
 }
 
+static void receive_priority_update(struct http2_session *s, const nghttp2_frame *frame)
+{
+    const nghttp2_ext_priority_update *update = frame->ext.payload;
+    if (!stream_of(s, update->stream_id))
+        http2_priority_note(&s->priority, update->stream_id);
+}
+
 static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *user)
 {
     struct http2_session *s = user;
@@ -314,6 +321,9 @@ static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
             receive_ping_answer(s);
+        break;
+    case NGHTTP2_PRIORITY_UPDATE:
+        receive_priority_update(s, frame);
         break;
     default:
         break;

@@ -15,6 +15,7 @@
 #include "http2/heap.h"
 #include "http2/order.h"
 #include "http2/preface.h"
+#include "http2/priority.h"
 #include "http2/queue.h"
 #include "http2/session.h"
 
@@ -82,6 +83,7 @@ struct http2_session {
     size_t live_count;
     struct http2_frames frames;
     struct http2_order order;
+    struct http2_priority priority;
     struct http2_budget budget;
     struct http2_cookies cookies;
     size_t idle_memory;   /* of nghttp2 at the beginning */
