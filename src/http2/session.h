@@ -19,8 +19,9 @@
  * - WebSocket (RFC 8441): CONNECT with ":protocol: websocket" is presented as the GET of RFC 6455,
  *   so that no application needs to know of two handshakes: request.upgrade is set, the method is
  *   GET, and sec-websocket-key has a constant value, for the field has no meaning here. The
- *   application's 101 becomes ":status: 200" without sec-websocket-accept. Other protocols and
- *   plain CONNECT get 501.
+ *   application's 101 becomes ":status: 200" without sec-websocket-accept. An answer without
+ *   tunnel is passed on, but for 2xx, which would be taken for one: it fails with
+ *   ROUTED_ERROR_UNSUPPORTED and the client gets 501, as for other protocols and plain CONNECT.
  * - shut sends GOAWAY twice when streams are open: first one that stops nothing, and once the
  *   client has answered a PING or a second has passed, one with the last stream that was taken.
  * - After the last answer, or an error of the connection, the session goes to SESSION_LINGER
