@@ -37,7 +37,7 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
     struct http2_session *s = user;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct http2_stream *t = http2_session_take_stream(s, frame->hd.stream_id);
+    struct http2_stream *t = http2_streams_take(s, frame->hd.stream_id);
     if (!t)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     t->exchange.request.scheme = s->options->scheme;
@@ -343,7 +343,7 @@ static int on_stream_close(nghttp2_session *machine, int32_t id, uint32_t code, 
     bool is_by_client = s->input_size && s->frame_type == NGHTTP2_RST_STREAM;
     nghttp2_session_set_stream_user_data(machine, id, NULL);
     (void)code;
-    http2_session_stream_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
+    http2_streams_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
     return 0;
 }
 
