@@ -206,3 +206,16 @@ class Showcase:
     def assert_clean(self, code=0):
         assert not SANITIZER.search(self.errors), self.errors
         assert self.code == code, f"exit code {self.code}, stderr: {self.errors[-2000:]}"
+
+
+@contextlib.contextmanager
+def serving(*arguments, **settings):
+    """A showcase for as long as the block runs; it must end clean."""
+    showcase = Showcase(*arguments, **settings)
+    try:
+        yield showcase
+        showcase.stop()
+    finally:
+        if showcase.code is None:
+            showcase.kill()
+    showcase.assert_clean()
