@@ -106,7 +106,8 @@ def test_versions(server, flag, works):
 
 @pytest.mark.parametrize(
     "offered, chosen",
-    [(["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2"), ([], None)],
+    [(["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2"), ([], None),
+     (["http/1.0"], "http/1.0"), (["http/1.0", "http/1.1"], "http/1.1")],
 )
 def test_alpn(server, pki, offered, chosen):
     with connect(server, client(pki, offered)) as sock:
