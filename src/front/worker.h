@@ -9,6 +9,7 @@
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "http1/session.h"
+#include "http1/spare.h"
 #include "http2/session.h"
 #include "io/loop.h"
 #include "io/socket.h"
@@ -63,6 +64,7 @@ struct front_worker {
     struct block *read_block;   /* where input lands; replaced when content slices hold it */
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
     unsigned handshakes;        /* under way */
+    struct http1_spare http1_spare;
     struct http1_session_options http1;
     struct http1_session_options https1;
     struct http2_session_options http2;

@@ -26,13 +26,16 @@
 #include "exchange/session.h"
 #include "http1/limits.h"
 
+struct http1_spare; /* http1/spare.h */
+
 struct http1_session_options {
     struct http1_limits limits;
     struct span scheme;     /* "http" or "https": what the transport is */
     size_t pipeline_depth;  /* requests begun before their answers are written: then feed waits */
     size_t linger_max;      /* unread request bytes dropped after an early answer or a refusal */
     size_t response_window; /* response bytes an application may have queued */
-    const char *date;       /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
+    struct http1_spare *spare; /* of the worker */
+    const char *date; /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
 };
 
 #define HTTP1_SESSION_OPTIONS_DEFAULT                                                              \
