@@ -222,6 +222,7 @@ static void on_rest_timer(struct loop_timer *t)
         front_transport_rest(&c->transport);
     }
     http1_spare_release(&w->http1_spare);
+    http2_spare_release(&w->http2_spare);
 }
 
 /* ---- what connections ask for ---- */
@@ -321,7 +322,7 @@ static struct http1_session_options http1_options(struct front_worker *w, struct
         .date = w->date};
 }
 
-static struct http2_session_options http2_options(const struct front_worker *w, struct span scheme)
+static struct http2_session_options http2_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
     struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
@@ -344,6 +345,7 @@ static struct http2_session_options http2_options(const struct front_worker *w, 
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;
+    options.spare = &w->http2_spare;
     return options;
 }
 
@@ -384,6 +386,7 @@ void front_worker_release(struct front_worker *w)
         front_worker_close_listeners(w, 0);
     loop_free(w->loop);
     http1_spare_release(&w->http1_spare);
+    http2_spare_release(&w->http2_spare);
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);

@@ -11,6 +11,7 @@
 #include "http1/session.h"
 #include "http1/spare.h"
 #include "http2/session.h"
+#include "http2/spare.h"
 #include "io/loop.h"
 #include "io/socket.h"
 #include "tls/context.h"
@@ -65,6 +66,7 @@ struct front_worker {
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
     unsigned handshakes;        /* under way */
     struct http1_spare http1_spare;
+    struct http2_spare http2_spare;
     struct http1_session_options http1;
     struct http1_session_options https1;
     struct http2_session_options http2;
