@@ -221,6 +221,8 @@ static void on_rest_timer(struct loop_timer *t)
         c->session->ops->rest(c->session);
         front_transport_rest(&c->transport);
     }
+    http1_spare_release(&w->http1_spare);
+    http2_spare_release(&w->http2_spare);
 }
 
 /* ---- what connections ask for ---- */
@@ -300,7 +302,7 @@ static uint32_t bounded_word(uint64_t limit)
     return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
 }
 
-static struct http1_session_options http1_options(const struct front_worker *w, struct span scheme)
+static struct http1_session_options http1_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
     return (struct http1_session_options){
@@ -316,10 +318,11 @@ static struct http1_session_options http1_options(const struct front_worker *w, 
         .linger_max = bounded(limits->unread_content),
         .response_window = bounded(limits->window),
         .scheme = scheme,
+        .spare = &w->http1_spare,
         .date = w->date};
 }
 
-static struct http2_session_options http2_options(const struct front_worker *w, struct span scheme)
+static struct http2_session_options http2_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
     struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
@@ -342,6 +345,7 @@ static struct http2_session_options http2_options(const struct front_worker *w, 
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;
+    options.spare = &w->http2_spare;
     return options;
 }
 
@@ -358,6 +362,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     loop_timer_init(&w->tls_timer, on_tls_timer);
     w->random.state = system_random();
     w->date_seconds = -1;
+    http1_spare_init(&w->http1_spare);
     w->http1 = http1_options(w, SPAN("http"));
     w->http1.has_http2 = shared->has_http2;
     w->https1 = http1_options(w, SPAN("https"));
@@ -381,6 +386,8 @@ void front_worker_release(struct front_worker *w)
     if (w->loop)
         front_worker_close_listeners(w, 0);
     loop_free(w->loop);
+    http1_spare_release(&w->http1_spare);
+    http2_spare_release(&w->http2_spare);
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);

@@ -9,7 +9,9 @@
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "http1/session.h"
+#include "http1/spare.h"
 #include "http2/session.h"
+#include "http2/spare.h"
 #include "io/loop.h"
 #include "io/socket.h"
 #include "tls/context.h"
@@ -63,6 +65,8 @@ struct front_worker {
     struct block *read_block;   /* where input lands; replaced when content slices hold it */
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
     unsigned handshakes;        /* under way */
+    struct http1_spare http1_spare;
+    struct http2_spare http2_spare;
     struct http1_session_options http1;
     struct http1_session_options https1;
     struct http2_session_options http2;

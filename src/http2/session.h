@@ -39,15 +39,18 @@
 #include "exchange/session.h"
 #include "http2/limits.h"
 
+struct http2_spare; /* http2/spare.h */
+
 struct http2_session_options {
     struct http2_limits limits;
     struct span scheme;      /* "http" or "https": what the transport is */
     size_t response_window;  /* response bytes an application may have queued on one stream */
     const char *date;        /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
     const milliseconds *now; /* monotonic time that the owner rewrites each turn */
+    struct http2_spare *spare; /* of the worker */
 };
 
-/* `now` has no default. */
+/* `now` and `spare` have no default. */
 #define HTTP2_SESSION_OPTIONS_DEFAULT                                                              \
     ((struct http2_session_options){                                                               \
         .limits = HTTP2_LIMITS_DEFAULT, .scheme = SPAN("http"), .response_window = 262144})
