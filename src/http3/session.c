@@ -64,6 +64,7 @@ static void free_stream(struct http3_stream *t)
 static void give_stream(struct http3_session *s, struct http3_stream *t)
 {
     strike(s, t);
+    s->stream_count--;
     list_remove(&t->link);
     list_remove(&t->due);
     http3_machine_give_section(s, t->section, false);
@@ -101,6 +102,8 @@ struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t 
     t->id = id;
     s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
+    if (++s->stream_count > s->stream_most)
+        s->stream_most = s->stream_count;
     s->waits[t->wait]++;
     list_append(&s->live, &t->link);
     enlist(s, t);
@@ -203,6 +206,13 @@ void http3_session_charge_glitch(struct http3_session *s)
 {
     if (!http2_bucket_take(&s->glitches, &s->options->limits.glitches, *s->options->now))
         http3_session_break(s, ROUTED_ERROR_HTTP2_GLITCHES, NGHTTP3_H3_EXCESSIVE_LOAD);
+}
+
+void http3_session_charge_unknown(struct http3_session *s, uint64_t size)
+{
+    http3_session_charge_glitch(s);
+    if (size > HTTP3_UNKNOWN_SIZE_MAX)
+        http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
 
 /* ---- settling ---- */
