@@ -102,6 +102,8 @@ static milliseconds wait_deadline(const struct front_client *c)
 void front_patience_set(struct front_client *c, milliseconds earlier)
 {
     milliseconds due = wait_deadline(c);
+    if (c->session->due < due)
+        due = c->session->due;
     milliseconds output = pace_deadline(&c->output, limits_of(c));
     if (output < due)
         due = output;
@@ -178,9 +180,19 @@ static enum front_verdict check_paces(struct front_client *c, milliseconds now, 
     return FRONT_CUT;
 }
 
+/* Even where the socket takes nothing, so that the same moment is not due again. */
+static void remind(struct session *s)
+{
+    struct span unused;
+    if (s->ops->drain)
+        s->ops->drain(s, &unused, 1);
+}
+
 enum front_verdict front_patience_check(struct front_client *c, int *error)
 {
     milliseconds now = now_of(c);
+    if (now >= c->session->due)
+        remind(c->session);
     enum front_verdict verdict = check_wait(c, now, error);
     if (verdict != FRONT_CUT && check_paces(c, now, error) == FRONT_CUT)
         verdict = FRONT_CUT;

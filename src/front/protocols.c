@@ -14,7 +14,7 @@ static uint32_t bounded_word(uint64_t limit)
     return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
 }
 
-static struct http1_session_options http1_options(const struct front_worker *w, struct span scheme)
+static struct http1_session_options http1_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
     return (struct http1_session_options){
@@ -30,10 +30,11 @@ static struct http1_session_options http1_options(const struct front_worker *w, 
         .linger_max = bounded(limits->unread_content),
         .response_window = bounded(limits->window),
         .scheme = scheme,
+        .spare = &w->http1_spare,
         .date = w->date};
 }
 
-static struct http2_session_options http2_options(const struct front_worker *w, struct span scheme)
+static struct http2_session_options http2_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
     struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
@@ -56,6 +57,7 @@ static struct http2_session_options http2_options(const struct front_worker *w, 
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;
+    options.spare = &w->http2_spare;
     return options;
 }
 
@@ -87,6 +89,7 @@ static struct http3_session_options http3_options(const struct front_worker *w)
 void front_protocols_init(struct front_worker *w)
 {
     w->http1 = http1_options(w, SPAN("http"));
+    w->http1.has_http2 = w->shared->has_http2;
     w->https1 = http1_options(w, SPAN("https"));
     w->http2 = http2_options(w, SPAN("http"));
     w->https2 = http2_options(w, SPAN("https"));

@@ -225,6 +225,8 @@ static void on_rest_timer(struct loop_timer *t)
         list_append(&w->resting, &c->idle_link);
         c->kind->rest(c);
     }
+    http1_spare_release(&w->http1_spare);
+    spare_release(&w->http2_spare);
 }
 
 /* ---- what connections ask for ---- */
@@ -309,6 +311,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared, unsig
     loop_timer_init(&w->tls_timer, on_tls_timer);
     w->random.state = system_random();
     w->date_seconds = -1;
+    http1_spare_init(&w->http1_spare);
     front_protocols_init(w);
     if (shared->tls) {
         w->sealed_block = block_new(FRONT_READ_SIZE);
@@ -332,6 +335,8 @@ void front_worker_release(struct front_worker *w)
         front_worker_close_listeners(w, 0);
     loop_free(w->loop);
     front_quic_free(w->quic);
+    http1_spare_release(&w->http1_spare);
+    spare_release(&w->http2_spare);
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);

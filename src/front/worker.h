@@ -4,11 +4,13 @@
 
 #include "base/buffer.h"
 #include "base/random.h"
+#include "base/spare.h"
 #include "exchange/face.h"
 #include "front/access_log.h"
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "http1/session.h"
+#include "http1/spare.h"
 #include "http2/session.h"
 #include "http3/endpoint.h"
 #include "io/loop.h"
@@ -73,6 +75,8 @@ struct front_worker {
     struct block *read_block;   /* where input lands; replaced when content slices hold it */
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
     unsigned handshakes;        /* under way */
+    struct http1_spare http1_spare;
+    struct spare http2_spare;
     struct http1_session_options http1;
     struct http1_session_options https1;
     struct http2_session_options http2;

@@ -126,7 +126,7 @@ static void begin_frame(struct http3_session *s, struct http3_stream *t, bool is
              type == HTTP3_FRAME_PRIORITY_UPDATE_PUSH || http3_frames_is_http2(type))
         refuse_frame(s);
     else
-        http3_session_charge_glitch(s);
+        http3_session_charge_unknown(s, t->frames.left);
 }
 
 static void receive_payload(struct http3_session *s, struct http3_stream *t, struct span payload)

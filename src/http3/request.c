@@ -9,7 +9,7 @@ static bool is_too_much_memory(const struct http3_session *s)
 {
     const struct http3_limits *limits = &s->options->limits;
     uint64_t allowed = s->session.bytes_in * limits->memory_share + limits->memory_slack +
-                       s->live_count * HTTP3_STREAM_COST + s->idle_memory;
+                       s->stream_most * HTTP3_STREAM_COST + s->idle_memory;
     return s->heap.held + s->fields_memory + s->cookies.held > allowed;
 }
 
@@ -20,19 +20,6 @@ static void give_up_section(struct http3_session *s, struct http3_stream *t, int
     t->section = NULL;
     if (!t->head.error)
         t->head.error = error;
-}
-
-/* Longer than it may become: then it is not looked at. A client that writes a section longer than
- * what it stands for does not exist. */
-void http3_request_begin_section(struct http3_session *s, struct http3_stream *t)
-{
-    if (t->frames.left > s->options->limits.fields_bytes_max) {
-        give_up_section(s, t, ROUTED_ERROR_FIELDS_TOO_LARGE);
-        return;
-    }
-    t->section = http3_machine_take_section(s, t->id);
-    if (!t->section)
-        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
 }
 
 static void add_line(struct http3_session *s, struct http3_stream *t, const nghttp3_qpack_nv *line)
@@ -206,14 +193,39 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
     }
 }
 
-void http3_request_end_section(struct http3_session *s, struct http3_stream *t, bool ends)
+static void end_section(struct http3_session *s, struct http3_stream *t, bool ends)
 {
-    if (t->section) /* it ended inside a line, or was empty */
-        decode(s, t, SPAN_EMPTY, true);
-    if (s->failure)
-        return;
     if (t->expects == HTTP3_EXPECTS_HEAD)
         receive_head(s, t, ends);
     else
         receive_trailers(s, t);
+}
+
+/* Longer than it may become: then it is not looked at, nor is what follows. A client that writes a
+ * section longer than what it stands for does not exist. */
+static void refuse_section(struct http3_session *s, struct http3_stream *t)
+{
+    if (!t->head.error)
+        t->head.error = ROUTED_ERROR_FIELDS_TOO_LARGE;
+    t->is_ignored = true;
+    end_section(s, t, false);
+}
+
+void http3_request_begin_section(struct http3_session *s, struct http3_stream *t)
+{
+    if (t->frames.left > s->options->limits.fields_bytes_max) {
+        refuse_section(s, t);
+        return;
+    }
+    t->section = http3_machine_take_section(s, t->id);
+    if (!t->section)
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+}
+
+void http3_request_end_section(struct http3_session *s, struct http3_stream *t, bool ends)
+{
+    if (t->section) /* it ended inside a line, or was empty */
+        decode(s, t, SPAN_EMPTY, true);
+    if (!s->failure)
+        end_section(s, t, ends);
 }

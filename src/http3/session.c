@@ -64,6 +64,7 @@ static void free_stream(struct http3_stream *t)
 static void give_stream(struct http3_session *s, struct http3_stream *t)
 {
     strike(s, t);
+    s->stream_count--;
     list_remove(&t->link);
     list_remove(&t->due);
     http3_machine_give_section(s, t->section, false);
@@ -101,6 +102,8 @@ struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t 
     t->id = id;
     s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
+    if (++s->stream_count > s->stream_most)
+        s->stream_most = s->stream_count;
     s->waits[t->wait]++;
     list_append(&s->live, &t->link);
     enlist(s, t);
@@ -205,6 +208,13 @@ void http3_session_charge_glitch(struct http3_session *s)
         http3_session_break(s, ROUTED_ERROR_HTTP2_GLITCHES, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
 
+void http3_session_charge_unknown(struct http3_session *s, uint64_t size)
+{
+    http3_session_charge_glitch(s);
+    if (size > HTTP3_UNKNOWN_SIZE_MAX)
+        http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
+}
+
 /* ---- settling ---- */
 
 static void give_credit(struct http3_stream *t)
@@ -271,7 +281,8 @@ static void settle_shut(struct http3_session *s)
     else if (s->farewell == HTTP3_FAREWELL_NONE && !is_idle)
         queue_farewell(s, HTTP3_FAREWELL_NOTICE);
     else if (s->farewell != HTTP3_FAREWELL_LAST &&
-             (is_idle || s->was_noticed || *s->options->now >= s->noticed_at + FAREWELL_MS))
+             (is_idle || s->was_noticed ||
+              *s->options->now >= clock_after(s->noticed_at, FAREWELL_MS)))
         queue_farewell(s, HTTP3_FAREWELL_LAST);
     else if (s->farewell == HTTP3_FAREWELL_LAST && is_idle && s->is_silent)
         s->is_over = true;
@@ -330,6 +341,13 @@ static enum session_wait wait_of(const struct http3_session *s)
     return s->waits[HTTP3_WAIT_TUNNEL] == s->live_count ? SESSION_TUNNEL : SESSION_ANSWER;
 }
 
+/* The second GOAWAY does not wait for ever for the acknowledgement of the first. */
+static milliseconds next_due(const struct http3_session *s)
+{
+    bool is_noticing = s->farewell == HTTP3_FAREWELL_NOTICE && !s->was_noticed && !s->is_over;
+    return is_noticing ? clock_after(s->noticed_at, FAREWELL_MS) : CLOCK_NEVER;
+}
+
 /* The application may have acted since the last call. A call from inside a callback, such as shut,
  * leaves the settling to the call that is on its way. */
 void http3_session_enter(struct http3_session *s)
@@ -343,6 +361,7 @@ int http3_session_leave(struct http3_session *s)
     if (s->inside == 1) {
         settle(s);
         s->session.wait = wait_of(s);
+        s->session.due = next_due(s);
     }
     s->inside--;
     return s->failure;
@@ -562,8 +581,8 @@ struct http3_session *http3_session_new(const struct http3_session_options *opti
     if (!s)
         return NULL;
     init(s, options);
-    s->session =
-        (struct session){.ops = &ops, .host = *host, .wait = SESSION_HEAD, .wants_input = true};
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
     s->transport = *transport;
     s->loop = loop;
     if (http3_machine_open(s)) {

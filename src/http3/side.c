@@ -69,10 +69,10 @@ static void judge_control_frame(struct http3_session *s)
 {
     const struct http3_frames *f = &s->control;
     s->update_size = 0;
-    if (f->type == HTTP3_FRAME_SETTINGS && f->left > HTTP3_SETTINGS_SIZE_MAX)
+    if (f->type != HTTP3_FRAME_SETTINGS)
+        http3_session_charge_unknown(s, f->left);
+    else if (f->left > HTTP3_SETTINGS_SIZE_MAX)
         http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
-    else if (f->type != HTTP3_FRAME_SETTINGS)
-        http3_session_charge_glitch(s);
 }
 
 /* Frames that nghttp3 ignores are what floods are made of. */

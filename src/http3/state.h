@@ -124,6 +124,9 @@ struct http3_session {
     struct list_link due;
     struct list_link spare; /* for reuse */
     size_t live_count;
+    size_t
+        stream_count; /* live and finishing; and the most at once, which nghttp3 keeps room for */
+    size_t stream_most;
     size_t waits[HTTP3_WAIT_COUNT]; /* live streams, by what they wait for */
     struct http3_side sides[HTTP3_SIDE_STREAMS_MAX];
     struct http3_frames control;      /* of the client's control stream */
@@ -208,6 +211,8 @@ int http3_session_leave(struct http3_session *s);
 /* Draws on a budget of the connection, for the stream once where it is given. */
 void http3_session_charge_reset(struct http3_session *s, struct http3_stream *t);
 void http3_session_charge_glitch(struct http3_session *s);
+/* The same for a frame that means nothing for a request, with its size. */
+void http3_session_charge_unknown(struct http3_session *s, uint64_t size);
 
 /* machine.c */
 

@@ -711,6 +711,12 @@ static inline struct session *peer_base(struct peer *p)
     return http3_session_base(p->session);
 }
 
+/* A deadline of the connection has passed. */
+static inline void peer_fail(struct peer *p, int error)
+{
+    (peer_base(p)->ops->fail)(peer_base(p), error);
+}
+
 static inline void peer_close(struct peer *p)
 {
     if (p->session)
