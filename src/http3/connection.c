@@ -81,13 +81,18 @@ static void answer_late(struct http3_connection *c, const struct http3_datagram 
 static void check_memory(struct http3_connection *c)
 {
     const struct http3_limits *limits = &c->endpoint->options.session.limits;
-    ngtcp2_conn_info state;
-    size_t fixed = HTTP3_CONNECTION_COST + limits->memory_slack;
-    if (c->heap.held <= fixed + limits->memory_share * c->bytes_in)
-        return;
-    ngtcp2_conn_get_conn_info(c->conn, &state); /* what is on its way is kept as well */
-    if (c->heap.held > fixed + limits->memory_share * c->bytes_in + state.bytes_in_flight)
+    uint64_t fixed = HTTP3_CONNECTION_COST + limits->memory_slack;
+    if (c->heap.held > fixed + limits->memory_share * c->bytes_in + c->most_in_flight)
         http3_connection_close(c, ROUTED_ERROR_BUDGET);
+}
+
+/* What was on its way is kept as well: there is most of it before an acknowledgement is read. */
+static void note_flight(struct http3_connection *c)
+{
+    ngtcp2_conn_info state;
+    ngtcp2_conn_get_conn_info(c->conn, &state);
+    if (c->most_in_flight < state.bytes_in_flight)
+        c->most_in_flight = state.bytes_in_flight;
 }
 
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram)
@@ -104,6 +109,7 @@ int http3_connection_receive(struct http3_connection *c, const struct http3_data
     }
     http3_path_read(&path, &datagram->local, &datagram->remote);
     c->bytes_in += datagram->bytes.size;
+    note_flight(c);
     int result = ngtcp2_conn_read_pkt(c->conn, &path.path, &mark, datagram->bytes.data,
                                       datagram->bytes.size, http3_now(c->endpoint));
     http3_connection_fail(c, result);
