@@ -23,8 +23,9 @@
 
 #define HTTP3_BUCKETS     32 /* of the table of request streams */
 
-/* A PRIORITY_UPDATE frame that is longer changes nothing. */
-#define HTTP3_UPDATE_MAX 64
+/* Of a frame of the control stream as much is kept; a PRIORITY_UPDATE that fills it changes
+ * nothing. */
+#define HTTP3_PAYLOAD_MAX 64
 
 /* What a request stream may bring next. */
 enum http3_expects {
@@ -129,9 +130,10 @@ struct http3_session {
     size_t stream_most;
     size_t waits[HTTP3_WAIT_COUNT]; /* live streams, by what they wait for */
     struct http3_side sides[HTTP3_SIDE_STREAMS_MAX];
-    struct http3_frames control;      /* of the client's control stream */
-    uint8_t update[HTTP3_UPDATE_MAX]; /* payload of a PRIORITY_UPDATE */
-    size_t update_size;
+    struct http3_frames control;        /* of the client's control stream */
+    uint8_t payload[HTTP3_PAYLOAD_MAX]; /* of its frame, as far as it is kept */
+    size_t payload_size;
+    uint64_t max_push_id;
     struct http2_bucket resets;
     struct http2_bucket glitches;
     struct http2_bucket small_data;
@@ -156,12 +158,13 @@ struct http3_session {
     bool is_started;
     bool is_broken; /* nghttp3 must not be called any more */
     bool is_over;
-    bool is_early;    /* what comes now is early data */
-    bool is_silent;   /* nothing was left to be sent */
-    bool was_greeted; /* the client's SETTINGS came */
-    bool is_shut;     /* no new requests */
-    bool notice_sent; /* the first GOAWAY is in packets */
-    bool was_noticed; /* and acknowledged */
+    bool is_early;      /* what comes now is early data */
+    bool is_silent;     /* nothing was left to be sent */
+    bool control_begun; /* the first frame of the client's control stream has */
+    bool was_greeted;   /* the client's SETTINGS came */
+    bool is_shut;       /* no new requests */
+    bool notice_sent;   /* the first GOAWAY is in packets */
+    bool was_noticed;   /* and acknowledged */
 };
 
 static inline struct http3_session *http3_state_of(struct session *s)

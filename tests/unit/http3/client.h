@@ -62,6 +62,7 @@ struct client {
     bool is_silent; /* reads and writes nothing more */
     bool is_deaf;   /* reads nothing */
     bool was_reset; /* statelessly */
+    bool has_early;
     bool was_early_refused;
     unsigned retries;
     unsigned versions; /* Version Negotiation packets */
@@ -158,6 +159,10 @@ static inline int client_on_done(ngtcp2_conn *conn, void *user)
     struct client *c = user;
     ngtcp2_ssize size;
     c->is_done = true;
+    if (c->has_early && !(gnutls_session_get_flags(c->tls) & GNUTLS_SFLAGS_EARLY_DATA)) {
+        c->was_early_refused = true;
+        assert_int_equal(ngtcp2_conn_tls_early_data_rejected(conn), 0);
+    }
     if (!c->memory)
         return 0;
     size = ngtcp2_conn_encode_0rtt_transport_params(conn, c->memory->parameters,
@@ -213,13 +218,6 @@ static inline int client_on_path(ngtcp2_conn *conn, uint32_t flags, const ngtcp2
     (void)path;
     (void)old;
     ((struct client *)user)->paths += result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS;
-    return 0;
-}
-
-static inline int client_on_early_refused(ngtcp2_conn *conn, void *user)
-{
-    (void)conn;
-    ((struct client *)user)->was_early_refused = true;
     return 0;
 }
 
@@ -292,8 +290,7 @@ static inline ngtcp2_callbacks client_callbacks(void)
                               .recv_new_token = client_on_token,
                               .recv_version_negotiation = client_on_versions,
                               .recv_stateless_reset = client_on_reset_packet,
-                              .path_validation = client_on_path,
-                              .tls_early_data_rejected = client_on_early_refused};
+                              .path_validation = client_on_path};
 }
 
 static inline void client_open(struct client *c, const struct client_wish *wish,
@@ -328,6 +325,7 @@ static inline void client_open(struct client *c, const struct client_wish *wish,
                      0);
     client_start_tls(c, wish);
     ngtcp2_conn_set_tls_native_handle(c->conn, c->tls);
+    c->has_early = wish->sends_early;
     if (wish->sends_early)
         assert_int_equal(ngtcp2_conn_decode_and_set_0rtt_transport_params(
                              c->conn, c->memory->parameters, c->memory->parameters_size),

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "http3/endpoint.h"
+#include "tls/quic.h"
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
