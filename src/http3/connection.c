@@ -5,7 +5,9 @@
 #include <routed/error.h>
 
 /* How long an end lasts, RFC 9000 section 10.2, in probe timeouts. */
-#define END_TIMEOUTS 3
+/* A client that was not heard of for so long, during a graceful end. */
+#define DESERTED_AFTER (3 * NGTCP2_SECONDS)
+#define END_TIMEOUTS   3
 /* What an answer to a late datagram may be larger than it. */
 #define LATE_SHARE 3
 
@@ -108,6 +110,7 @@ int http3_connection_receive(struct http3_connection *c, const struct http3_data
         return 0;
     }
     http3_path_read(&path, &datagram->local, &datagram->remote);
+    c->heard_at = http3_now(c->endpoint);
     c->bytes_in += datagram->bytes.size;
     note_flight(c);
     int result = ngtcp2_conn_read_pkt(c->conn, &path.path, &mark, datagram->bytes.data,
@@ -268,6 +271,17 @@ static void run_session(struct http3_connection *c)
     http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_CLOSED);
 }
 
+/* A graceful end does not wait for a client that has stopped acknowledging. Asked at each of
+ * ngtcp2's probes, which come while something is not acknowledged. */
+static bool is_deserted(const struct http3_connection *c)
+{
+    ngtcp2_conn_info state;
+    if (!c->endpoint->is_shut || http3_now(c->endpoint) < c->heard_at + DESERTED_AFTER)
+        return false;
+    ngtcp2_conn_get_conn_info(c->conn, &state);
+    return state.bytes_in_flight > 0;
+}
+
 bool http3_connection_run(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
@@ -275,6 +289,8 @@ bool http3_connection_run(struct http3_connection *c)
         return run_closed(c);
     if (c->ending == HTTP3_STAYS && ngtcp2_conn_get_expiry(c->conn) <= http3_now(e))
         http3_connection_fail(c, ngtcp2_conn_handle_expiry(c->conn, http3_now(e)));
+    if (c->ending == HTTP3_STAYS && is_deserted(c))
+        http3_connection_close(c, ROUTED_ERROR_STOPPING);
     if (c->session && c->ending == HTTP3_STAYS)
         http3_streams_allow(c);
     if (c->ending == HTTP3_STAYS)
