@@ -30,10 +30,9 @@ static ngtcp2_conn *connection_of(ngtcp2_crypto_conn_ref *reference)
 }
 
 struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
-                                 bool has_early_data)
+                                 enum tls_quic_early early)
 {
-    unsigned flags =
-        GNUTLS_NO_END_OF_EARLY_DATA | (has_early_data ? (unsigned)GNUTLS_ENABLE_EARLY_DATA : 0);
+    unsigned flags = GNUTLS_NO_END_OF_EARLY_DATA | (early ? (unsigned)GNUTLS_ENABLE_EARLY_DATA : 0);
     struct tls_session *s = tls_session_make(context, TLS_OVER_QUIC, flags);
     if (!s)
         return NULL;
@@ -42,8 +41,9 @@ struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
         tls_session_free(s);
         return NULL;
     }
-    if (has_early_data) {
-        gnutls_anti_replay_enable(s->tls, s->snapshot->anti_replay);
+    if (early) {
+        gnutls_anti_replay_enable(s->tls, early == TLS_QUIC_EARLY_NOW ? s->snapshot->replays
+                                                                      : s->snapshot->no_replays);
         gnutls_record_set_max_early_data_size(s->tls, EARLY_DATA_ANY);
     }
     ngtcp2_conn_set_tls_native_handle(conn, s->tls);
