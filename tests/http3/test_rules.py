@@ -176,8 +176,8 @@ def _(site):
 def _(site):
     with site.peer() as peer:
         peer.ask("/json")
-        ticket = peer.wait(lambda: peer.tickets)[0]
-    peer = site.peer(connect=False, ticket=ticket)
+        peer.wait(lambda: peer.tickets and peer.tokens)
+    peer = site.peer(connect=False, ticket=peer.tickets[0], token=peer.tokens[-1])
     peer.flush()
     peer.inject(varint(6) + varint(0) + varint(6) + b"\x08\x00\x00\x02\x00\x00", ZERO_RTT)
     return peer
