@@ -135,8 +135,7 @@ static void on_timer(struct loop_timer *t)
         close_client(client, error);
         return;
     }
-    front_patience_set(client, CLOCK_NEVER);
-    wake(client);
+    wake(client); /* the timer is set again in on_turn, when it is known what is waited for now */
 }
 
 /* ---- what the sessions call ---- */
@@ -403,7 +402,7 @@ static int open_endpoint(struct front_quic *q)
         .now = &q->now,
         .worker = w->number,
         .workers = shared->worker_count,
-        .connections_max = word(limits->connections),
+        .connections_max = word(limits->connections) + word(limits->http3_handshakes),
         .handshakes_max = word(limits->http3_handshakes),
         .retry_from = word(limits->http3_retry_from) - 1,
         .handshake_time = bounded_time(limits->handshake_timeout),
