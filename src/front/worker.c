@@ -222,7 +222,7 @@ static void on_rest_timer(struct loop_timer *t)
         front_transport_rest(&c->transport);
     }
     http1_spare_release(&w->http1_spare);
-    http2_spare_release(&w->http2_spare);
+    spare_release(&w->blocks);
 }
 
 /* ---- what connections ask for ---- */
@@ -345,7 +345,7 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;
-    options.spare = &w->http2_spare;
+    options.spare = &w->blocks;
     return options;
 }
 
@@ -387,7 +387,7 @@ void front_worker_release(struct front_worker *w)
         front_worker_close_listeners(w, 0);
     loop_free(w->loop);
     http1_spare_release(&w->http1_spare);
-    http2_spare_release(&w->http2_spare);
+    spare_release(&w->blocks);
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);

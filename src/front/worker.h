@@ -4,6 +4,7 @@
 
 #include "base/buffer.h"
 #include "base/random.h"
+#include "base/spare.h"
 #include "exchange/face.h"
 #include "front/access_log.h"
 #include "front/address_table.h"
@@ -11,7 +12,6 @@
 #include "http1/session.h"
 #include "http1/spare.h"
 #include "http2/session.h"
-#include "http2/spare.h"
 #include "io/loop.h"
 #include "io/socket.h"
 #include "tls/context.h"
@@ -66,7 +66,7 @@ struct front_worker {
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
     unsigned handshakes;        /* under way */
     struct http1_spare http1_spare;
-    struct http2_spare http2_spare;
+    struct spare blocks; /* of libraries */
     struct http1_session_options http1;
     struct http1_session_options https1;
     struct http2_session_options http2;
