@@ -22,9 +22,9 @@ static struct http1_turn *begin_turn(struct http1_session *s)
     return t;
 }
 
-static bool is_invalid_preface(const struct http1_session *s)
+static bool is_invalid_preface(const struct http1_session *s, const struct http1_turn *t)
 {
-    return s->options->has_http2 && s->session.requests == 0 && s->parser.is_foreign;
+    return s->options->has_http2 && s->session.requests == 0 && t->parser.is_foreign;
 }
 
 void http1_receive_refuse(struct http1_session *s, int error)
@@ -39,7 +39,7 @@ void http1_receive_refuse(struct http1_session *s, int error)
         return;
     }
     t->is_persistent = false;
-    if (is_invalid_preface(s))
+    if (is_invalid_preface(s, t))
         status = 0;
     else if (status == 0 || http1_answer_error(s, t, error))
         s->phase = HTTP1_OVER;
