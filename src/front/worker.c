@@ -18,7 +18,7 @@ static void pause_listener(struct front_listener *l)
 {
     if (l->is_paused)
         return;
-    loop_pause(l->worker->loop, &l->handle);
+    loop_forget(l->worker->loop, &l->handle);
     l->is_paused = true;
 }
 
@@ -29,14 +29,16 @@ static void pause_listeners(struct front_worker *w, milliseconds duration)
     loop_timer_set(w->loop, &w->accept_timer, loop_now(w->loop) + duration);
 }
 
+/* Without memory for that the listener goes on sleeping. */
 static void resume_listeners(struct front_worker *w)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
     for (unsigned i = 0; i < w->listener_count; i++) {
-        if (w->listeners[i].is_paused) {
-            w->listeners[i].is_paused = false;
-            loop_resume(w->loop, &w->listeners[i].handle);
-        }
+        struct front_listener *l = &w->listeners[i];
+        if (l->is_paused && loop_watch_shared(w->loop, &l->handle) == ROUTED_OK)
+            l->is_paused = false;
+        if (l->is_paused)
+            loop_timer_set(w->loop, &w->accept_timer, loop_now(w->loop) + ACCEPT_PAUSE_MS);
     }
 }
 
@@ -178,7 +180,7 @@ int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)
     if (!error) {
         *l = (struct front_listener){
             .handle = {.fd = fd, .on_ready = on_client}, .worker = w, .is_secure = is_secure};
-        error = loop_watch_level(w->loop, &l->handle);
+        error = loop_watch_shared(w->loop, &l->handle);
     }
     if (error)
         socket_close(fd);
