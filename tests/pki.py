@@ -21,7 +21,7 @@ def make_key(path, kind="ec"):
 def make_authority(folder, name):
     """NAME.pem and NAME-key.pem."""
     openssl("req", "-x509", "-new", "-key", make_key(folder / f"{name}-key.pem"), "-subj", f"/CN={name}", "-days", "9",
-            "-out", folder / f"{name}.pem")  # fmt: skip
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", folder / f"{name}.pem")  # fmt: skip
 
 
 def issue(folder, name, subject, extensions, authority, kind="ec"):

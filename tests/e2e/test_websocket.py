@@ -102,8 +102,7 @@ def test_count(server, count):
 def test_invalid_text(server):
     async def talk():
         async with connect(server, "/ws/echo") as ws:
-            await ws.ensure_open()
-            await ws.write_frame(True, TEXT, b"ok \xc3\x28")
+            ws.transport.write(frame(TEXT, b"ok \xc3\x28"))
             with pytest.raises(ConnectionClosed):
                 await ws.recv()
             assert ws.close_code == 1007
