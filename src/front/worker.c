@@ -30,7 +30,7 @@ static void pause_listeners(struct front_worker *w, milliseconds duration)
 }
 
 /* Without memory for that the listener goes on sleeping. */
-static void resume_listeners(struct front_worker *w)
+void front_worker_listen_again(struct front_worker *w)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
     for (unsigned i = 0; i < w->listener_count; i++) {
@@ -44,7 +44,7 @@ static void resume_listeners(struct front_worker *w)
 
 static void on_accept_timer(struct loop_timer *t)
 {
-    resume_listeners(LIST_ITEM(t, struct front_worker, accept_timer));
+    front_worker_listen_again(LIST_ITEM(t, struct front_worker, accept_timer));
 }
 
 /* The first of a list whose client did not send anything that is still unread: a request may be
@@ -87,7 +87,7 @@ static bool has_memory(struct front_worker *w)
     return false;
 }
 
-static bool is_full(const struct front_worker *w)
+bool front_worker_is_full(const struct front_worker *w)
 {
     const struct front_shared *shared = w->shared;
     return atomic_load_explicit(&shared->connections, memory_order_relaxed) >=
@@ -95,12 +95,12 @@ static bool is_full(const struct front_worker *w)
 }
 
 /* Is there room for one more, if need be by closing an idle connection? Otherwise clients wait in
- * the kernel's queue until a connection closes. */
+ * the kernel's queue until a connection closes, maybe an idle one of another worker. */
 static bool may_accept(struct front_worker *w)
 {
     if (!has_memory(w))
         return false;
-    if (!is_full(w) || idlest(w))
+    if (!front_worker_is_full(w) || idlest(w))
         return true;
     front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
     return false;
@@ -116,7 +116,7 @@ static void admit(struct front_worker *w, int fd, const struct socket_address *p
         socket_close(fd);
         return;
     }
-    if (is_full(w)) {
+    if (front_worker_is_full(w)) {
         front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
         front_worker_evict(w);
     }
@@ -152,6 +152,8 @@ static void on_client(struct loop_handle *h, unsigned events)
             return;
         }
         if (!may_accept(w)) {
+            if (front_worker_is_full(w) && socket_has_input(h->fd))
+                front_plea_send(&w->plea);
             pause_listeners(w, ACCEPT_PAUSE_MS);
             return;
         }
@@ -170,7 +172,7 @@ static void on_client(struct loop_handle *h, unsigned events)
 void front_worker_handshake_over(struct front_worker *w)
 {
     if (w->handshakes-- == w->shared->limits.handshakes)
-        resume_listeners(w);
+        front_worker_listen_again(w);
 }
 
 int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)
@@ -264,7 +266,7 @@ void front_worker_connection_closed(struct front_worker *w, uint64_t address_key
 {
     address_table_leave(w->shared->addresses, address_key);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
-    resume_listeners(w);
+    front_worker_listen_again(w);
     end_if_drained(w);
 }
 
@@ -354,6 +356,7 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
 int front_worker_init(struct front_worker *w, struct front_shared *shared)
 {
     w->shared = shared;
+    front_plea_init(&w->plea, w);
     list_init(&w->connections);
     list_init(&w->idle);
     list_init(&w->resting);
