@@ -5,6 +5,7 @@
 #include "io/system.h"
 
 #define ACCEPTS_A_TURN      64
+#define ACCEPTS_AT_LAST     4096
 #define ACCEPT_PAUSE_MS     100
 #define TLS_TICK_MS         1000
 #define REST_AFTER_MS       1000
@@ -140,32 +141,40 @@ static bool make_room_for_descriptor(struct front_worker *w, int listener)
     return false;
 }
 
+/* False: nobody waits, or nobody may come in. */
+static bool accept_client(struct front_listener *l)
+{
+    struct front_worker *w = l->worker;
+    int listener = l->handle.fd;
+    if (l->is_secure && w->handshakes >= w->shared->limits.handshakes) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
+        pause_listener(l);
+        return false;
+    }
+    if (!may_accept(w)) {
+        if (front_worker_is_full(w) && socket_has_input(listener))
+            front_plea_send(&w->plea);
+        pause_listeners(w, ACCEPT_PAUSE_MS);
+        return false;
+    }
+    struct socket_address peer;
+    int fd = socket_accept(listener, &peer);
+    if (fd >= 0)
+        admit(w, fd, &peer, l->is_secure);
+    return fd >= 0 || fd == SOCKET_DEAD ||
+           (fd == SOCKET_EXHAUSTED && make_room_for_descriptor(w, listener));
+}
+
+static void accept_clients(struct front_listener *l, unsigned most)
+{
+    for (unsigned i = 0; i < most && !l->is_paused && accept_client(l); i++)
+        ;
+}
+
 static void on_client(struct loop_handle *h, unsigned events)
 {
-    struct front_listener *l = LIST_ITEM(h, struct front_listener, handle);
-    struct front_worker *w = l->worker;
     (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
-        if (l->is_secure && w->handshakes >= w->shared->limits.handshakes) {
-            front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
-            pause_listener(l);
-            return;
-        }
-        if (!may_accept(w)) {
-            if (front_worker_is_full(w) && socket_has_input(h->fd))
-                front_plea_send(&w->plea);
-            pause_listeners(w, ACCEPT_PAUSE_MS);
-            return;
-        }
-        struct socket_address peer;
-        int fd = socket_accept(h->fd, &peer);
-        if (fd >= 0)
-            admit(w, fd, &peer, l->is_secure);
-        else if (fd == SOCKET_AGAIN)
-            return;
-        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w, h->fd))
-            return;
-    }
+    accept_clients(LIST_ITEM(h, struct front_listener, handle), ACCEPTS_A_TURN);
 }
 
 /* The listeners that a full house of handshakes paused go on. */
@@ -437,6 +446,9 @@ void front_worker_drain(struct front_worker *w, milliseconds timeout)
 {
     if (w->phase != FRONT_WORKER_RUNNING)
         return;
+    /* Who has connected already would be reset. */
+    for (unsigned i = 0; i < w->listener_count; i++)
+        accept_clients(&w->listeners[i], ACCEPTS_AT_LAST);
     w->phase = FRONT_WORKER_DRAINING;
     front_worker_close_listeners(w, 0);
     struct list_link *next;
