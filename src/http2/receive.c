@@ -41,6 +41,7 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
     if (!t)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     t->exchange.request.scheme = s->options->scheme;
+    t->exchange.request.protocol = HTTP_2;
     return nghttp2_session_set_stream_user_data(machine, t->id, t);
 }
 
@@ -62,9 +63,9 @@ static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghtt
     (void)flags;
     if (!t)
         return 0;
-    size_t before = http2_head_memory(&t->head);
-    int error = http2_head_add(&t->head, &s->options->limits, name, value);
-    s->fields_memory += http2_head_memory(&t->head) - before;
+    size_t before = http_head_memory(&t->head);
+    int error = http_head_add(&t->head, &s->head_limits, name, value);
+    s->fields_memory += http_head_memory(&t->head) - before;
     return error ? stop(s, error) : 0;
 }
 
@@ -121,12 +122,12 @@ static void begin_exchange(struct http2_session *s, struct http2_stream *t)
 static int receive_head(struct http2_session *s, struct http2_stream *t, bool ends)
 {
     struct exchange *x = &t->exchange;
-    size_t before = http2_head_memory(&t->head);
+    size_t before = http_head_memory(&t->head);
     int error =
-        http2_head_read(&t->head, &s->options->limits, &s->cookies, &x->request, &x->arena, ends);
-    s->fields_memory += http2_head_memory(&t->head) - before;
+        http_head_read(&t->head, &s->head_limits, &s->cookies, &x->request, &x->arena, ends);
+    s->fields_memory += http_head_memory(&t->head) - before;
     if (!error && is_too_much_memory(s)) {
-        http2_cookies_release(&s->cookies);
+        http_cookies_release(&s->cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
     t->request_ended = ends;
@@ -204,7 +205,7 @@ static void deliver_end(struct http2_session *s, struct http2_stream *t)
 {
     struct field_list trailers;
     t->request_done = true;
-    int error = http2_head_read_trailers(&t->head, &t->exchange.arena, &trailers);
+    int error = http_head_read_trailers(&t->head, &t->exchange.arena, &trailers);
     if (!error)
         error = exchange_deliver_end(&t->exchange, trailers.count ? &trailers : NULL);
     if (error)

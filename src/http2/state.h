@@ -7,17 +7,17 @@
 #define HTTP2_STATE_H
 
 #include "base/buffer.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
+#include "http/head.h"
 #include "http2/budget.h"
-#include "http2/cookies.h"
-#include "http2/head.h"
-#include "http2/heap.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/priority.h"
 #include "http2/queue.h"
 #include "http2/session.h"
+#include <nghttp2/nghttp2.h>
 
 /* What one turn takes over from nghttp2: enough for full writes, little enough that a stream that
  * becomes urgent is not behind much. */
@@ -46,7 +46,7 @@ struct http2_stream {
     struct list_link due;     /* in `due`: settle has something to do for it */
     int32_t id;
     int error;                  /* why it failed */
-    struct http2_head head;     /* what the fields of the request are parts of */
+    struct http_head head;      /* what the fields of the request are parts of */
     struct buffer held;         /* request content beyond the credit */
     struct http2_queue body;    /* response content that nghttp2 has not asked for */
     struct field_list trailers; /* of the response */
@@ -73,7 +73,7 @@ struct http2_session {
     struct session session; /* first */
     const struct http2_session_options *options;
     struct loop *loop;
-    struct http2_heap heap;
+    struct heap heap;
     nghttp2_session *machine;
     struct output output;
     struct list_link live;      /* streams that are not over */
@@ -85,7 +85,8 @@ struct http2_session {
     struct http2_order order;
     struct http2_priority priority;
     struct http2_budget budget;
-    struct http2_cookies cookies;
+    struct http_cookies cookies;
+    struct http_head_limits head_limits;
     size_t idle_memory;   /* of nghttp2 at the beginning */
     size_t fields_memory; /* of all streams */
     nghttp2_nv *lines;    /* room for the lines of one response head */

@@ -10,7 +10,7 @@ static struct http2_stream *new_stream(struct http2_session *s)
     if (list_is_empty(&s->spare))
         return memory_new_zeroed(sizeof(struct http2_stream));
     struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
-    struct http2_head head = t->head;
+    struct http_head head = t->head;
     struct http2_queue body = t->body;
     list_remove(&t->link);
     memset(&t->link, 0, sizeof(*t) - offsetof(struct http2_stream, link));
@@ -24,9 +24,10 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
     struct http2_stream *t = new_stream(s);
     if (!t)
         return NULL;
+    t->head.keeper = s->cookies.keeper;
     exchange_init(&t->exchange, &http2_answer_carrier, s, s->loop);
     t->id = id;
-    s->fields_memory += http2_head_memory(&t->head);
+    s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
     list_append(&s->live, &t->link);
     return t;
@@ -34,7 +35,7 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
 
 static void free_stream(struct http2_stream *t)
 {
-    http2_head_release(&t->head);
+    http_head_release(&t->head);
     http2_queue_release(&t->body);
     exchange_release(&t->exchange);
     memory_free(t);
@@ -46,8 +47,8 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
     list_remove(&t->link);
     list_remove(&t->due);
     buffer_release(&t->held);
-    s->fields_memory -= http2_head_memory(&t->head);
-    http2_head_reset(&t->head);
+    s->fields_memory -= http_head_memory(&t->head);
+    http_head_reset(&t->head);
     http2_queue_reset(&t->body);
     list_prepend(&s->spare, &t->link);
 }
