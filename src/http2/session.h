@@ -39,7 +39,7 @@
 #include "exchange/session.h"
 #include "http2/limits.h"
 
-struct http2_spare; /* http2/spare.h */
+struct spare; /* base/spare.h */
 
 struct http2_session_options {
     struct http2_limits limits;
@@ -47,7 +47,7 @@ struct http2_session_options {
     size_t response_window;  /* response bytes an application may have queued on one stream */
     const char *date;        /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
     const milliseconds *now; /* monotonic time that the owner rewrites each turn */
-    struct http2_spare *spare; /* of the worker */
+    struct spare *spare;     /* of the worker */
 };
 
 /* `now` and `spare` have no default. */

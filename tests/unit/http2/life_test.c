@@ -423,7 +423,7 @@ static void test_rest(void **state)
     buffer_release(&p.input);
     size_t before = memory_held();
     p.session->ops->rest(p.session);
-    http2_spare_release(&p.spare);
+    spare_release(&p.spare);
     assert_true(memory_held() < before - 100 * 2048);
     assert_true(memory_held() < 40000);
     peer_get(&p, 201);

@@ -10,8 +10,8 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/spare.h"
 #include "http2/session.h"
-#include "http2/spare.h"
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ struct peer_answer {
 
 struct peer {
     struct http2_session_options options;
-    struct http2_spare spare;
+    struct spare spare;
     milliseconds now;
     struct session *session;
     const struct peer_script *script;
@@ -572,7 +572,7 @@ static inline void peer_close(struct peer *p)
 {
     if (p->session)
         p->session->ops->free(p->session);
-    http2_spare_release(&p->spare);
+    spare_release(&p->spare);
     nghttp2_hd_deflate_del(p->deflater);
     nghttp2_hd_inflate_del(p->inflater);
     buffer_release(&p->input);
