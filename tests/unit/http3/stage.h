@@ -584,14 +584,14 @@ static inline bool stage_first_answered(struct stage *s)
 
 static inline void stage_expect_content(struct client *c, int64_t id, uint64_t size)
 {
-    struct buffer content = client_content(c, id);
-    struct span bytes = buffer_span(&content);
+    struct client_bytes content = client_content(c, id);
+    struct span bytes = span_of(content.data, content.size);
     assert_true(client_stream(c, id)->came_to_end);
     assert_int_equal(bytes.size, size);
     for (size_t i = 0; i < bytes.size; i++)
         if (bytes.data[i] != stage_byte(i))
             fail_msg("byte %zu of %zu is wrong", i, bytes.size);
-    buffer_release(&content);
+    free(content.data);
 }
 
 /* A GET whose answer must come whole within a minute. */
