@@ -463,7 +463,7 @@ static inline size_t client_make(struct client *c, uint8_t *out, size_t size, ng
         struct client_stream *s = client_next(c);
         ngtcp2_ssize taken = -1;
         ngtcp2_vec part = {NULL, 0};
-        if (s)
+        if (s && s->out.size)
             part = (ngtcp2_vec){s->out.data + s->sent, s->out.size - s->sent};
         uint32_t flags =
             NGTCP2_WRITE_STREAM_FLAG_MORE | (s && s->ends ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);

@@ -80,7 +80,7 @@ struct stage {
     uint64_t content;
     bool refuses; /* on_connection fails */
     uint64_t random;
-    char name[INET6_ADDRSTRLEN];
+    void *user; /* the test's */
 };
 
 /* ---- the application ---- */
@@ -491,6 +491,9 @@ static inline struct tls_context *stage_tls(const char *file)
     return tls;
 }
 
+/* Where many stages shall not load it anew; NULL: each does. */
+static struct tls_context *stage_shared_tls;
+
 /* A stage without an endpoint yet: options may be changed. */
 static inline struct stage *stage_new(void)
 {
@@ -499,7 +502,11 @@ static inline struct stage *stage_new(void)
     stage_set_now(s, 1000 * STAGE_SECOND);
     s->random = 88172645463325252u;
     s->socket_room = SIZE_MAX;
-    s->tls = stage_tls("server");
+    s->tls = stage_shared_tls;
+    if (s->tls)
+        tls_context_retain(s->tls);
+    else
+        s->tls = stage_tls("server");
     s->options = (struct http3_endpoint_options){
         .session = HTTP3_SESSION_OPTIONS_DEFAULT,
         .tls = s->tls,
