@@ -85,9 +85,14 @@ static int open_in_machine(struct http3_session *s, struct http3_stream *t)
         http3_machine_failed(s, (int)result);
         return ROUTED_ERROR_MEMORY;
     }
-    if (t->has_update)
-        http3_request_set_priority(s, t, priority);
     return ROUTED_OK;
+}
+
+/* Opening a stream opens those below it (RFC 9000 section 2.1). */
+static void note_request(struct http3_session *s, int64_t id)
+{
+    if (id >= s->next_request)
+        s->next_request = id + 4;
 }
 
 struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id)
@@ -107,6 +112,7 @@ struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t 
     s->waits[t->wait]++;
     list_append(&s->live, &t->link);
     enlist(s, t);
+    note_request(s, id);
     open_in_machine(s, t);
     return t;
 }
@@ -440,6 +446,7 @@ static void close_request_stream(struct http3_session *s, int64_t stream)
     if (!s->is_broken)
         nghttp3_conn_close_stream(s->machine, stream, NGHTTP3_H3_NO_ERROR);
     if (!t) {
+        note_request(s, stream);
         count_closed(s);
         return;
     }
@@ -561,6 +568,7 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     s->glitches = http2_bucket_full(&limits->glitches, *options->now);
     s->small_data = http2_bucket_full(&limits->small_data, *options->now);
     s->control_stream = s->latest_stream = -1;
+    s->push_end = UINT64_MAX;
     s->is_silent = true;
 }
 
