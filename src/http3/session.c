@@ -287,7 +287,8 @@ static void settle_shut(struct http3_session *s)
     else if (s->farewell == HTTP3_FAREWELL_NONE && !is_idle)
         queue_farewell(s, HTTP3_FAREWELL_NOTICE);
     else if (s->farewell != HTTP3_FAREWELL_LAST &&
-             (is_idle || s->was_noticed || *s->options->now >= s->noticed_at + FAREWELL_MS))
+             (is_idle || s->was_noticed ||
+              *s->options->now >= clock_after(s->noticed_at, FAREWELL_MS)))
         queue_farewell(s, HTTP3_FAREWELL_LAST);
     else if (s->farewell == HTTP3_FAREWELL_LAST && is_idle && s->is_silent)
         s->is_over = true;
@@ -346,6 +347,13 @@ static enum session_wait wait_of(const struct http3_session *s)
     return s->waits[HTTP3_WAIT_TUNNEL] == s->live_count ? SESSION_TUNNEL : SESSION_ANSWER;
 }
 
+/* The second GOAWAY does not wait for ever for the acknowledgement of the first. */
+static milliseconds next_due(const struct http3_session *s)
+{
+    bool is_noticing = s->farewell == HTTP3_FAREWELL_NOTICE && !s->was_noticed && !s->is_over;
+    return is_noticing ? clock_after(s->noticed_at, FAREWELL_MS) : CLOCK_NEVER;
+}
+
 /* The application may have acted since the last call. A call from inside a callback, such as shut,
  * leaves the settling to the call that is on its way. */
 void http3_session_enter(struct http3_session *s)
@@ -359,6 +367,7 @@ int http3_session_leave(struct http3_session *s)
     if (s->inside == 1) {
         settle(s);
         s->session.wait = wait_of(s);
+        s->session.due = next_due(s);
     }
     s->inside--;
     return s->failure;
@@ -580,8 +589,8 @@ struct http3_session *http3_session_new(const struct http3_session_options *opti
     if (!s)
         return NULL;
     init(s, options);
-    s->session =
-        (struct session){.ops = &ops, .host = *host, .wait = SESSION_HEAD, .wants_input = true};
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
     s->transport = *transport;
     s->loop = loop;
     if (http3_machine_open(s)) {
