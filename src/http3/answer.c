@@ -43,7 +43,7 @@ void http3_answer_reset(struct http3_session *s, struct http3_stream *t, uint64_
         nghttp3_conn_shutdown_stream_write(s->machine, t->id);
         s->transport.reset(s->transport.transport, t->id, code);
         if (is_caused_by_client(code))
-            http3_session_charge_reset(s, t);
+            http3_charge_reset(s, t);
     }
     wake(s, t);
 }

@@ -119,7 +119,7 @@ static void begin_frame(struct http3_session *s)
     else if (f->left == 0 && (is_number_frame(f->type) || f->type == HTTP3_FRAME_PRIORITY_UPDATE))
         fail_control(s, NGHTTP3_H3_FRAME_ERROR);
     else
-        http3_session_charge_unknown(s, f->left);
+        http3_charge_unknown(s, f->left);
 }
 
 static void keep_payload(struct http3_session *s, struct span payload)

@@ -77,7 +77,7 @@ static void charge_data(struct http3_session *s, struct http3_stream *t, bool is
     if (is_last)
         return;
     if (t->frames.left == 0)
-        http3_session_charge_glitch(s);
+        http3_charge_glitch(s);
     else if (!is_first && t->frames.left < limits->small_data_below &&
              !http2_bucket_take(&s->small_data, &limits->small_data, *s->options->now))
         http3_session_break(s, ROUTED_ERROR_HTTP2_SMALL_FRAMES, NGHTTP3_H3_EXCESSIVE_LOAD);
@@ -126,7 +126,7 @@ static void begin_frame(struct http3_session *s, struct http3_stream *t, bool is
              type == HTTP3_FRAME_PRIORITY_UPDATE_PUSH || http3_frames_is_http2(type))
         refuse_frame(s);
     else
-        http3_session_charge_unknown(s, t->frames.left);
+        http3_charge_unknown(s, t->frames.left);
 }
 
 static void receive_payload(struct http3_session *s, struct http3_stream *t, struct span payload)

@@ -90,7 +90,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
     t->is_refused = true;
     t->error = error;
     http3_receive_give_up(s, t);
-    http3_session_charge_reset(s, t);
+    http3_charge_reset(s, t);
     if (status == 400 || status == 0) {
         http3_answer_reset(s, t, NGHTTP3_H3_MESSAGE_ERROR);
         status = 0;
@@ -188,7 +188,7 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
         http3_answer_fail(s, t, error);
-        http3_session_charge_reset(s, t);
+        http3_charge_reset(s, t);
     }
 }
 

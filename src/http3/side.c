@@ -45,7 +45,7 @@ static void feed(struct http3_session *s, int64_t id, struct span bytes)
 static void ignore(struct http3_session *s, struct http3_side *side, bool ends)
 {
     side->kind = HTTP3_SIDE_IGNORED;
-    http3_session_charge_glitch(s);
+    http3_charge_glitch(s);
     if (!ends)
         s->transport.stop(s->transport.transport, side->id, NGHTTP3_H3_STREAM_CREATION_ERROR);
 }

@@ -1,7 +1,8 @@
-/* http3/state.h: what the files of a session share. For them only: session, machine, side, control,
- * receive, request, answer, send.
+/* http3/state.h: what the files of a session share. For them only: session, events, charge,
+ * machine, side, control, receive, request, answer, send.
  *
- * session.c owns the life cycle and settles what is over; machine.c makes and ends what nghttp3
+ * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
+ * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
  * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
  * request streams and request.c makes requests of them; answer.c is the exchanges' carrier; send.c
  * hands out what nghttp3 has to send. */
@@ -214,11 +215,16 @@ void http3_session_break(struct http3_session *s, int error, uint64_t code);
 void http3_session_enter(struct http3_session *s);
 /* ROUTED_OK, or why the connection must be closed. */
 int http3_session_leave(struct http3_session *s);
+/* The transport is done with a stream that was never a request. */
+void http3_session_forget_stream(struct http3_session *s, int64_t id);
+
+/* charge.c */
+
 /* Draws on a budget of the connection, for the stream once where it is given. */
-void http3_session_charge_reset(struct http3_session *s, struct http3_stream *t);
-void http3_session_charge_glitch(struct http3_session *s);
+void http3_charge_reset(struct http3_session *s, struct http3_stream *t);
+void http3_charge_glitch(struct http3_session *s);
 /* The same for a frame that means nothing for a request, with its size. */
-void http3_session_charge_unknown(struct http3_session *s, uint64_t size);
+void http3_charge_unknown(struct http3_session *s, uint64_t size);
 
 /* machine.c */
 
