@@ -505,10 +505,10 @@ static void test_refused_tunnels(void **state)
     peer_open(&p, &waits);
     connect(&p, 0, 6, SPAN("websocket"));
     peer_turn(&p);
-    assert_int_equal(peer_respond(p.exchange, 200, NULL), ROUTED_ERROR_RESPONSE);
+    assert_int_equal(peer_respond(p.exchange, 200, NULL), ROUTED_ERROR_UNSUPPORTED);
     peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 502); /* not what would look like a tunnel */
-    assert_int_equal(p.close_error, ROUTED_ERROR_RESPONSE);
+    assert_int_equal(ANSWER(0).status, 501); /* not what would look like a tunnel */
+    assert_int_equal(p.close_error, ROUTED_ERROR_UNSUPPORTED);
 
     connect(&p, 4, 6, SPAN("websocket"));
     peer_turn(&p);
