@@ -35,7 +35,7 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
     grant(s, t, taken);
     if (error)
         http3_answer_fail(s, t, error);
-    else if (t->is_exchange && exchange_inlet_is_at_end(&t->inlet, &t->exchange))
+    else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
         deliver_end(s, t);
 }
 
@@ -54,7 +54,7 @@ static void receive_content(struct http3_session *s, struct http3_stream *t, str
         error = ROUTED_ERROR_CONTENT_TOO_LARGE;
     } else if (!t->inlet.is_done) {
         taken = 0;
-        error = exchange_inlet_receive(&t->inlet, &t->exchange, bytes, &taken);
+        error = exchange_inlet_receive(&t->inlet, &t->exchange, NULL, bytes, &taken);
     }
     grant(s, t, taken);
     if (error)
