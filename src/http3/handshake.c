@@ -213,9 +213,11 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
         !write_parameters(e, g, &id, &parameters))
         return ROUTED_ERROR_SYSTEM;
     c->memory = memory;
-    if (ngtcp2_conn_server_new(&c->conn, &g->initial.scid, &id, &path.path, g->initial.version,
+    ngtcp2_conn *conn; /* where this fails, it is left pointing to nothing */
+    if (ngtcp2_conn_server_new(&conn, &g->initial.scid, &id, &path.path, g->initial.version,
                                &e->callbacks, &settings, &parameters, &c->memory, c) != 0)
         return ROUTED_ERROR_MEMORY;
+    c->conn = conn;
     int result = http3_table_add(&e->table, &id, c, &c->routes);
     if (result == ROUTED_OK)
         result = http3_table_add(&e->table, &g->initial.dcid, c, &c->routes);
