@@ -1,0 +1,20 @@
+# What measures: the load generator, the servers that are measured, and the command over them.
+# Nothing of it is installed. libmicrohttpd is wanted by one of the servers only.
+pkg_check_modules(MICROHTTPD IMPORTED_TARGET libmicrohttpd)
+
+set(ROUTED_BENCH_FOLDER ${PROJECT_BINARY_DIR}/bench)
+
+file(GLOB load_sources CONFIGURE_DEPENDS bench/load/*.c)
+list(FILTER load_sources EXCLUDE REGEX "/main\\.c$")
+add_library(bench_load OBJECT ${load_sources})
+target_include_directories(bench_load PUBLIC bench src)
+target_link_libraries(bench_load PUBLIC routed_flags PkgConfig::GNUTLS PkgConfig::NGHTTP2 m)
+
+function(routed_bench_program name)
+  add_executable(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${ROUTED_BENCH_FOLDER})
+  target_link_options(${name} PRIVATE ${ROUTED_LTO_FLAGS})
+endfunction()
+
+routed_bench_program(routed-load bench/load/main.c)
+target_link_libraries(routed-load PRIVATE bench_load routed_rooms)
