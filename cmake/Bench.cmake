@@ -18,3 +18,19 @@ endfunction()
 
 routed_bench_program(routed-load bench/load/main.c)
 target_link_libraries(routed-load PRIVATE bench_load routed_rooms)
+
+routed_bench_program(bench-floor bench/servers/floor.c)
+target_link_libraries(bench-floor PRIVATE routed_flags)
+
+routed_bench_program(bench-server bench/servers/main.c bench/servers/application.c
+                     bench/servers/heap.c)
+target_include_directories(bench-server PRIVATE bench)
+target_link_libraries(bench-server PRIVATE routed_rooms)
+if(NOT ROUTED_SANITIZE)
+  target_compile_definitions(bench-server PRIVATE SERVERS_HEAP_COUNTED)
+endif()
+if(MICROHTTPD_FOUND)
+  target_sources(bench-server PRIVATE bench/servers/microhttpd.c)
+  target_compile_definitions(bench-server PRIVATE SERVERS_MICROHTTPD)
+  target_link_libraries(bench-server PRIVATE PkgConfig::MICROHTTPD)
+endif()
