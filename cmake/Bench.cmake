@@ -34,3 +34,7 @@ if(MICROHTTPD_FOUND)
   target_compile_definitions(bench-server PRIVATE SERVERS_MICROHTTPD)
   target_link_libraries(bench-server PRIVATE PkgConfig::MICROHTTPD)
 endif()
+
+# The command that people call. It finds the programs beside its own name.
+file(MAKE_DIRECTORY ${ROUTED_BENCH_FOLDER})
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/bench/routed_bench.py ${ROUTED_BENCH_FOLDER}/routed-bench SYMBOLIC)
