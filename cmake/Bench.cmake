@@ -35,6 +35,15 @@ if(MICROHTTPD_FOUND)
   target_link_libraries(bench-server PRIVATE PkgConfig::MICROHTTPD)
 endif()
 
+file(GLOB pure_sources CONFIGURE_DEPENDS bench/pure/*.c)
+routed_bench_program(bench-pure ${pure_sources} bench/servers/application.c)
+target_include_directories(bench-pure PRIVATE bench)
+target_link_libraries(bench-pure PRIVATE routed_rooms)
+
 # The command that people call. It finds the programs beside its own name.
 file(MAKE_DIRECTORY ${ROUTED_BENCH_FOLDER})
 file(CREATE_LINK ${PROJECT_SOURCE_DIR}/bench/routed_bench.py ${ROUTED_BENCH_FOLDER}/routed-bench SYMBOLIC)
+
+if(ROUTED_TESTS)
+  routed_unit_tests(load bench_load)
+endif()

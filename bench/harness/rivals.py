@@ -55,7 +55,6 @@ CADDY_HEAD = """
 {
     admin off
     auto_https off
-    persist_config off
     log {
         output discard
     }

@@ -147,6 +147,9 @@ static void on_turn(struct stream *s)
 static void lose(struct load_client *c, enum load_error error)
 {
     uint32_t count = c->under_way + (c->has_waiting ? 1 : 0);
+    /* A server may end a connection that rests. */
+    if (c->phase == LOAD_CLIENT_READY && count == 0)
+        error = LOAD_ERROR_NONE;
     load_client_close(c);
     load_fleet_lost(c->fleet, c, error, count);
 }

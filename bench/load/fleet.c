@@ -139,10 +139,9 @@ void load_fleet_lost(struct load_fleet *f, struct load_client *c, enum load_erro
                      uint32_t count)
 {
     f->under_way -= count;
-    if (error) {
+    f->losses++;
+    if (error)
         f->tally.errors[error] += count ? count : 1;
-        f->losses++;
-    }
     /* A message that went to all has lost a hearer. */
     if (f->round_left) {
         f->round_left = 0;
