@@ -1,7 +1,8 @@
-"""Is our load generator right? Where wrk and h2load can do the same, all three have to agree.
+"""Is our load generator right? Where wrk and h2load can do the same, they have to agree with it.
 
-The server is the same process, on its core; the loads take turns on the other one. What is compared
-is the server's CPU time for each request and the rate, each as the median over the turns."""
+The server is the slower side at every point, so that a rate says what the server did and not how
+fast a load can ask: either it waits 10 ms with each answer, or it is the bridge with all its parts
+on one core. The loads take turns; what is compared is the median of the ratios of neighbours."""
 
 import json
 import re
@@ -9,105 +10,128 @@ import shutil
 import statistics
 import subprocess
 import sys
-import time
 
 from harness import machine, servers, turn
 
-SECONDS = 2.0
-TURNS = 7
+SECONDS = 2  # wrk takes whole ones
+TURNS = 5
 LIMIT = 0.05
 
-# name, protocol, other tool, arguments of ours, command of the other
+DELAY, BUSY = "routed_ffi_in_process", "routed_ffi"
+
+
+def wrk(connections):
+    return lambda url: ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{SECONDS:g}s", url]
+
+
+def h2load(connections, streams, *more):
+    return lambda url: ["h2load", *more, "-t1", f"-c{connections}", f"-m{streams}", f"-D{SECONDS:g}", url]
+
+
+# server, path, protocol, connections, streams, the other's command
 POINTS = (
-    ("h1, 64 connections", "h1", "wrk", ["--connections", "64"],
-     lambda url, port: ["wrk", "-t1", "-c64", f"-d{SECONDS:g}s", url]),
-    ("h1, 64 connections", "h1", "h2load", ["--connections", "64"],
-     lambda url, port: ["h2load", "--h1", "-t1", "-c64", f"-D{SECONDS:g}", url]),
-    ("h2c, 64 connections of 1 stream", "h2c", "h2load", ["--connections", "64", "--streams", "1"],
-     lambda url, port: ["h2load", "-t1", "-c64", "-m1", f"-D{SECONDS:g}", url]),
-    ("h2c, 10 connections of 100 streams", "h2c", "h2load", ["--connections", "10", "--streams", "100"],
-     lambda url, port: ["h2load", "-t1", "-c10", "-m100", f"-D{SECONDS:g}", url]),
-    ("h2, 10 connections of 100 streams", "h2", "h2load", ["--connections", "10", "--streams", "100"],
-     lambda url, port: ["h2load", "-t1", "-c10", "-m100", f"-D{SECONDS:g}", url]),
+    (DELAY, "/delay/10", "h1", 64, 1, wrk(64)),
+    (DELAY, "/delay/10", "h1", 64, 1, h2load(64, 1, "--h1")),
+    (DELAY, "/delay/10", "h2c", 64, 1, h2load(64, 1)),
+    (DELAY, "/delay/10", "h2", 10, 20, h2load(10, 20)),
+    (BUSY, "/bench", "h1", 64, 1, wrk(64)),
+    (BUSY, "/bench", "h1s", 64, 1, wrk(64)),
+    (BUSY, "/bench", "h2c", 64, 1, h2load(64, 1)),
+    (BUSY, "/bench", "h2c", 10, 100, h2load(10, 100)),
 )
 
 
+def microseconds(text):
+    """A time as wrk and h2load write it: "950.00us", "10.51ms", "1.02s"."""
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+
+
 def read_wrk(said):
+    """Requests, rate, and the median latency in microseconds."""
     requests = int(re.search(r"(\d+) requests in", said).group(1))
-    return requests, float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1))
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1))
+    return requests, rate, microseconds(re.search(r"50%\s+(\S+)", said).group(1))
 
 
 def read_h2load(said):
+    """The same; of latencies it tells the mean only."""
     requests = int(re.search(r"(\d+) succeeded", said).group(1))
-    return requests, float(re.search(r"([\d.]+) req/s", said).group(1))
+    seconds = re.search(r"finished in ([\d.]+(?:us|ms|s))", said).group(1)
+    mean = re.search(r"time for request:\s+\S+\s+\S+\s+(\S+)", said).group(1)
+    return requests, requests / (microseconds(seconds) / 1e6), microseconds(mean)
 
 
-READERS = {"wrk": read_wrk, "h2load": read_h2load}
-
-
-def theirs(server, command, reader):
+def theirs(server, command):
     before = machine.cpu(server.pids())[0]
     done = subprocess.run(machine.pinned(machine.cores()[1], command), capture_output=True, text=True, timeout=60)
     spent = machine.cpu(server.pids())[0] - before
-    requests, rate = reader(done.stdout)
-    return spent / max(1, requests) * 1e6, rate
+    try:
+        requests, rate, latency = (read_wrk if command[0] == "wrk" else read_h2load)(done.stdout)
+    except AttributeError:
+        raise turn.LoadFailed(f"{' '.join(command)} said {done.stdout!r} {done.stderr!r}") from None
+    return {"rate": rate, "latency": latency, "cpu": spent / max(1, requests) * 1e6}
 
 
-def ours(programs, server, protocol, arguments):
-    given = ["--path", "/bench", "--protocol", protocol, "--duration", f"{SECONDS:g}", "--warmup", "0", *arguments]
+def ours(programs, server, point, tool):
+    _, path, protocol, connections, streams, _ = point
+    given = ["--path", path, "--protocol", protocol, "--duration", f"{SECONDS:g}", "--warmup", "0",
+             "--connections", str(connections), "--streams", str(streams)]
     with turn.Load(programs, given, server.ports[protocol]) as load:
         before = machine.cpu(server.pids())[0]
         measured = load.go()
         spent = machine.cpu(server.pids())[0] - before
     if measured["errors"]["total"]:
         raise turn.LoadFailed(f"{measured['errors']['total']} requests failed")
-    return spent / max(1, measured["requests"]) * 1e6, measured["requests_per_second"]
+    return {"rate": measured["requests_per_second"], "latency": measured["latency"]["p50" if tool == "wrk" else "mean"],
+            "cpu": spent / max(1, measured["requests"]) * 1e6}
 
 
 def compare(programs, server, point):
-    """Medians of (CPU, rate), ours and theirs."""
-    _, protocol, tool, arguments, command = point
+    """Medians of ours, of theirs, and of the ratios."""
+    _, path, protocol, *_, command = point
     scheme = "https" if protocol in ("h1s", "h2") else "http"
-    port = server.ports[protocol]
-    pairs = {"ours": [], "theirs": []}
+    line = command(f"{scheme}://127.0.0.1:{server.ports[protocol]}{path}")
+    pairs = []
     for number in range(TURNS):
-        steps = [("ours", lambda: ours(programs, server, protocol, arguments)),
-                 ("theirs", lambda: theirs(server, command(f"{scheme}://127.0.0.1:{port}/bench", port), READERS[tool]))]
-        for name, step in steps if number % 2 else reversed(steps):
-            pairs[name].append(step())
-    return {name: tuple(statistics.median(pair[i] for pair in found) for i in (0, 1)) for name, found in pairs.items()}
+        if number % 2:
+            own, other = ours(programs, server, point, line[0]), theirs(server, line)
+        else:
+            other, own = theirs(server, line), ours(programs, server, point, line[0])
+        pairs.append((own, other))
 
+    def median(read):
+        return {name: statistics.median(read(own[name], other[name]) for own, other in pairs) for name in pairs[0][0]}
 
-def paced(programs, server, rate):
-    """Open loop: the rate that came out, and whether anything was late to be sent."""
-    given = ["--path", "/bench", "--rate", str(rate), "--duration", f"{SECONDS:g}"]
-    with turn.Load(programs, given, server.ports["h1"]) as load:
-        measured = load.go()
-    return measured["requests_per_second"], measured["missed"]
+    return median(lambda a, b: a), median(lambda a, b: b), median(lambda a, b: a / b if b else 1.0)
 
 
 def check(programs, options):
     rows, agrees = [], True
-    case = (options.cases or ["routed_ffi_native_direct"])[0]
+    for tool in ("wrk", "h2load"):
+        if not shutil.which(tool):
+            print(f"routed-bench: {tool} is not installed", file=sys.stderr)
+            return 1
     with servers.House(programs) as house:
-        server = house.open(case)
+        opened = {name: house.open(name) for name in (DELAY, BUSY)}
         for point in POINTS:
-            title, _, tool = point[:3]
-            if not shutil.which(tool):
-                print(f"routed-bench: {tool} is not installed", file=sys.stderr)
-                return 1
-            began = time.monotonic()
-            found = compare(programs, server, point)
-            cpu = found["ours"][0] / found["theirs"][0]
-            rate = found["ours"][1] / found["theirs"][1]
-            is_good = abs(cpu - 1) <= LIMIT or abs(rate - 1) <= LIMIT
+            case, path, protocol, connections, streams, command = point
+            tool = command("")[0]
+            try:
+                own, other, ratio = compare(programs, opened[case], point)
+            except turn.LoadFailed as reason:
+                print(f"routed-bench: {reason}", file=sys.stderr)
+                agrees = False
+                continue
+            is_good = abs(ratio["rate"] - 1) <= LIMIT and abs(ratio["latency"] - 1) <= LIMIT
             agrees = agrees and is_good
-            rows.append({"point": title, "tool": tool, "cpuRatio": round(cpu, 3), "rateRatio": round(rate, 3),
-                         "ours": found["ours"], "theirs": found["theirs"], "agrees": is_good})
-            print(f"{title:36} {tool:7} CPU {found['ours'][0]:7.2f} / {found['theirs'][0]:7.2f} us = {cpu:.3f}   "
-                  f"rate {found['ours'][1]:>10,.0f} / {found['theirs'][1]:>10,.0f} = {rate:.3f}   "
-                  f"{'agree' if is_good else 'DISAGREE'} ({time.monotonic() - began:.0f} s)", flush=True)
-        rate, missed = paced(programs, server, 10000)
-        print(f"open loop at 10,000/s: {rate:,.0f}/s, {missed} not sent in time")
+            rows.append({"case": case, "path": path, "protocol": protocol, "connections": connections,
+                         "streams": streams, "tool": tool, "ours": own, "theirs": other, "ratios": ratio,
+                         "agrees": is_good})
+            word = "p50 " if tool == "wrk" else "mean"
+            print(f"{protocol:3} {connections:2} x {streams:<3} {path:9} {tool:6}  "
+                  f"rate {own['rate']:>8,.0f} / {other['rate']:>8,.0f} = {ratio['rate']:.3f}  "
+                  f"{word} {own['latency']:>8,.0f} / {other['latency']:>8,.0f} us = {ratio['latency']:.3f}  "
+                  f"CPU {ratio['cpu']:.3f}  {'agree' if is_good else 'DISAGREE'}", flush=True)
     (programs.parent / "bench-agreement.json").write_text(json.dumps(rows, indent=2) + "\n")
     return 0 if agrees else 1

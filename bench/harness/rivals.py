@@ -147,8 +147,8 @@ def start_caddy(house):
     config = house.folder / "Caddyfile"
     tls = f"tls {house.folder}/certificate.pem {house.folder}/key.pem"
     plain, secure = CADDY_SITE.format(tls="", folder=house.folder), CADDY_SITE.format(tls=tls, folder=house.folder)
-    config.write_text(CADDY_HEAD + f"http://127.0.0.1:{h1} {{{plain}}}\n"
-                      f"https://127.0.0.1:{h1s}, https://localhost:{h1s} {{{secure}}}\n")
+    config.write_text(CADDY_HEAD + f"http://:{h1} {{{plain}}}\n"
+                      f"https://:{h1s} {{{secure}}}\n")
     home = pathlib.Path(house.folder, "caddy")
     home.mkdir()
     process = house.run(

@@ -34,6 +34,20 @@ static int take_content(routed_exchange *x, void *user)
     return routed_request_read(x, drop_content, user);
 }
 
+static void answer_late(routed_exchange *x, void *user)
+{
+    answer(x, user);
+}
+
+static int wait_first(routed_exchange *x, void *user)
+{
+    int64_t milliseconds;
+    if (routed_request_param_number(x, "ms", &milliseconds) != ROUTED_OK || milliseconds < 0 ||
+        milliseconds > 60000)
+        return routed_response_error(x, 400);
+    return routed_exchange_after(x, (uint32_t)milliseconds, answer_late, user);
+}
+
 /* ---- answers that are large, or many small ones ---- */
 
 static char block[BLOCK];
@@ -189,6 +203,8 @@ static int add_routes(routed_engine *engine)
         error = routed_engine_route(engine, "GET", "/bytes/{n}", send_bytes, NULL, NULL);
     if (error == ROUTED_OK)
         error = routed_engine_route(engine, "GET", "/events/{n}", send_events, NULL, NULL);
+    if (error == ROUTED_OK)
+        error = routed_engine_route(engine, "GET", "/delay/{ms}", wait_first, NULL, NULL);
     for (int i = 0; error == ROUTED_OK && i < ROUTES; i++) {
         char pattern[32];
         snprintf(pattern, sizeof(pattern), "/r%d/items/{id}", i);

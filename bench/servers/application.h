@@ -9,6 +9,7 @@
  *  POST /bench          reads all content, then the same
  *  GET  /bytes/{n}      n bytes
  *  GET  /events/{n}     n server-sent events, as fast as they are taken
+ *  GET  /delay/{ms}     the same as /bench, so many milliseconds later
  *  GET  /rN/items/{id}  for N from 0 to 99: the same as /bench
  *  /ws/echo, /ws/broadcast
  * `label` outlives the engine. NULL when there is no memory. */

@@ -289,9 +289,11 @@ def test_limits_are_read_and_what_is_none_is_refused():
 
 
 def test_reports_of_other_loads_are_read():
-    assert agreement.read_wrk("  1500 requests in 2.00s\nRequests/sec:    750.25\n") == (1500, 750.25)
-    said = "finished in 1.00s, 1234.50 req/s, 1MB/s\nrequests: 9 total, 9 started, 9 done, 8 succeeded, 1 failed\n"
-    assert agreement.read_h2load(said) == (8, 1234.5)
+    said = "     50%    1.50ms\n     75%    2.00ms\n  1500 requests in 2.00s\nRequests/sec:    750.25\n"
+    assert agreement.read_wrk(said) == (1500, 750.25, 1500.0)
+    said = ("finished in 2.00s, 1234.50 req/s, 1MB/s\nrequests: 9 total, 9 started, 9 done, 8 succeeded, 1 failed\n"
+            "time for request:     62us     1.02s     250us    10us    90.00%\n")
+    assert agreement.read_h2load(said) == (8, 4.0, 250.0)
 
 
 # ---- the whole ----
