@@ -16,7 +16,7 @@ if(NOT ROUTED_SANITIZE AND NOT ROUTED_FUZZ)
   target_link_options(routed_ffi PRIVATE LINKER:-z,defs)
 endif()
 target_link_libraries(routed_ffi PRIVATE routed_flags PkgConfig::NETTLE PkgConfig::GNUTLS PkgConfig::NGHTTP2
-                                         Threads::Threads)
+                                         PkgConfig::NGHTTP3 PkgConfig::NGTCP2 Threads::Threads)
 
 # An archive has no symbol map: so all rooms become one object whose hidden symbols are local, and
 # nothing but routed_* can collide with a name of the program that links it.
@@ -38,7 +38,8 @@ add_custom_command(
 add_library(routed_ffi_static STATIC ${ROUTED_WHOLE})
 set_source_files_properties(${ROUTED_WHOLE} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 set_target_properties(routed_ffi_static PROPERTIES LINKER_LANGUAGE C OUTPUT_NAME routed_ffi)
-target_link_libraries(routed_ffi_static INTERFACE nettle gnutls nghttp2 Threads::Threads)
+target_link_libraries(routed_ffi_static INTERFACE nettle gnutls nghttp2 nghttp3
+                                                 ngtcp2_crypto_gnutls ngtcp2 Threads::Threads)
 
 foreach(library routed_ffi routed_ffi_static)
   target_include_directories(

@@ -224,11 +224,21 @@ static bool has_more_to_do(const struct front_connection *c, bool is_written)
     return c->session->wants_input && (is_held_for_now || can_read(c));
 }
 
+/* After the read that front_connection_shut asked for. */
+static void leave(struct front_connection *c)
+{
+    if (!c->is_leaving || c->greeting == FRONT_GREETING_TLS)
+        return;
+    c->is_leaving = false;
+    c->session->ops->shut(c->session);
+}
+
 static void front_connection_run(struct front_connection *c)
 {
     c->is_running = true;
     front_worker_tell_time(c->worker);
     take_input(c);
+    leave(c);
     bool is_written = give_output(c);
     c->is_running = false;
     if (is_done(c, is_written)) {
@@ -344,9 +354,15 @@ struct front_connection *front_connection_open(struct front_worker *w, int fd,
     return c;
 }
 
+/* What an idle client has sent meanwhile is read first: it may be a request, and with unread input
+ * the close would be a reset. */
 void front_connection_shut(struct front_connection *c)
 {
-    c->session->ops->shut(c->session);
+    c->is_leaving = c->session->wait == SESSION_IDLE && socket_has_input(c->handle.fd);
+    if (c->is_leaving)
+        c->is_readable = true;
+    else
+        c->session->ops->shut(c->session);
     loop_task_defer(loop_of(c), &c->task);
 }
 

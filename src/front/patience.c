@@ -83,6 +83,8 @@ static milliseconds wait_deadline(const struct front_connection *c)
 static milliseconds deadline(const struct front_connection *c)
 {
     milliseconds due = wait_deadline(c);
+    if (c->session->due < due)
+        due = c->session->due;
     milliseconds output = pace_deadline(&c->output, limits_of(c));
     if (output < due)
         due = output;
@@ -158,6 +160,13 @@ static void check_paces(struct front_connection *c, milliseconds now)
     front_connection_abort(c, ROUTED_ERROR_TOO_SLOW);
 }
 
+/* Even where the socket takes nothing, so that the same moment is not due again. */
+static void remind(struct session *s)
+{
+    struct span unused;
+    s->ops->drain(s, &unused, 1);
+}
+
 void front_patience_note(struct front_connection *c, bool is_written)
 {
     note_wait(c);
@@ -171,6 +180,8 @@ void front_patience_check(struct front_connection *c)
         c->probe_at = CLOCK_NEVER;
         c->session->ops->probe(c->session);
     }
+    if (now >= c->session->due)
+        remind(c->session);
     check_wait(c, now);
     check_paces(c, now);
 }

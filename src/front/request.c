@@ -21,17 +21,28 @@ static bool request_id_is_valid(struct span id)
     return true;
 }
 
+/* Eight hexadecimal digits at once, each in a byte of its own; their order does not matter. */
+static uint64_t hexadecimal(uint32_t bits)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t digits = bits;
+    digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+    digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+    digits = (digits | digits << 4) & 15 * ones;
+    uint64_t letters = (digits + 6 * ones) >> 4 & ones;
+    return digits + '0' * ones + letters * ('a' - '0' - 10);
+}
+
 static struct span new_request_id(struct front_worker *w, struct arena *a)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t *text = arena_new(a, REQUEST_ID_SIZE);
     if (!text)
         return SPAN_EMPTY;
-    for (size_t half = 0; half < 2; half++) {
-        uint64_t bits = random_next(&w->random);
-        for (size_t i = 0; i < REQUEST_ID_SIZE / 2; i++, bits >>= 4)
-            text[half * REQUEST_ID_SIZE / 2 + i] = (uint8_t)digits[bits & 15];
-    }
+    uint64_t high = random_next(&w->random), low = random_next(&w->random);
+    const uint64_t digits[] = {hexadecimal((uint32_t)(high >> 32)), hexadecimal((uint32_t)high),
+                               hexadecimal((uint32_t)(low >> 32)), hexadecimal((uint32_t)low)};
+    _Static_assert(sizeof(digits) == REQUEST_ID_SIZE, "two random numbers");
+    memcpy(text, digits, sizeof(digits));
     return span_of(text, REQUEST_ID_SIZE);
 }
 
@@ -105,7 +116,8 @@ static void count_end(struct front_worker *w, int error)
         metric_add(&w->metrics, FRONT_EXCHANGES_CANCELLED, 1);
     else if (error)
         metric_add(&w->metrics, FRONT_EXCHANGES_FAILED, 1);
-    front_metrics_error(&w->metrics, error);
+    if (error)
+        front_metrics_error(&w->metrics, error);
 }
 
 static void write_down(struct front_connection *c, const struct exchange *x, int error,

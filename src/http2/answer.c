@@ -151,7 +151,8 @@ static int begin_response(struct http2_session *s, struct http2_stream *t, uint1
     return queue_head(s, t, &head);
 }
 
-/* A client that asked for a tunnel would take any 2xx for one (RFC 8441 section 5). */
+/* A client that asked for a tunnel would take any 2xx for one (RFC 8441 section 5). That there is
+ * none here it learns as RFC 9220 section 3 has it for a protocol that is not supported. */
 static bool is_false_tunnel(const struct exchange *x, uint16_t status)
 {
     return x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel && status / 100 == 2;
@@ -163,8 +164,8 @@ static int on_respond(struct exchange *x, const struct http_response *response, 
     struct http2_stream *t = http2_state_stream(x);
     if (is_false_tunnel(x, response->status)) {
         x->is_failed = true;
-        http2_answer_fail(s, t, ROUTED_ERROR_RESPONSE);
-        return ROUTED_ERROR_RESPONSE;
+        http2_answer_fail(s, t, ROUTED_ERROR_UNSUPPORTED);
+        return ROUTED_ERROR_UNSUPPORTED;
     }
     uint16_t status = x->is_tunnel ? 200 : response->status;
     if (begin_response(s, t, status, &response->fields, length))

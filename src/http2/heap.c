@@ -13,9 +13,9 @@ struct size_note {
 /* Queues of as many streams as a client may open need less. */
 #define RESERVE_SIZE 2048
 
-int http2_heap_init(struct http2_heap *heap)
+int http2_heap_init(struct http2_heap *heap, struct spare *spare)
 {
-    *heap = (struct http2_heap){.reserve = memory_new(RESERVE_SIZE)};
+    *heap = (struct http2_heap){.spare = spare, .reserve = memory_new(RESERVE_SIZE)};
     return heap->reserve ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
@@ -36,8 +36,9 @@ static void *note_size(struct http2_heap *heap, struct size_note *note, size_t s
 
 static void *heap_new(size_t size, void *user)
 {
+    struct http2_heap *heap = user;
     size_t whole = size + sizeof(struct size_note);
-    return whole < size ? NULL : note_size(user, memory_new(whole), whole);
+    return whole < size ? NULL : note_size(heap, spare_take(heap->spare, whole), whole);
 }
 
 static void *heap_new_zeroed(size_t count, size_t size, void *user)
@@ -57,7 +58,7 @@ static void heap_free(void *block, void *user)
         return;
     struct size_note *note = (struct size_note *)block - 1;
     heap->held -= note->size;
-    memory_free(note);
+    spare_give(heap->spare, note, note->size);
 }
 
 static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old, size_t whole)
@@ -87,7 +88,7 @@ static void *heap_resize(void *block, size_t size, void *user)
     }
     struct size_note *note = (struct size_note *)block - 1;
     size_t before = note->size;
-    struct size_note *moved = memory_resize(note, whole);
+    struct size_note *moved = memory_resize(note, spare_capacity(whole));
     if (!moved)
         return resize_from_reserve(heap, note, whole);
     heap->held -= before;

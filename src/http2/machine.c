@@ -52,7 +52,7 @@ int http2_machine_open(struct http2_session *s)
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int error = ROUTED_ERROR_MEMORY;
-    if (http2_heap_init(&s->heap))
+    if (http2_heap_init(&s->heap, s->options->spare))
         return ROUTED_ERROR_MEMORY;
     if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0)
         error = make(s, callbacks, option);

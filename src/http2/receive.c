@@ -37,7 +37,7 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
     struct http2_session *s = user;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct http2_stream *t = http2_session_take_stream(s, frame->hd.stream_id);
+    struct http2_stream *t = http2_streams_take(s, frame->hd.stream_id);
     if (!t)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     t->exchange.request.scheme = s->options->scheme;
@@ -102,7 +102,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
 static void set_priority(struct http2_session *s, const struct http2_stream *t)
 {
     nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-    if (!t->head.has_priority)
+    if (!t->head.has_priority && !http2_priority_is_noted(&s->priority, t->id))
         nghttp2_session_change_extpri_stream_priority(s->machine, t->id, &priority, 0);
 }
 
@@ -160,17 +160,21 @@ bool http2_receive_is_waiting(const struct http2_stream *t)
     return t->is_exchange && !t->request_done && is_open && x->request_credit > 0;
 }
 
+/* Of the stream. The connection's was given back when the content came: what waits is bounded by
+ * the windows of the streams, so that those that stall do not hold up the others. */
+static void give_window(struct http2_session *s, const struct http2_stream *t, size_t size)
+{
+    if (size && !s->is_broken)
+        nghttp2_session_consume_stream(s->machine, t->id, size);
+}
+
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
 {
     size_t size = buffer_size(&t->held);
     t->request_done = true;
     buffer_release(&t->held);
-    if (!size || s->is_broken)
-        return;
-    if (t->is_gone)
-        nghttp2_session_consume_connection(s->machine, size);
-    else
-        nghttp2_session_consume(s->machine, t->id, size);
+    if (!t->is_gone)
+        give_window(s, t, size);
 }
 
 static struct slice slice_of_input(const struct http2_session *s, struct span bytes)
@@ -190,7 +194,7 @@ static size_t credit_for(const struct http2_stream *t, size_t size)
 static void deliver(struct http2_session *s, struct http2_stream *t, struct slice slice,
                     size_t size)
 {
-    nghttp2_session_consume(s->machine, t->id, size);
+    give_window(s, t, size);
     int error = slice.data ? exchange_deliver(&t->exchange, slice) : ROUTED_ERROR_MEMORY;
     if (error)
         http2_answer_fail(s, t, error);
@@ -241,10 +245,10 @@ static void receive_content(struct http2_session *s, struct http2_stream *t, str
         bytes = span_after(bytes, size);
         deliver(s, t, slice, size);
     }
-    if (t->request_done)
-        nghttp2_session_consume(s->machine, t->id, bytes.size);
-    else if (bytes.size && buffer_append_span(&t->held, bytes)) {
-        nghttp2_session_consume(s->machine, t->id, bytes.size);
+    if (t->request_done) {
+        give_window(s, t, bytes.size);
+    } else if (bytes.size && buffer_append_span(&t->held, bytes)) {
+        give_window(s, t, bytes.size);
         http2_answer_fail(s, t, ROUTED_ERROR_MEMORY);
     }
 }
@@ -256,12 +260,14 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
-    if (t)
-        t->data_begun = true;
-    if (!t || t->request_done) {
-        nghttp2_session_consume(machine, id, size);
+    nghttp2_session_consume_connection(machine, size);
+    if (!t)
+        return 0;
+    t->data_begun = true;
+    if (t->request_done) {
+        give_window(s, t, size);
     } else if (is_over_content_max(s, t, size)) {
-        nghttp2_session_consume(machine, id, size);
+        give_window(s, t, size);
         http2_answer_fail(s, t, ROUTED_ERROR_CONTENT_TOO_LARGE);
     } else {
         receive_content(s, t, span_of(data, size));
@@ -288,6 +294,13 @@ static void receive_ping_answer(struct http2_session *s)
         s->was_noticed = true;
 }
 
+static void receive_priority_update(struct http2_session *s, const nghttp2_frame *frame)
+{
+    const nghttp2_ext_priority_update *update = frame->ext.payload;
+    if (!stream_of(s, update->stream_id))
+        http2_priority_note(&s->priority, update->stream_id);
+}
+
 static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *user)
 {
     struct http2_session *s = user;
@@ -309,6 +322,9 @@ static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
             receive_ping_answer(s);
         break;
+    case NGHTTP2_PRIORITY_UPDATE:
+        receive_priority_update(s, frame);
+        break;
     default:
         break;
     }
@@ -327,7 +343,7 @@ static int on_stream_close(nghttp2_session *machine, int32_t id, uint32_t code, 
     bool is_by_client = s->input_size && s->frame_type == NGHTTP2_RST_STREAM;
     nghttp2_session_set_stream_user_data(machine, id, NULL);
     (void)code;
-    http2_session_stream_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
+    http2_streams_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
     return 0;
 }
 

@@ -1,0 +1,58 @@
+/* http3/limits.h: how much of everything a client may send on one connection. What is exactly on a
+ * limit is accepted. The request's limits are those of http2/limits.h; a budget of the connection
+ * that is used up ends it with H3_EXCESSIVE_LOAD (RFC 9114 section 8.1). */
+#ifndef HTTP3_LIMITS_H
+#define HTTP3_LIMITS_H
+
+#include "http2/limits.h"
+
+struct http3_limits {
+    /* Of one request, as in struct http2_limits. */
+    size_t target_max;
+    size_t field_max;
+    size_t fields_count_max;
+    size_t fields_count_hard; /* H3_EXCESSIVE_LOAD */
+    size_t fields_bytes_max;  /* told as SETTINGS_MAX_FIELD_SECTION_SIZE */
+    int64_t content_max;
+
+    /* Told to the client in transport parameters and SETTINGS. */
+    uint32_t streams_max;       /* request streams open at once */
+    uint32_t stream_window;     /* bytes */
+    uint32_t connection_window; /* bytes */
+    uint32_t table_max;         /* bytes of the QPACK table that the client fills; 0: none */
+    uint32_t blocked_max;       /* streams that may wait for the table; 0: none */
+
+    /* Of the connection. */
+    struct http2_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
+                                   * of what it sent */
+    struct http2_rate glitches;   /* frames and streams that are odd but legal */
+    struct http2_rate small_data; /* DATA frames under small_data_below bytes */
+    uint32_t small_data_below;
+    uint32_t send_rate; /* as in struct http2_limits */
+    uint32_t send_grace;
+    uint32_t memory_share;
+    size_t memory_slack;
+};
+
+#define HTTP3_LIMITS_DEFAULT                                                                       \
+    ((struct http3_limits){.target_max = 8192,                                                     \
+                           .field_max = 8192,                                                      \
+                           .fields_count_max = 100,                                                \
+                           .fields_count_hard = 1000,                                              \
+                           .fields_bytes_max = 32768,                                              \
+                           .content_max = INT64_MAX,                                               \
+                           .streams_max = 100,                                                     \
+                           .stream_window = 65536,                                                 \
+                           .connection_window = 1048576,                                           \
+                           .table_max = 0,                                                         \
+                           .blocked_max = 0,                                                       \
+                           .resets = {1000, 33},                                                   \
+                           .glitches = {10000, 330},                                               \
+                           .small_data = {25600, 2560},                                            \
+                           .small_data_below = 256,                                                \
+                           .send_rate = 500,                                                       \
+                           .send_grace = 20000,                                                    \
+                           .memory_share = 10,                                                     \
+                           .memory_slack = 65536})
+
+#endif
