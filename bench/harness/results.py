@@ -24,7 +24,8 @@ def summarise(label, workload, protocol, turns, system_calls=None):
     rate = median(used, lambda turn: turn["requests_per_second"])
     requests = round(median(used, lambda turn: turn["requests"]))
     split = [sum(turn["cpu_seconds"][part] for turn in used) for part in (1, 2)]
-    share = split[0] / sum(split) if sum(split) else 0
+    # Ticks of 10 ms: fewer of them than this tell nothing.
+    share = split[0] / sum(split) if sum(split) >= 0.2 else None
     cpu = median(used, lambda turn: turn["cpu_us"])
     middle = sorted(used, key=lambda turn: turn["latency"]["p99"])[len(used) // 2]
     row = {
@@ -41,8 +42,8 @@ def summarise(label, workload, protocol, turns, system_calls=None):
         "errorKinds": {kind: sum(turn["errors"][kind] for turn in turns) for kind in turns[0]["errors"] if kind != "total"},
         "missed": sum(turn["missed"] for turn in used),
         "contentBytesPerRequest": round(median(used, lambda turn: turn["content_bytes"] / max(1, turn["requests"])), 1),
-        "cpuMicrosPerRequest": round(cpu, 3), "cpuUserMicrosPerRequest": round(cpu * share, 3),
-        "cpuSystemMicrosPerRequest": round(cpu * (1 - share), 3),
+        "cpuMicrosPerRequest": round(cpu, 3), "cpuUserMicrosPerRequest": None if share is None else round(cpu * share, 3),
+        "cpuSystemMicrosPerRequest": None if share is None else round(cpu * (1 - share), 3),
         "cpuLowest": round(min(turn["cpu_us"] for turn in used), 3),
         "cpuHighest": round(max(turn["cpu_us"] for turn in used), 3),
         "peakMemoryBytes": max(turn["peak_memory"] for turn in used),

@@ -7,7 +7,8 @@ ENGINES = ("routed_io", *OURS)
 SERVERS = (*ENGINES, "routed_ffi_native_direct", "nginx", "nginx_unix_nginx", "h2o", "caddy")
 EVERYBODY = ("floor", *SERVERS)
 FILES = (*ENGINES, "nginx", "nginx_unix_nginx", "h2o", "caddy")
-UPLOADS = (*ENGINES, "routed_ffi_native_direct", "nginx", "nginx_unix_nginx")
+TICKETS = tuple(name for name in SERVERS if name != "routed_io")  # libmicrohttpd gives none
+UPLOADS = (*ENGINES, "routed_ffi_native_direct", "nginx")
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -34,7 +35,7 @@ ALL = {
     workload.name: workload
     for workload in (
         Workload("tiny", "GET of 30 bytes", EVERYBODY),
-        Workload("post", "POST of 1 KiB", (*UPLOADS, "floor", "caddy"), body=KIB),
+        Workload("post", "POST of 1 KiB", (*UPLOADS, "nginx_unix_nginx", "floor", "caddy"), body=KIB),
         Workload("routes", "GET, one of 100 routes with a parameter", ENGINES, "/r{n}/items/7", spread=100),
         Workload("pipelined", "GET of 30 bytes, 16 pipelined", EVERYBODY, share=4, extra=("--pipeline", "16"),
                  protocols=("h1", "h1s")),
@@ -53,7 +54,7 @@ ALL = {
         Workload("events", "event streams of 100 events", ENGINES, "/events/100", share=0.2, unit="stream"),
         Workload("handshakes", "full TLS handshake and one GET", SERVERS, share=0.2, extra=("--reconnect",),
                  secure=True, unit="handshake"),
-        Workload("handshakes-resumed", "resumed TLS handshake and one GET", SERVERS, share=0.2,
+        Workload("handshakes-resumed", "resumed TLS handshake and one GET", TICKETS, share=0.2,
                  extra=("--resume",), secure=True, unit="handshake"),
         Workload("idle", "memory of connections that rest", EVERYBODY, connections=1000, kind="idle"),
         Workload("startup", "from start to the first answer", EVERYBODY, kind="startup"),
@@ -89,7 +90,9 @@ def arguments(workload, options):
     if options.duration:
         given += ["--duration", f"{options.duration:g}"]
     else:
-        given += ["--requests", str(max(1, round(options.requests * workload.share)))]
+        # Each connection is used, or it would not be measured.
+        least = connections_of(workload, options) if workload.connections else 1
+        given += ["--requests", str(max(least, round(options.requests * workload.share)))]
     if options.rate:
         given += ["--rate", f"{options.rate:g}"]
     return given

@@ -47,6 +47,7 @@ struct load_http1 {
     microseconds *intended; /* a ring of `depth` */
     uint32_t first;
     struct span pending;    /* content of the request that was sent last */
+    bool is_answered;       /* before all of it was sent */
     uint8_t frame_head[10]; /* WebSocket: a head that is not whole */
     uint8_t frame_head_size;
     uint64_t frame_left;

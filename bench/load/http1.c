@@ -13,6 +13,7 @@ static enum load_error open_http1(struct load_client *c)
     if (!h->intended)
         return LOAD_ERROR_CONNECT;
     h->first = 0;
+    h->is_answered = false;
     load_client_ready(c);
     return LOAD_ERROR_NONE;
 }
@@ -32,6 +33,19 @@ static enum load_error send_request(struct load_client *c, microseconds intended
     return load_client_write(c, buffer_span(&load_requests_next(requests)->bytes), false);
 }
 
+/* The oldest request under way has its answer, and all of it was sent. */
+static enum load_error finish(struct load_client *c)
+{
+    struct load_http1 *h = &c->http1;
+    microseconds intended = h->intended[h->first];
+    h->first = (h->first + 1) % c->fleet->options->depth;
+    h->is_answered = false;
+    if (h->response.closes)
+        c->is_spent = true;
+    load_client_done(c, intended, h->response.status);
+    return c->is_spent && c->under_way ? LOAD_ERROR_CLOSED : LOAD_ERROR_NONE;
+}
+
 static enum load_error drain(struct load_client *c)
 {
     struct load_http1 *h = &c->http1;
@@ -43,23 +57,22 @@ static enum load_error drain(struct load_client *c)
             return error;
         h->pending = span_after(h->pending, size);
     }
-    return LOAD_ERROR_NONE;
+    if (!h->is_answered || h->pending.size)
+        return LOAD_ERROR_NONE;
+    stream_wake(&c->stream); /* there is room for the next one */
+    return finish(c);
 }
 
+/* An answer may come before the end of its request, which is sent all the same unless the server
+ * will close. */
 static enum load_error take_answer(struct load_client *c)
 {
     struct load_http1 *h = &c->http1;
-    if (c->under_way == 0)
+    if (c->under_way == 0 || h->is_answered)
         return LOAD_ERROR_PROTOCOL;
-    microseconds intended = h->intended[h->first];
-    h->first = (h->first + 1) % c->fleet->options->depth;
-    /* An answer may come before the end of its request: what is left is sent all the same. */
-    if (h->response.closes)
-        c->is_spent = true;
-    load_client_done(c, intended, h->response.status);
-    if (c->is_spent && c->under_way)
-        return LOAD_ERROR_CLOSED;
-    return LOAD_ERROR_NONE;
+    h->is_answered = true;
+    bool goes_on = h->pending.size && c->under_way == 1 && !h->response.closes;
+    return goes_on ? LOAD_ERROR_NONE : finish(c);
 }
 
 static enum load_error feed(struct load_client *c, struct span plain)

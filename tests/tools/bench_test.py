@@ -191,6 +191,32 @@ def test_each_request_on_its_own_connection():
     assert set(links) <= {1}
 
 
+def test_an_answer_before_the_end_of_its_request_counts_at_that_end():
+    """The server answers at the head, and takes the content when it likes to."""
+    size, taken = 3_000_000, []
+
+    def answer(link):
+        pending = b""
+        while True:
+            while b"\r\n\r\n" not in pending:
+                chunk = link.recv(65536)
+                if not chunk:
+                    return
+                pending += chunk
+            respond(link)
+            pending = pending.partition(b"\r\n\r\n")[2]
+            left = size - len(pending)
+            while left > 0:
+                left -= len(link.recv(min(left, 65536)))
+            pending = b""
+            taken.append(size)
+
+    with Peer(answer) as peer:
+        measured = json.loads(load("--port", peer.port, "--requests", 6, "--connections", 2, "--body", size).stdout)
+    assert measured["requests"] == 6 and measured["errors"]["total"] == 0
+    assert measured["bytes_out"] >= 6 * size - 2 * 262144
+
+
 def test_nobody_there_is_a_failure():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -250,6 +276,10 @@ def test_medians_are_of_what_was_measured():
     told = results.summarise("x", workloads.ALL["tiny"], "h1", turns)
     assert (told["p50Micros"], told["p95Micros"], told["cpuMicrosPerRequest"]) == (50, 200, 6)
     assert (told["cpuLowest"], told["cpuHighest"], told["turns"], told["disturbed"]) == (5, 7, 3, 0)
+    assert told["cpuUserMicrosPerRequest"] is None
+    for turn in turns:
+        turn["cpu_seconds"] = [0.4, 0.1, 0.3]
+    told = results.summarise("x", workloads.ALL["tiny"], "h1", turns)
     assert told["cpuUserMicrosPerRequest"] == 1.5 and told["cpuSystemMicrosPerRequest"] == 4.5
 
 
