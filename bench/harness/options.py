@@ -102,7 +102,7 @@ def read(arguments):
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.protocol == "h3":
-        parser.error("h3 is not there yet: neither our servers nor our load generator speak HTTP/3 in this build")
+        parser.error("h3 is not there yet: our load generator speaks no HTTP/3")
     if options.connections is None:
         options.connections = options.concurrency
     if not options.workloads:

@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* As many as the rivals may have; a number that is asked for goes before lines of the bridge where
+ * descriptors are few. */
+#define CONNECTIONS_MAX 16000
+
 enum {
     STATUS_STOPPED = 0,
     STATUS_CANNOT_START = 1,
@@ -71,7 +75,7 @@ static void print_log(void *user, int level, const char *line)
 static void lift_limits(routed_limits *limits)
 {
     routed_limits_init(limits);
-    limits->connections = ROUTED_NO_LIMIT;
+    limits->connections = CONNECTIONS_MAX;
     limits->connections_per_address = ROUTED_NO_LIMIT;
     limits->requests_per_connection = ROUTED_NO_LIMIT;
     limits->connection_lifetime = ROUTED_NO_LIMIT;
