@@ -21,7 +21,11 @@ struct front_options {
     /* With a context there is a TLS listener too, on `secure_port`. A reference is taken. */
     struct tls_context *tls;
     uint16_t secure_port;
-    bool has_http2;        /* in the clear by prior knowledge; over TLS, ALPN decides */
+    bool has_http2; /* in the clear by prior knowledge; over TLS, ALPN decides */
+    /* Needs `tls`: UDP on the same addresses and port as TCP with TLS. */
+    bool has_http3;
+    bool has_early_data;
+    bool is_advertised;    /* Alt-Svc tells clients of it (RFC 7838) */
     const char *unix_path; /* or NULL */
     int backlog;
     bool v6_only;
@@ -43,7 +47,6 @@ int front_server_start(const struct front_options *options, struct front_server 
 
 uint16_t front_server_port(const struct front_server *s);
 uint16_t front_server_secure_port(const struct front_server *s);
-unsigned front_server_workers(const struct front_server *s);
 
 /* First call: graceful, cut after `timeout` milliseconds (ROUTED_NO_LIMIT: drain_timeout);
  * second: everything is cut now. Async-signal-safe, any thread. */
