@@ -148,6 +148,9 @@ class Run:
 
     def report(self, arguments):
         names = dict.fromkeys(self.options.workloads)
+        spoilt, all_turns = sum(row["disturbed"] for row in self.rows), len(self.rows) * self.options.iterations
+        if spoilt * 10 > all_turns:
+            self.note(f"others used the machine in {spoilt} of {all_turns} turns: do not quote these figures")
         rates = results.gate(self.rows, self.options)
         return {
             "options": results.options_of(self.options), "results": self.rows, "gate": rates,

@@ -21,9 +21,15 @@ def _has_perf():
 
 
 def _has_strace():
+    """Attaching to a process that is there already needs more rights than starting one."""
     if not shutil.which("strace"):
         return False
-    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode == 0
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        counting = Strace([sleeper.pid])
+        may_attach = counting.is_attached
+        counting.stop()
+        sleeper.kill()
+    return may_attach
 
 
 def find_counter():
@@ -74,21 +80,15 @@ class Strace:
         command = ["strace", "-f", "-c", "-o", self.output.name]
         for pid in pids:
             command += ["-p", str(pid)]
-        threads = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids)
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        while threads:
-            line = self.process.stderr.readline()
-            if not line:
-                break
-            threads -= len(re.findall(r"attached", line)) and self._attached(line)
-
-    @staticmethod
-    def _attached(line):
-        many = re.search(r"attached with (\d+) threads", line)
-        return int(many.group(1)) if many else 1
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        left = len(pids)
+        while left and (line := self.process.stderr.readline()):
+            left -= "attached" in line
+        self.is_attached = left == 0
 
     def stop(self):
-        self.process.send_signal(signal.SIGINT)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
         self.process.communicate(timeout=20)
         total = re.search(r"^100\.00\s+\S+\s+\S+\s+(\d+)(?:\s+\d+)?\s+total", self.output.read(), re.MULTILINE)
         return int(total.group(1)) if total else None

@@ -90,6 +90,16 @@ def stolen(before, after):
     return spent[7] / max(1, sum(spent[:8]))
 
 
+def taken_by_others(before, after, own_seconds):
+    """The share of the machine's time that processes other than those measured were busy; 0 for
+    times that are too short to be told in ticks."""
+    spent = [b - a for a, b in zip(before, after)]
+    if sum(spent[:8]) < 20:
+        return 0.0
+    busy = sum(spent[:3]) + sum(spent[5:7])  # user, nice, system, and the two kinds of interrupts
+    return max(0.0, busy - own_seconds / TICK) / max(1, sum(spent[:8]))
+
+
 def describe():
     model = "unknown"
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -97,4 +107,4 @@ def describe():
             model = line.partition(":")[2].strip()
             break
     return {"processor": model, "cores": len(os.sched_getaffinity(0)), "kernel": os.uname().release,
-            "architecture": os.uname().machine, "loadAverage": os.getloadavg()[0]}
+            "architecture": os.uname().machine, "loadAverage": round(os.getloadavg()[0], 2)}

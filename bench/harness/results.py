@@ -4,13 +4,18 @@ The names that the predecessor's reports had are kept; everything else stands be
 
 import statistics
 
-STEAL_LIMIT = 0.01
+STEAL_LIMIT = 0.01  # of the machine's time given to other guests of its host
+OTHERS_LIMIT = 0.1  # and taken by processes that have nothing to do with the measurement
 PERCENTILES = {"p50Micros": "p50", "p90Micros": "p90", "p95Micros": "p95", "p99Micros": "p99", "p999Micros": "p99.9"}
+
+
+def is_disturbed(turn):
+    return turn["stolen"] > STEAL_LIMIT or turn["others"] > OTHERS_LIMIT
 
 
 def sound(turns):
     """Turns that nobody else's work has spoilt; all of them where none is sound."""
-    good = [turn for turn in turns if turn["stolen"] <= STEAL_LIMIT]
+    good = [turn for turn in turns if not is_disturbed(turn)]
     return good or turns
 
 
@@ -48,7 +53,7 @@ def summarise(label, workload, protocol, turns, system_calls=None):
         "cpuHighest": round(max(turn["cpu_us"] for turn in used), 3),
         "peakMemoryBytes": max(turn["peak_memory"] for turn in used),
         "systemCallsPerRequest": None if system_calls is None else round(system_calls, 3),
-        "turns": len(used), "disturbed": sum(turn["stolen"] > STEAL_LIMIT for turn in turns),
+        "turns": len(used), "disturbed": sum(map(is_disturbed, turns)),
         "curve": middle["curve"],
     }
     return row

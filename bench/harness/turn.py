@@ -55,17 +55,18 @@ def take(programs, server, workload, options):
     """What one turn gave: the load's figures, with the cost beside them."""
     port = server.ports[workloads.protocol_of(workload, options)]
     with Load(programs, workloads.arguments(workload, options), port) as load:
-        pids = server.pids()
+        pids, own = server.pids(), [load.process.pid]
         machine.forget_peaks(pids)
-        ticks, before = machine.ticks(), machine.cpu(pids)
+        ticks, before, load_before = machine.ticks(), machine.cpu(pids), machine.cpu(own)[0]
         measured = load.go()
-        after = machine.cpu(pids)
+        after, load_after, ticks_after = machine.cpu(pids), machine.cpu(own)[0], machine.ticks()
         spent = [b - a for a, b in zip(before, after)]
         count = max(1, measured["requests"])
         measured["cpu_us"] = spent[0] / count * 1e6
         measured["cpu_seconds"] = spent
         measured["peak_memory"] = machine.memory(pids, "VmHWM")
-        measured["stolen"] = machine.stolen(ticks, machine.ticks())
+        measured["stolen"] = machine.stolen(ticks, ticks_after)
+        measured["others"] = machine.taken_by_others(ticks, ticks_after, spent[0] + load_after - load_before)
     return measured
 
 

@@ -252,13 +252,13 @@ def test_closed_loop_sees_the_same_stall_once():
 # ---- figures ----
 
 
-def made_up(rate=1000.0, p95=100, errors=0, stolen=0.0, cpu=5.0):
+def made_up(rate=1000.0, p95=100, errors=0, stolen=0.0, others=0.0, cpu=5.0):
     latency = {"mean": 50.0, "min": 1, "max": 900, "p50": 50, "p90": 90, "p95": p95, "p99": 200, "p99.9": 800}
     kinds = dict.fromkeys(("connect", "handshake", "closed", "protocol", "status", "timeout"), 0)
     return {
         "requests": 5000, "elapsed_us": 5_000_000, "requests_per_second": rate, "latency": latency, "connections": 64,
         "depth": 1, "errors": {"total": errors, **kinds}, "missed": 0, "content_bytes": 5000, "cpu_us": cpu,
-        "cpu_seconds": [0.025, 0.01, 0.03], "peak_memory": 1 << 20, "stolen": stolen,
+        "cpu_seconds": [0.025, 0.01, 0.03], "peak_memory": 1 << 20, "stolen": stolen, "others": others,
         "curve": [[0, 1], [0.5, 50], [0.99, 200], [1, 900]],
     }
 
@@ -283,9 +283,13 @@ def test_medians_are_of_what_was_measured():
     assert told["cpuUserMicrosPerRequest"] == 1.5 and told["cpuSystemMicrosPerRequest"] == 4.5
 
 
-def test_turns_in_which_others_had_the_machine_are_left_out():
-    told = results.summarise("x", workloads.ALL["tiny"], "h1", [made_up(cpu=5), made_up(cpu=50, stolen=0.2)])
+@pytest.mark.parametrize("spoilt", [{"stolen": 0.02}, {"others": 0.2}])
+def test_turns_in_which_others_had_the_machine_are_left_out(spoilt):
+    told = results.summarise("x", workloads.ALL["tiny"], "h1", [made_up(cpu=5), made_up(cpu=50, **spoilt)])
     assert (told["cpuMicrosPerRequest"], told["turns"], told["disturbed"]) == (5, 1, 1)
+
+
+def test_where_every_turn_is_disturbed_they_are_told_all_the_same():
     told = results.summarise("x", workloads.ALL["tiny"], "h1", [made_up(cpu=50, stolen=0.2)])
     assert (told["turns"], told["disturbed"]) == (1, 1)
 
@@ -371,7 +375,7 @@ def test_a_short_run_of_the_whole(tmp_path):
     assert [(found["workload"], found["label"]) for found in told["results"]] == \
         [(workload, case) for workload in ("tiny", "post") for case in cases]
     for found in told["results"]:
-        assert found["requests"] == 40 and found["errors"] == 0 and found["turns"] == 2
+        assert found["requests"] == 40 and found["errors"] == 0 and found["turns"] in (1, 2)
         assert found["totalMicros"] > 0 and found["requestsPerSecond"] > 0 and found["cpuMicrosPerRequest"] > 0
         assert 0 < found["p50Micros"] <= found["p95Micros"] <= found["p999Micros"]
         assert found["peakMemoryBytes"] > 0
