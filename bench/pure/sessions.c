@@ -3,6 +3,7 @@
 
 #include "front/native_direct.h"
 #include "http1/session.h"
+#include "http1/spare.h"
 #include "http2/session.h"
 #include <nghttp2/nghttp2.h>
 
@@ -74,7 +75,10 @@ bool pure_http1(uint64_t count)
                                   "user-agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"
                                   "accept: text/html,application/json;q=0.9\r\n"
                                   "accept-encoding: gzip, br\r\ncookie: session=0123456789\r\n\r\n";
+    static struct http1_spare spare;
     struct http1_session_options options = HTTP1_SESSION_OPTIONS_DEFAULT;
+    http1_spare_init(&spare);
+    options.spare = &spare;
     front_native_direct_face(&face);
     struct session *s = http1_session_new(&options, &host, NULL);
     bool is_well = s != NULL;
@@ -84,6 +88,7 @@ bool pure_http1(uint64_t count)
         s->ops->abort(s, ROUTED_ERROR_CLIENT_GONE);
         s->ops->free(s);
     }
+    http1_spare_release(&spare);
     return is_well && answered == count;
 }
 

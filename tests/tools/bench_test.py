@@ -322,6 +322,13 @@ def test_limits_are_read_and_what_is_none_is_refused():
     assert {"routed_ffi_native_direct/h1", "routed_ffi/h1"} <= subjects
 
 
+@pytest.mark.parametrize("room", [subject for what, subject, _ in fixed.read_limits(fixed.LIMITS.read_text())
+                                  if what == "instructions"])
+def test_rooms_whose_instructions_are_counted_do_their_work(room):
+    done = subprocess.run([PROGRAMS / "bench-pure", room, "50"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_reports_of_other_loads_are_read():
     said = "     50%    1.50ms\n     75%    2.00ms\n  1500 requests in 2.00s\nRequests/sec:    750.25\n"
     assert agreement.read_wrk(said) == (1500, 750.25, 1500.0)
