@@ -1,19 +1,18 @@
 import pytest
 
-from showcase import MODES, Showcase
+from showcase import MODES, Showcase, serving
 
 
-@pytest.fixture(scope="module", params=MODES)
-def server(request, tmp_path_factory):
-    """A showcase in each mode, shared by the tests of a module; must end clean."""
-    showcase = Showcase(mode=request.param, folder=tmp_path_factory.mktemp("showcase"))
-    yield showcase
-    try:
-        showcase.stop()
-    finally:
-        if showcase.code is None:
-            showcase.kill()
-    showcase.assert_clean()
+def pytest_generate_tests(metafunc):
+    """Modules and tests marked over_tls run once more with TLS."""
+    if "scheme" in metafunc.fixturenames and metafunc.definition.get_closest_marker("over_tls"):
+        metafunc.parametrize("scheme", ["http", "https"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def scheme(request):
+    """How the server of a test is spoken to."""
+    return getattr(request, "param", "http")
 
 
 @pytest.fixture(scope="session")
@@ -23,30 +22,32 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=MODES)
+def server(request, scheme, tmp_path_factory, certificates):
+    """A showcase in each mode, shared by the tests of a module; must end clean."""
+    with serving(
+        mode=request.param, scheme=scheme, certificates=certificates, folder=tmp_path_factory.mktemp("showcase")
+    ) as showcase:
+        yield showcase
+
+
+@pytest.fixture(scope="module", params=MODES)
 def secure(request, tmp_path_factory, certificates):
     """As `server`, with TLS on a port of its own."""
-    showcase = Showcase(
-        "--https", "0", "--certificates", certificates,
-        mode=request.param, folder=tmp_path_factory.mktemp("secure"),
-    )  # fmt: skip
-    showcase.authority = certificates / "authority.pem"
-    yield showcase
-    try:
-        showcase.stop()
-    finally:
-        if showcase.code is None:
-            showcase.kill()
-    showcase.assert_clean()
+    with serving(
+        "--https", "0", "--certificates", certificates, mode=request.param, folder=tmp_path_factory.mktemp("secure")
+    ) as showcase:  # fmt: skip
+        showcase.authority = certificates / "authority.pem"
+        yield showcase
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, scheme, certificates):
     """start(*arguments, mode=...) runs a showcase of the test's own. Those that still run at the
     end of the test are stopped and must end clean."""
     running = []
 
     def start_one(*arguments, **settings):
-        settings.setdefault("folder", tmp_path)
+        settings = {"folder": tmp_path, "scheme": scheme, "certificates": certificates, **settings}
         showcase = Showcase(*arguments, **settings)
         running.append(showcase)
         return showcase

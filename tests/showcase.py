@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+from secure import SecureAddress
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release"))
 BINARY = BUILD / "examples/showcase/showcase"
@@ -67,10 +69,15 @@ def read_cpu_seconds(pid):
 
 
 class Showcase:
-    """One running server. `code` and `errors` (its stderr) are there once it has ended."""
+    """One running server. `code` and `errors` (its stderr) are there once it has ended.
 
-    def __init__(self, *arguments, mode="bridge", folder, port=0, prefix=()):
+    `scheme` says whether `url` and `address` are those of its plain port or of its TLS port, which
+    has the certificate for development in the folder `certificates`."""
+
+    def __init__(self, *arguments, mode="bridge", folder, port=0, prefix=(), scheme="http", certificates=None):
         self.mode = mode
+        self.scheme = scheme
+        self.authority = None
         self.folder = pathlib.Path(folder)
         self.code = None
         self.stderr = tempfile.NamedTemporaryFile(
@@ -82,6 +89,9 @@ class Showcase:
             command += ["--workers", "2"]
         if "--engines" not in arguments:
             command += ["--engines", "2"]
+        if scheme == "https":
+            self.authority = certificates / "authority.pem"
+            command += ["--https", "0", "--certificates", str(certificates)]
         command += ["--metrics", str(self.metrics_file), *map(str, arguments)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.stderr,
@@ -118,11 +128,24 @@ class Showcase:
 
     @property
     def url(self):
+        if self.scheme == "https":
+            return self.secure_url
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     @property
     def address(self):
+        if self.scheme == "https":
+            return SecureAddress(self.secure_address, self.authority)
+        return self.plain_address
+
+    @property
+    def trust(self):
+        """Arguments that let curl trust `url`."""
+        return ["--cacert", str(self.authority)] if self.authority else []
+
+    @property
+    def plain_address(self):
         return (self.host, self.port)
 
     @property
@@ -134,11 +157,11 @@ class Showcase:
         return (self.host, self.secure_port)
 
     def connect(self, timeout=20):
-        return socket.create_connection(self.address, timeout)
+        return socket.create_connection(self.plain_address, timeout)
 
     def get(self, target, timeout=20):
-        """(status, body) over a connection of its own."""
-        with contextlib.closing(http.client.HTTPConnection(*self.address, timeout)) as client:
+        """(status, body) over a plain connection of its own."""
+        with contextlib.closing(http.client.HTTPConnection(*self.plain_address, timeout)) as client:
             client.request("GET", target)
             answer = client.getresponse()
             return answer.status, answer.read()
@@ -206,3 +229,16 @@ class Showcase:
     def assert_clean(self, code=0):
         assert not SANITIZER.search(self.errors), self.errors
         assert self.code == code, f"exit code {self.code}, stderr: {self.errors[-2000:]}"
+
+
+@contextlib.contextmanager
+def serving(*arguments, **settings):
+    """A showcase for as long as the block runs; it must end clean."""
+    showcase = Showcase(*arguments, **settings)
+    try:
+        yield showcase
+        showcase.stop()
+    finally:
+        if showcase.code is None:
+            showcase.kill()
+    showcase.assert_clean()

@@ -4,6 +4,8 @@ import dataclasses
 import socket
 import struct
 
+from secure import SecureAddress, SecureSocket
+
 
 class Cut(Exception):
     """The connection ended before the answer did."""
@@ -38,18 +40,34 @@ class Answer:
 
 
 class Wire:
-    """One connection. `target` is (host, port), the path of a Unix socket, or a socket."""
+    """One connection. `target` is (host, port), a SecureAddress, the path of a Unix socket, or a
+    socket. A small `receive_buffer` soon holds back what sends to it."""
 
-    def __init__(self, target, timeout=20):
-        if isinstance(target, socket.socket):
+    def __init__(self, target, timeout=20, receive_buffer=None):
+        if isinstance(target, (socket.socket, SecureSocket)):
             self.socket = target
         elif isinstance(target, tuple):
-            self.socket = socket.create_connection(target, timeout)
+            family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+            self.socket = self._connect(family, tuple(target), timeout, receive_buffer)
+            if isinstance(target, SecureAddress):
+                self.socket = SecureSocket(self.socket, target.authority)
         else:
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.connect(str(target))
+            self.socket = self._connect(socket.AF_UNIX, str(target), timeout, receive_buffer)
         self.socket.settimeout(timeout)
         self.buffer = b""
+
+    @staticmethod
+    def _connect(family, address, timeout, receive_buffer):
+        plain = socket.socket(family)
+        plain.settimeout(timeout)
+        if receive_buffer:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        try:
+            plain.connect(address)
+        except OSError:
+            plain.close()
+            raise
+        return plain
 
     def __enter__(self):
         return self

@@ -1,6 +1,7 @@
 #include "base/heap.h"
 
 #include "base/memory.h"
+#include "base/spare.h"
 #include <routed/error.h>
 #include <stdalign.h>
 #include <string.h>
@@ -34,10 +35,16 @@ static void *note_size(struct heap *heap, struct size_note *note, size_t size)
     return note + 1;
 }
 
+static void *take(struct heap *heap, size_t size)
+{
+    return heap->spare ? spare_take(heap->spare, size) : memory_new(size);
+}
+
 void *heap_new(size_t size, void *user)
 {
+    struct heap *heap = user;
     size_t whole = size + sizeof(struct size_note);
-    return whole < size ? NULL : note_size(user, memory_new(whole), whole);
+    return whole < size ? NULL : note_size(heap, take(heap, whole), whole);
 }
 
 void *heap_new_zeroed(size_t count, size_t size, void *user)
@@ -57,7 +64,10 @@ void heap_free(void *block, void *user)
         return;
     struct size_note *note = (struct size_note *)block - 1;
     heap->held -= note->size;
-    memory_free(note);
+    if (heap->spare)
+        spare_give(heap->spare, note, note->size);
+    else
+        memory_free(note);
 }
 
 static void *resize_from_reserve(struct heap *heap, struct size_note *old, size_t whole)
@@ -87,7 +97,7 @@ void *heap_resize(void *block, size_t size, void *user)
     }
     struct size_note *note = (struct size_note *)block - 1;
     size_t before = note->size;
-    struct size_note *moved = memory_resize(note, whole);
+    struct size_note *moved = memory_resize(note, heap->spare ? spare_capacity(whole) : whole);
     if (!moved)
         return resize_from_reserve(heap, note, whole);
     heap->held -= before;

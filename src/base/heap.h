@@ -1,7 +1,8 @@
 /* base/heap.h: the memory that a library asks for, counted for one of its users.
  *
  * nghttp2 and nghttp3 take an allocator of four functions and a pointer; these are the functions,
- * a struct heap the pointer. What they hand out comes from base/memory.h.
+ * a struct heap the pointer. What they hand out comes from base/memory.h, or from what was given
+ * back before (base/spare.h).
  *
  * A library that cannot be trusted where memory ends may have a reserve: a resize that fails is
  * served once from it, and who sees is_exhausted calls the library no more. */
@@ -11,10 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct spare;
+
 struct heap {
-    size_t held;       /* bytes, with what it costs to count them; the reserve not */
-    void *reserve;     /* NULL: none, or used */
-    bool is_exhausted; /* it was used */
+    struct spare *spare; /* may be NULL; outlives the heap */
+    size_t held;         /* bytes, with what it costs to count them; the reserve not */
+    void *reserve;       /* NULL: none, or used */
+    bool is_exhausted;   /* it was used */
 };
 
 /* The zeroed struct is an empty heap without a reserve. ROUTED_OK or ROUTED_ERROR_MEMORY. */

@@ -24,6 +24,16 @@ void output_rest(struct output *o)
     o->capacity = 0;
 }
 
+void output_hand_on(struct output *from, struct output *to)
+{
+    to->bytes = from->bytes;
+    to->pieces = from->pieces;
+    to->capacity = from->capacity;
+    from->bytes = BUFFER_EMPTY;
+    from->pieces = NULL;
+    from->capacity = 0;
+}
+
 uint8_t *output_reserve(struct output *o, size_t size)
 {
     return buffer_reserve(&o->bytes, size);

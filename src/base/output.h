@@ -2,7 +2,7 @@
  *
  * Heads and small bodies are copied one behind the other, so that a small response, or several
  * that were pipelined, leave as one contiguous span. Larger bodies are kept as the slices they
- * came in. Memory is kept while it is in use again and again; output_rest gives it back. */
+ * came in. Memory is kept for the next bytes; output_rest gives it back. */
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
@@ -32,6 +32,13 @@ struct output {
 void output_release(struct output *o);
 /* Frees the memory of an empty output. */
 void output_rest(struct output *o);
+/* Gives the memory of an empty output to one that has none. */
+void output_hand_on(struct output *from, struct output *to);
+
+static inline bool output_has_memory(const struct output *o)
+{
+    return o->bytes.data || o->pieces;
+}
 
 /* Room for up to `size` bytes, or NULL; commit tells how many were used. */
 uint8_t *output_reserve(struct output *o, size_t size);

@@ -6,6 +6,7 @@
 #ifndef EXCHANGE_SESSION_H
 #define EXCHANGE_SESSION_H
 
+#include "base/clock.h"
 #include "base/slice.h"
 #include "base/span.h"
 #include "exchange/exchange.h"
@@ -74,6 +75,9 @@ struct session {
     const struct session_ops *ops;
     struct session_host host;
     enum session_wait wait;
+    milliseconds due;  /* a point in time at which the session has something to do though nothing
+                        * comes: drain then, or later; where there is no drain, run the
+                        * connection. CLOCK_NEVER: none */
     bool reset;        /* FINISHED inside a response that only the close would end: reset the
                         * transport after writing, so that the client can tell */
     bool wants_input;  /* false: backpressure, do not read (feed would return 0) */

@@ -14,11 +14,22 @@ static bool is_hex(uint8_t c)
 }
 
 /* unreserved or sub-delims of RFC 3986, but for the comma: a list of hosts is not a host. */
-static bool is_host_byte(uint8_t c)
-{
-    return is_digit(c) || (span_lower(c) >= 'a' && span_lower(c) <= 'z') ||
-           (c && strchr("-._~!$&'()*+;=", c));
-}
+/* clang-format off */
+static const bool host_byte[256] = {
+    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['!'] = 1, ['$'] = 1, ['&'] = 1, ['\''] = 1,
+    ['('] = 1, [')'] = 1, ['*'] = 1, ['+'] = 1, [';'] = 1, ['='] = 1,
+    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1,
+    ['8'] = 1, ['9'] = 1,
+    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1,
+    ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1,
+    ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1,
+    ['Y'] = 1, ['Z'] = 1,
+    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1,
+    ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1,
+    ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+    ['y'] = 1, ['z'] = 1,
+};
+/* clang-format on */
 
 static bool is_registered_name(struct span host)
 {
@@ -27,7 +38,7 @@ static bool is_registered_name(struct span host)
             if (host.size - i < 3 || !is_hex(host.data[i + 1]) || !is_hex(host.data[i + 2]))
                 return false;
             i += 2;
-        } else if (!is_host_byte(host.data[i])) {
+        } else if (!host_byte[host.data[i]]) {
             return false;
         }
     }

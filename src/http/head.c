@@ -311,7 +311,7 @@ static int finish_target(struct reading *r)
 static int finish_authority(struct reading *r)
 {
     struct span authority = r->authority.data ? r->authority : r->host;
-    if (!http_authority_is_valid(authority))
+    if (!authority.data || !http_authority_is_valid(authority))
         return ROUTED_ERROR_HOST;
     if (r->authority.data && r->has_host &&
         (!http_authority_is_valid(r->host) ||

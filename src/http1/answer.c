@@ -113,6 +113,8 @@ static int begin_response(struct http1_session *s, struct http1_turn *t, uint16_
 {
     struct http1_response_head head = {
         .status = status, .fields = fields, .date = s->options->date};
+    if (s->options->alt_svc.size && !field_list_find_text(fields, SPAN("alt-svc")))
+        head.alt_svc = s->options->alt_svc;
     if (s->is_shut || t->exchange.close_after || is_content_in_doubt(t))
         t->is_persistent = false;
     choose_framing(t, length, &head);

@@ -1,41 +1,7 @@
 #include "http1/line.h"
 
+#include "http/control.h"
 #include <routed/error.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-static bool is_control(uint8_t c)
-{
-    return (c < 0x20 && c != '\t') || c == 0x7f;
-}
-
-#ifdef __SSE2__
-/* One bit for each of 16 bytes. */
-static unsigned control_mask(const uint8_t *data)
-{
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
-    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-    __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del));
-}
-#endif
-
-size_t http1_line_control_at(struct span text)
-{
-    size_t at = 0;
-#ifdef __SSE2__
-    for (; text.size - at >= 16; at += 16) {
-        unsigned mask = control_mask(text.data + at);
-        if (mask)
-            return at + (size_t)__builtin_ctz(mask);
-    }
-#endif
-    while (at < text.size && !is_control(text.data[at]))
-        at++;
-    return at;
-}
 
 static enum http1_line_result keep_partial(struct http1_line *l, struct span *bytes)
 {
@@ -77,7 +43,7 @@ enum http1_line_result http1_line_feed(struct http1_line *l, struct span *bytes,
     if (partial.size && partial.data[partial.size - 1] == '\r')
         return feed_after_cr(l, bytes, line);
 
-    size_t at = http1_line_control_at(*bytes);
+    size_t at = http_control_at(*bytes);
     if (partial.size + at > limit)
         return HTTP1_LINE_TOO_LONG;
     if (at == bytes->size)

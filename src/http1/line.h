@@ -39,7 +39,4 @@ static inline bool http1_line_has_partial(const struct http1_line *l)
 /* Forgets a partial line and frees its memory. */
 void http1_line_release(struct http1_line *l);
 
-/* The place of the first control byte but the tab, or text.size. */
-size_t http1_line_control_at(struct span text);
-
 #endif

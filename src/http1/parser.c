@@ -46,6 +46,7 @@ static int parse_request_line(struct http1_parser *p, struct span line,
         return ROUTED_ERROR_MEMORY;
     if (!take_word(&rest, &method) || !take_word(&rest, &target))
         return ROUTED_ERROR_REQUEST_LINE;
+    p->is_foreign = !memchr(line.data, '/', line.size);
     if (method.size > HTTP1_METHOD_MAX || !field_name_is_valid(method))
         return ROUTED_ERROR_METHOD;
     request->method = method;

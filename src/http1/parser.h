@@ -47,6 +47,7 @@ struct http1_parser {
     bool wants_upgrade;
     bool offers_websocket;
     bool is_persistent; /* once DONE: RFC 9112 section 9.3 */
+    bool is_foreign;    /* three words without a slash: a request line of no version of HTTP */
 };
 
 /* For a new head. */

@@ -16,9 +16,15 @@ static struct http1_turn *begin_turn(struct http1_session *s)
     if (!t)
         return NULL;
     t->exchange.request.scheme = s->options->scheme;
-    http1_parser_init(&s->parser, &s->options->limits);
+    http1_spare_lend_output(s->options->spare, &s->output);
+    http1_parser_init(&t->parser, &s->options->limits);
     s->incoming = t;
     return t;
+}
+
+static bool is_invalid_preface(const struct http1_session *s, const struct http1_turn *t)
+{
+    return s->options->has_http2 && s->session.requests == 0 && t->parser.is_foreign;
 }
 
 void http1_receive_refuse(struct http1_session *s, int error)
@@ -33,10 +39,12 @@ void http1_receive_refuse(struct http1_session *s, int error)
         return;
     }
     t->is_persistent = false;
-    if (status == 0 || http1_answer_error(s, t, error))
+    if (is_invalid_preface(s, t))
+        status = 0;
+    else if (status == 0 || http1_answer_error(s, t, error))
         s->phase = HTTP1_OVER;
     s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
-    http1_session_give_turn(s, t);
+    http1_spare_give_turn(s->options->spare, t);
 }
 
 /* The end of content that is known to be empty or that was read. */
@@ -57,12 +65,12 @@ static void begin_exchange(struct http1_session *s, bool has_more)
     s->current = t;
     s->session.requests++;
     s->drop_left = s->options->linger_max;
-    t->is_persistent = s->parser.is_persistent;
-    t->is_chunked = http1_parser_is_chunked(&s->parser);
+    t->is_persistent = t->parser.is_persistent;
+    t->is_chunked = http1_parser_is_chunked(&t->parser);
     t->content_left = t->is_chunked ? 0 : x->request.content_length;
     t->content_begun = has_more;
     if (t->is_chunked)
-        http1_chunked_init(&s->chunked, s->parser.allowance);
+        http1_chunked_init(&t->chunked, t->parser.allowance);
     exchange_writable(x, s->options->response_window);
     s->session.host.on_exchange(s->session.host.host, x);
     if (x->request.content_length == 0)
@@ -78,10 +86,10 @@ static void receive_head(struct http1_session *s, struct span *bytes)
     }
     struct exchange *x = &t->exchange;
     int error =
-        http1_parser_feed(&s->parser, &s->line, &s->options->limits, &x->request, &x->arena, bytes);
+        http1_parser_feed(&t->parser, &s->line, &s->options->limits, &x->request, &x->arena, bytes);
     if (error)
         http1_receive_refuse(s, error);
-    else if (s->parser.phase == HTTP1_PARSER_DONE)
+    else if (t->parser.phase == HTTP1_PARSER_DONE)
         begin_exchange(s, bytes->size > 0);
 }
 
@@ -161,7 +169,7 @@ static void receive_measured(struct http1_session *s, struct http1_turn *t, stru
 static void receive_chunked(struct http1_session *s, struct http1_turn *t, struct block *block,
                             struct span *bytes)
 {
-    struct http1_chunked *c = &s->chunked;
+    struct http1_chunked *c = &t->chunked;
     size_t before = bytes->size;
     int error = http1_chunked_feed(c, &s->line, &s->options->limits, &t->exchange.arena, bytes);
     if (!error && is_dropping(t))
@@ -185,7 +193,7 @@ bool http1_receive_is_open(const struct http1_session *s)
         return may_begin(s);
     if (t->request_done)
         return t->response_done; /* over as soon as it is settled */
-    if (is_dropping(t) || (t->is_chunked && s->chunked.state != HTTP1_CHUNKED_DATA))
+    if (is_dropping(t) || (t->is_chunked && t->chunked.state != HTTP1_CHUNKED_DATA))
         return true;
     return credit_of(t) > 0;
 }

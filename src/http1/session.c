@@ -7,40 +7,12 @@
 
 struct http1_turn *http1_session_take_turn(struct http1_session *s)
 {
-    struct http1_turn *t;
-    if (list_is_empty(&s->spare)) {
-        t = memory_new_zeroed(sizeof(*t));
-        if (!t)
-            return NULL;
-    } else {
-        t = LIST_ITEM(s->spare.next, struct http1_turn, link);
-        list_remove(&t->link);
-        memset(&t->link, 0, sizeof(*t) - offsetof(struct http1_turn, link));
-    }
+    struct http1_turn *t = http1_spare_take_turn(s->options->spare);
+    if (!t)
+        return NULL;
+    memset(&t->link, 0, sizeof(*t) - offsetof(struct http1_turn, link));
     exchange_init(&t->exchange, &http1_answer_carrier, s, s->loop);
     return t;
-}
-
-void http1_session_give_turn(struct http1_session *s, struct http1_turn *t)
-{
-    list_prepend(&s->spare, &t->link);
-}
-
-static void free_turn(struct http1_turn *t)
-{
-    if (!t)
-        return;
-    exchange_release(&t->exchange);
-    memory_free(t);
-}
-
-static void free_spare(struct http1_session *s)
-{
-    while (!list_is_empty(&s->spare)) {
-        struct http1_turn *t = LIST_ITEM(s->spare.next, struct http1_turn, link);
-        list_remove(&t->link);
-        free_turn(t);
-    }
 }
 
 /* on_close, the host's note, and the turn is free again. */
@@ -48,7 +20,7 @@ static void finish_turn(struct http1_session *s, struct http1_turn *t, int error
 {
     exchange_close(&t->exchange, error);
     s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
-    http1_session_give_turn(s, t);
+    http1_spare_give_turn(s->options->spare, t);
 }
 
 static struct http1_turn *oldest_finishing(const struct http1_session *s)
@@ -169,6 +141,8 @@ static void leave(struct http1_session *s)
         http1_session_settle(s);
         s->session.wait = wait_of(s);
         s->session.wants_input = http1_session_wants_input(s);
+        if (s->session.wait == SESSION_IDLE && output_has_memory(&s->output))
+            http1_spare_return_output(s->options->spare, &s->output);
     }
     s->inside--;
 }
@@ -306,12 +280,11 @@ static void session_rest(struct session *base)
     output_rest(&s->output);
     if (s->current || s->finishing_count || http1_state_has_head(s))
         return;
-    if (s->incoming && s->parser.phase == HTTP1_PARSER_START) {
-        http1_session_give_turn(s, s->incoming);
+    if (s->incoming && s->incoming->parser.phase == HTTP1_PARSER_START) {
+        http1_spare_give_turn(s->options->spare, s->incoming);
         s->incoming = NULL;
     }
     http1_line_release(&s->line);
-    free_spare(s);
 }
 
 static void session_free(struct session *base)
@@ -319,8 +292,7 @@ static void session_free(struct session *base)
     struct http1_session *s = http1_state_of(base);
     session_abort(base, ROUTED_ERROR_CLOSED);
     http1_line_release(&s->line);
-    free_turn(s->incoming);
-    free_spare(s);
+    http1_spare_give_turn(s->options->spare, s->incoming);
     memory_free(s);
 }
 
@@ -343,11 +315,10 @@ struct session *http1_session_new(const struct http1_session_options *options,
     struct http1_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
-    s->session =
-        (struct session){.ops = &ops, .host = *host, .wait = SESSION_IDLE, .wants_input = true};
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_IDLE, .due = CLOCK_NEVER, .wants_input = true};
     s->options = options;
     s->loop = loop;
     list_init(&s->finishing);
-    list_init(&s->spare);
     return &s->session;
 }

@@ -10,6 +10,7 @@
 #include "http1/chunked.h"
 #include "http1/parser.h"
 #include "http1/session.h"
+#include "http1/spare.h"
 
 enum http1_phase {
     HTTP1_OPEN,    /* takes requests */
@@ -27,11 +28,13 @@ enum http1_coding { /* of response content */
 /* One request with its answer. */
 struct http1_turn {
     struct exchange exchange; /* first */
-    struct list_link link;    /* in `finishing` or `spare` */
-    uint64_t response_end;    /* of the output, once the response is done */
-    size_t queued;            /* response content in the output that was not credited yet */
-    int64_t content_left;     /* of a declared length */
-    int error;                /* why it failed */
+    struct http1_parser parser;
+    struct http1_chunked chunked; /* where the request is */
+    struct list_link link;        /* in `finishing` or among the spare ones; zeroed from here on */
+    uint64_t response_end;        /* of the output, once the response is done */
+    size_t queued;                /* response content in the output that was not credited yet */
+    int64_t content_left;         /* of a declared length */
+    int error;                    /* why it failed */
     enum http1_coding coding;
     bool is_chunked;      /* the request */
     bool is_persistent;   /* the connection may serve another request after this one */
@@ -52,10 +55,7 @@ struct http1_session {
     struct http1_turn *current;  /* its request or response is not done */
     struct list_link finishing;  /* done but not yet written, oldest first */
     size_t finishing_count;
-    struct list_link spare; /* for reuse */
     struct http1_line line;
-    struct http1_parser parser;
-    struct http1_chunked chunked;
     struct output output;
     size_t drop_left; /* of linger_max */
     enum http1_phase phase;
@@ -79,14 +79,13 @@ static inline struct http1_turn *http1_state_turn(struct exchange *x)
 static inline bool http1_state_has_head(const struct http1_session *s)
 {
     return s->incoming &&
-           (s->parser.phase == HTTP1_PARSER_FIELDS || http1_line_has_partial(&s->line));
+           (s->incoming->parser.phase == HTTP1_PARSER_FIELDS || http1_line_has_partial(&s->line));
 }
 
 /* session.c */
 
 /* A turn for the next head, or NULL when there is no memory. */
 struct http1_turn *http1_session_take_turn(struct http1_session *s);
-void http1_session_give_turn(struct http1_session *s, struct http1_turn *t);
 /* No more requests: what still comes is discarded, up to a limit. */
 void http1_session_begin_close(struct http1_session *s);
 /* Moves on whatever is over. Called whenever input was taken, output written, or a call of the

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "exchange/fallback.h"
 
-#define ADDED_LINES 3 /* :status, date, content-length */
+#define ADDED_LINES 4 /* :status, date, alt-svc, content-length */
 
 /* Outside the connection's calls nobody settles: the connection has to come and look. */
 static void wake(struct http2_session *s)
@@ -114,6 +114,9 @@ static int queue_head(struct http2_session *s, struct http2_stream *t,
         line_of(SPAN(":status"), span_of(status, decimal_write(status, head->status)));
     if (s->options->date && head->is_final)
         s->lines[count++] = line_of(SPAN("date"), span_of(s->options->date, HTTP_DATE_SIZE));
+    if (head->is_final && s->options->alt_svc.size &&
+        !field_list_find_text(head->fields, SPAN("alt-svc")))
+        s->lines[count++] = line_of(SPAN("alt-svc"), s->options->alt_svc);
     count = put_fields(s, t, count, head->fields);
     if (head->length != HTTP_LENGTH_UNKNOWN && head->status != 204)
         s->lines[count++] = line_of(SPAN("content-length"),
@@ -158,8 +161,8 @@ static int on_respond(struct exchange *x, const struct http_response *response, 
     struct http2_stream *t = http2_state_stream(x);
     if (exchange_is_false_tunnel(x, response->status)) {
         x->is_failed = true;
-        http2_answer_fail(s, t, ROUTED_ERROR_RESPONSE);
-        return ROUTED_ERROR_RESPONSE;
+        http2_answer_fail(s, t, ROUTED_ERROR_UNSUPPORTED);
+        return ROUTED_ERROR_UNSUPPORTED;
     }
     uint16_t status = x->is_tunnel ? 200 : response->status;
     if (begin_response(s, t, status, &response->fields, length))
@@ -363,7 +366,7 @@ static int on_sent(nghttp2_session *machine, const nghttp2_frame *frame, void *u
         return 0;
     t->response_sent = true;
     /* RFC 9113 section 8.1: the client need not send the rest. */
-    if (!t->request_ended &&
+    if (!t->inlet.has_ended &&
         nghttp2_submit_rst_stream(machine, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_NO_ERROR))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;

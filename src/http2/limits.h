@@ -32,8 +32,9 @@ struct http2_limits {
 
     /* Told to the client in SETTINGS; beyond them its frames are errors (RFC 9113). */
     uint32_t streams_max;
-    uint32_t stream_window;     /* bytes; at most this much content waits for an application */
-    uint32_t connection_window; /* bytes */
+    uint32_t stream_window;     /* bytes; at most this much content of each stream waits for an
+                                 * application, streams_max times this on a connection */
+    uint32_t connection_window; /* bytes on their way; given back as they come */
     uint32_t frame_max;         /* bytes of a frame's payload */
     uint32_t compression_table; /* bytes of the HPACK table that the client fills */
 

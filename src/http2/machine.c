@@ -88,6 +88,7 @@ int http2_machine_open(struct http2_session *s)
     int error = ROUTED_ERROR_MEMORY;
     /* nghttp2 (seen in 1.52) frees a DATA frame that it goes on using when the queue of streams
      * cannot grow: http2_machine_feed and _pull look whether the reserve was needed. */
+    s->heap.spare = s->options->spare;
     if (heap_keep_reserve(&s->heap))
         return ROUTED_ERROR_MEMORY;
     if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0)

@@ -2,9 +2,6 @@
 
 #include "base/error.h"
 
-/* Content is copied up to this size, so that a byte does not pin a block. */
-#define COPY_BELOW 4096
-
 /* What a callback returns to make nghttp2 stop at once. */
 static int stop(struct http2_session *s, int error)
 {
@@ -37,7 +34,7 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
     struct http2_session *s = user;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    struct http2_stream *t = http2_session_take_stream(s, frame->hd.stream_id);
+    struct http2_stream *t = http2_streams_take(s, frame->hd.stream_id);
     if (!t)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     t->exchange.request.scheme = s->options->scheme;
@@ -103,7 +100,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
 static void set_priority(struct http2_session *s, const struct http2_stream *t)
 {
     nghttp2_extpri priority = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
-    if (!t->head.has_priority)
+    if (!t->head.has_priority && !http2_priority_is_noted(&s->priority, t->id))
         nghttp2_session_change_extpri_stream_priority(s->machine, t->id, &priority, 0);
 }
 
@@ -130,7 +127,7 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
         http_cookies_release(&s->cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
-    t->request_ended = ends;
+    t->inlet.has_ended = ends;
     if (error)
         return refuse(s, t, error);
     begin_exchange(s, t);
@@ -140,11 +137,11 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
 
 static int receive_trailers(struct http2_session *s, struct http2_stream *t)
 {
-    t->request_ended = true;
+    t->inlet.has_ended = true;
     int error = t->head.error;
     if (!error && is_too_much_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
-    if (error && !t->request_done) {
+    if (error && !t->inlet.is_done) {
         http2_answer_fail(s, t, error);
         return http2_session_charge_reset(s);
     }
@@ -154,53 +151,23 @@ static int receive_trailers(struct http2_session *s, struct http2_stream *t)
 
 /* ---- content ---- */
 
-bool http2_receive_is_waiting(const struct http2_stream *t)
+/* Of the stream. The connection's was given back when the content came: what waits is bounded by
+ * the windows of the streams, so that those that stall do not hold up the others. */
+static void give_window(struct http2_session *s, const struct http2_stream *t, size_t size)
 {
-    const struct exchange *x = &t->exchange;
-    bool is_open = x->request.upgrade == HTTP_UPGRADE_NONE || x->is_tunnel;
-    return t->is_exchange && !t->request_done && is_open && x->request_credit > 0;
+    if (size && !s->is_broken && !t->is_gone)
+        nghttp2_session_consume_stream(s->machine, t->id, size);
 }
 
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
 {
-    size_t size = buffer_size(&t->held);
-    t->request_done = true;
-    buffer_release(&t->held);
-    if (!size || s->is_broken)
-        return;
-    if (t->is_gone)
-        nghttp2_session_consume_connection(s->machine, size);
-    else
-        nghttp2_session_consume(s->machine, t->id, size);
-}
-
-static struct slice slice_of_input(const struct http2_session *s, struct span bytes)
-{
-    if (!s->input || bytes.size < COPY_BELOW)
-        return slice_copy(bytes);
-    return slice_of_block(s->input, (size_t)(bytes.data - block_data(s->input)), bytes.size);
-}
-
-static size_t credit_for(const struct http2_stream *t, size_t size)
-{
-    uint64_t credit = (uint64_t)t->exchange.request_credit;
-    return size < credit ? size : (size_t)credit;
-}
-
-/* Takes the slice. */
-static void deliver(struct http2_session *s, struct http2_stream *t, struct slice slice,
-                    size_t size)
-{
-    nghttp2_session_consume(s->machine, t->id, size);
-    int error = slice.data ? exchange_deliver(&t->exchange, slice) : ROUTED_ERROR_MEMORY;
-    if (error)
-        http2_answer_fail(s, t, error);
+    give_window(s, t, exchange_inlet_give_up(&t->inlet));
 }
 
 static void deliver_end(struct http2_session *s, struct http2_stream *t)
 {
     struct field_list trailers;
-    t->request_done = true;
+    t->inlet.is_done = true;
     int error = http_head_read_trailers(&t->head, &t->exchange.arena, &trailers);
     if (!error)
         error = exchange_deliver_end(&t->exchange, trailers.count ? &trailers : NULL);
@@ -210,44 +177,29 @@ static void deliver_end(struct http2_session *s, struct http2_stream *t)
 
 void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
 {
-    const struct exchange *x = &t->exchange;
-    while (http2_receive_is_waiting(t) && buffer_size(&t->held)) {
-        struct span held = buffer_span(&t->held);
-        size_t size = credit_for(t, held.size);
-        struct slice slice = slice_copy(span_part(held, 0, size));
-        buffer_consume(&t->held, size);
-        deliver(s, t, slice, size);
-    }
-    if (buffer_size(&t->held))
-        return;
-    buffer_release(&t->held);
-    bool is_open = x->request.upgrade == HTTP_UPGRADE_NONE || x->is_tunnel;
-    if (t->is_exchange && t->request_ended && !t->request_done && is_open)
+    size_t taken = 0;
+    int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
+    give_window(s, t, taken);
+    if (error)
+        http2_answer_fail(s, t, error);
+    else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
         deliver_end(s, t);
 }
 
 static bool is_over_content_max(const struct http2_session *s, const struct http2_stream *t,
                                 size_t more)
 {
-    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->held) + more;
+    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->inlet.held) + more;
     return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
 }
 
 static void receive_content(struct http2_session *s, struct http2_stream *t, struct span bytes)
 {
-    http2_receive_deliver_held(s, t);
-    while (bytes.size && !buffer_size(&t->held) && http2_receive_is_waiting(t)) {
-        size_t size = credit_for(t, bytes.size);
-        struct slice slice = slice_of_input(s, span_part(bytes, 0, size));
-        bytes = span_after(bytes, size);
-        deliver(s, t, slice, size);
-    }
-    if (t->request_done)
-        nghttp2_session_consume(s->machine, t->id, bytes.size);
-    else if (bytes.size && buffer_append_span(&t->held, bytes)) {
-        nghttp2_session_consume(s->machine, t->id, bytes.size);
-        http2_answer_fail(s, t, ROUTED_ERROR_MEMORY);
-    }
+    size_t taken = 0;
+    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->input, bytes, &taken);
+    give_window(s, t, taken);
+    if (error)
+        http2_answer_fail(s, t, error);
 }
 
 static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, const uint8_t *data,
@@ -257,12 +209,14 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
-    if (t)
-        t->data_begun = true;
-    if (!t || t->request_done) {
-        nghttp2_session_consume(machine, id, size);
+    nghttp2_session_consume_connection(machine, size);
+    if (!t)
+        return 0;
+    t->data_begun = true;
+    if (t->inlet.is_done) {
+        give_window(s, t, size);
     } else if (is_over_content_max(s, t, size)) {
-        nghttp2_session_consume(machine, id, size);
+        give_window(s, t, size);
         http2_answer_fail(s, t, ROUTED_ERROR_CONTENT_TOO_LARGE);
     } else {
         receive_content(s, t, span_of(data, size));
@@ -289,6 +243,13 @@ static void receive_ping_answer(struct http2_session *s)
         s->was_noticed = true;
 }
 
+static void receive_priority_update(struct http2_session *s, const nghttp2_frame *frame)
+{
+    const nghttp2_ext_priority_update *update = frame->ext.payload;
+    if (!stream_of(s, update->stream_id))
+        http2_priority_note(&s->priority, update->stream_id);
+}
+
 static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *user)
 {
     struct http2_session *s = user;
@@ -299,7 +260,7 @@ static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *
         return receive_headers(s, t, frame) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     case NGHTTP2_DATA:
         if (t && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-            t->request_ended = true;
+            t->inlet.has_ended = true;
             http2_receive_deliver_held(s, t);
         }
         break;
@@ -309,6 +270,9 @@ static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *
     case NGHTTP2_PING:
         if (frame->hd.flags & NGHTTP2_FLAG_ACK)
             receive_ping_answer(s);
+        break;
+    case NGHTTP2_PRIORITY_UPDATE:
+        receive_priority_update(s, frame);
         break;
     default:
         break;
@@ -328,7 +292,7 @@ static int on_stream_close(nghttp2_session *machine, int32_t id, uint32_t code, 
     bool is_by_client = s->input_size && s->frame_type == NGHTTP2_RST_STREAM;
     nghttp2_session_set_stream_user_data(machine, id, NULL);
     (void)code;
-    http2_session_stream_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
+    http2_streams_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
     return 0;
 }
 

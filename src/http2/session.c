@@ -6,116 +6,6 @@
 /* RFC 9113 section 6.8: at least a round trip between the two GOAWAY frames. */
 #define FAREWELL_MS 1000
 
-/* ---- streams ---- */
-
-static struct http2_stream *new_stream(struct http2_session *s)
-{
-    if (list_is_empty(&s->spare))
-        return memory_new_zeroed(sizeof(struct http2_stream));
-    struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
-    struct http_head head = t->head;
-    struct http2_queue body = t->body;
-    list_remove(&t->link);
-    memset(&t->link, 0, sizeof(*t) - offsetof(struct http2_stream, link));
-    t->head = head;
-    t->body = body;
-    return t;
-}
-
-struct http2_stream *http2_session_take_stream(struct http2_session *s, int32_t id)
-{
-    struct http2_stream *t = new_stream(s);
-    if (!t)
-        return NULL;
-    t->head.keeper = s->cookies.keeper;
-    exchange_init(&t->exchange, &http2_answer_carrier, s, s->loop);
-    t->id = id;
-    s->fields_memory += http_head_memory(&t->head);
-    s->live_count++;
-    list_append(&s->live, &t->link);
-    return t;
-}
-
-static void free_stream(struct http2_stream *t)
-{
-    http_head_release(&t->head);
-    http2_queue_release(&t->body);
-    exchange_release(&t->exchange);
-    memory_free(t);
-}
-
-/* Out of its list; kept for the next request. */
-static void give_stream(struct http2_session *s, struct http2_stream *t)
-{
-    list_remove(&t->link);
-    list_remove(&t->due);
-    buffer_release(&t->held);
-    s->fields_memory -= http_head_memory(&t->head);
-    http_head_reset(&t->head);
-    http2_queue_reset(&t->body);
-    list_prepend(&s->spare, &t->link);
-}
-
-static void free_spare(struct http2_session *s)
-{
-    while (!list_is_empty(&s->spare)) {
-        struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
-        list_remove(&t->link);
-        free_stream(t);
-    }
-}
-
-/* on_close, the host's note, and the stream is free again. */
-static void finish(struct http2_session *s, struct http2_stream *t, int error)
-{
-    if (!t->is_gone && !s->is_broken)
-        nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
-    if (t->is_exchange) {
-        exchange_close(&t->exchange, error);
-        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
-    } else if (!t->is_refused) {
-        t->is_refused = true;
-        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
-    }
-    give_stream(s, t);
-}
-
-static void finish_live(struct http2_session *s, struct http2_stream *t, int error)
-{
-    s->live_count--;
-    finish(s, t, t->error ? t->error : error);
-}
-
-static void finish_all_live(struct http2_session *s, int error)
-{
-    while (!list_is_empty(&s->live))
-        finish_live(s, LIST_ITEM(s->live.next, struct http2_stream, link), error);
-}
-
-static void finish_oldest(struct http2_session *s, int error)
-{
-    struct http2_stream *t = LIST_ITEM(s->finishing.next, struct http2_stream, link);
-    finish(s, t, t->error ? t->error : error);
-}
-
-/* Both sides are done; what is left is to be written. */
-static void await_output(struct http2_session *s, struct http2_stream *t)
-{
-    s->live_count--;
-    list_remove(&t->link);
-    list_append(&s->finishing, &t->link);
-}
-
-void http2_session_stream_gone(struct http2_session *s, struct http2_stream *t, int error)
-{
-    t->is_gone = true;
-    http2_receive_give_up(s, t);
-    if (!t->response_sent)
-        finish_live(s, t, error);
-    else if (t->response_done)
-        await_output(s, t);
-}
-
 /* ---- settling ---- */
 
 void http2_session_break(struct http2_session *s, int error, uint32_t code)
@@ -134,40 +24,10 @@ int http2_session_charge_reset(struct http2_session *s)
     return error;
 }
 
-static void give_credit(struct http2_stream *t)
-{
-    size_t bytes = t->uncredited;
-    t->uncredited = 0;
-    if (bytes && t->is_exchange)
-        exchange_writable(&t->exchange, bytes);
-}
-
-static void settle_stream(struct http2_session *s, struct http2_stream *t)
-{
-    if (t->error && t->is_exchange)
-        exchange_close(&t->exchange, t->error);
-    if (!s->is_broken)
-        http2_receive_deliver_held(s, t);
-    give_credit(t);
-    if (t->is_gone && t->response_done && t->response_end == 0) {
-        await_output(s, t);
-        t->response_end = output_end(&s->output);
-    }
-}
-
-static void settle_due(struct http2_session *s)
-{
-    while (!list_is_empty(&s->due)) {
-        struct http2_stream *t = LIST_ITEM(s->due.next, struct http2_stream, due);
-        list_remove(&t->due);
-        settle_stream(s, t);
-    }
-}
-
 static void begin_close(struct http2_session *s, int error)
 {
     s->phase = HTTP2_CLOSING;
-    finish_all_live(s, error);
+    http2_streams_finish_live(s, error);
 }
 
 /* For the host's counters: what ended the connection is a fault of no request in particular. */
@@ -214,57 +74,46 @@ static void give_notice(struct http2_session *s)
         http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
 }
 
+static milliseconds last_farewell_due(const struct http2_session *s)
+{
+    return clock_after(s->noticed_at, FAREWELL_MS);
+}
+
 static void settle_shut(struct http2_session *s)
 {
     bool is_idle = s->live_count == 0;
     if (s->farewell == HTTP2_FAREWELL_NONE && !is_idle)
         give_notice(s);
     else if (s->farewell != HTTP2_FAREWELL_LAST &&
-             (is_idle || s->was_noticed || *s->options->now >= s->noticed_at + FAREWELL_MS))
+             (is_idle || s->was_noticed || *s->options->now >= last_farewell_due(s)))
         say_last_farewell(s);
     if (s->farewell == HTTP2_FAREWELL_LAST && is_idle)
-        s->phase = list_is_empty(&s->finishing) ? HTTP2_OVER : HTTP2_CLOSING;
+        s->phase = list_is_empty(&s->finishing) && !s->was_noticed ? HTTP2_OVER : HTTP2_CLOSING;
+}
+
+/* Once the client has seen the notice it opens no more streams. Until then the budget goes on to
+ * count, so that a client that does not listen gets to know why it is cut. */
+static void settle_low_budget(struct http2_session *s)
+{
+    if (s->farewell == HTTP2_FAREWELL_NONE)
+        give_notice(s);
+    else if (s->was_noticed)
+        s->is_shut = true;
 }
 
 /* The client ended its direction: what it has not sent will never come. */
 static void settle_input_end(struct http2_session *s)
 {
-    struct list_link *next;
-    for (struct list_link *l = s->live.next; l != &s->live; l = next) {
-        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        next = l->next;
-        if (t->request_ended || t->request_done || t->is_gone)
-            continue;
-        if (t->exchange.is_tunnel)
-            t->request_ended = true;
-        else if (t->is_exchange)
-            http2_answer_fail(s, t, ROUTED_ERROR_TRUNCATED);
-        else
-            finish_live(s, t, ROUTED_ERROR_TRUNCATED);
-        if (t->is_exchange)
-            http2_state_is_due(s, t);
-    }
-    settle_due(s);
+    http2_streams_end_input(s);
+    http2_streams_settle(s);
     if (s->live_count == 0)
         s->phase = HTTP2_CLOSING;
 }
 
-/* Without input no window ever opens again. */
-static void cut_blocked(struct http2_session *s)
-{
-    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
-        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (!t->body.size || t->is_gone || t->error)
-            continue;
-        t->error = ROUTED_ERROR_CLIENT_GONE;
-        http2_answer_reset(s, t, NGHTTP2_CANCEL);
-    }
-}
-
 static void settle_open(struct http2_session *s)
 {
-    if (http2_budget_is_low(&s->budget, &s->options->limits))
-        s->is_shut = true;
+    if (!s->failure && http2_budget_is_low(&s->budget, &s->options->limits))
+        settle_low_budget(s);
     if (s->failure)
         settle_failure(s);
     else if (http2_machine_is_done(s))
@@ -277,71 +126,15 @@ static void settle_open(struct http2_session *s)
 
 static void settle(struct http2_session *s)
 {
-    settle_due(s);
+    http2_streams_settle(s);
     if (s->phase == HTTP2_OPEN)
         settle_open(s);
-    while (!list_is_empty(&s->finishing)) {
-        struct http2_stream *t = LIST_ITEM(s->finishing.next, struct http2_stream, link);
-        if (t->response_end == 0 || t->response_end > s->output.written)
-            break;
-        finish_oldest(s, ROUTED_OK);
-    }
+    http2_streams_finish_written(s);
     if (s->phase == HTTP2_CLOSING && s->output.size == 0 && !http2_machine_wants_write(s))
         s->phase = s->input_ended ? HTTP2_OVER : HTTP2_LINGERING;
 }
 
-/* ---- slow readers ---- */
-
-static bool is_too_slow(const struct http2_session *s, const struct http2_stream *t)
-{
-    const struct http2_limits *limits = &s->options->limits;
-    milliseconds elapsed = *s->options->now - t->blocked_at;
-    return elapsed >= limits->send_grace &&
-           (t->sent - t->sent_before) * 1000 < elapsed * limits->send_rate;
-}
-
-/* The output has room, so what is left in a queue waits for the client's window. */
-static void note_blocked(struct http2_session *s, struct http2_stream *t)
-{
-    bool was_blocked = t->is_blocked;
-    t->is_blocked = t->body.size > 0 && !t->is_gone && !t->error;
-    if (t->is_blocked && !was_blocked) {
-        t->blocked_at = *s->options->now;
-        t->sent_before = t->sent;
-    } else if (t->is_blocked && is_too_slow(s, t)) {
-        t->error = ROUTED_ERROR_TOO_SLOW;
-        t->is_blocked = false;
-        http2_answer_reset(s, t, NGHTTP2_CANCEL);
-    }
-}
-
-static void check_slow_readers(struct http2_session *s)
-{
-    if (s->output.size || s->is_broken)
-        return;
-    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
-        note_blocked(s, LIST_ITEM(l, struct http2_stream, link));
-    settle_due(s);
-}
-
 /* ---- what the connection sees ---- */
-
-static enum session_wait wait_for_streams(const struct http2_session *s)
-{
-    bool is_all_tunnels = true, is_blocked = false;
-    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
-        const struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        is_blocked |= t->is_blocked;
-        if (t->exchange.is_tunnel)
-            continue;
-        if (!t->request_ended && http2_receive_is_waiting(t))
-            return SESSION_BODY;
-        is_all_tunnels = false;
-    }
-    if (is_blocked)
-        return SESSION_WINDOW;
-    return is_all_tunnels ? SESSION_TUNNEL : SESSION_ANSWER;
-}
 
 static enum session_wait wait_of(const struct http2_session *s)
 {
@@ -354,8 +147,15 @@ static enum session_wait wait_of(const struct http2_session *s)
     if (!s->was_greeted || http2_frames_is_in_block(&s->frames))
         return SESSION_HEAD;
     if (s->live_count)
-        return wait_for_streams(s);
+        return http2_streams_wait(s);
     return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_ANSWER;
+}
+
+static milliseconds due_of(const struct http2_session *s)
+{
+    bool is_due =
+        s->phase == HTTP2_OPEN && s->is_shut && s->farewell == HTTP2_FAREWELL_NOTICE && !s->failure;
+    return is_due ? last_farewell_due(s) : CLOCK_NEVER;
 }
 
 /* The application may have acted since the last call. A call from inside a callback, such as
@@ -371,6 +171,7 @@ static void leave(struct http2_session *s)
     if (s->inside == 1) {
         settle(s);
         s->session.wait = wait_of(s);
+        s->session.due = due_of(s);
         s->session.wants_input = s->phase != HTTP2_OVER;
     }
     s->inside--;
@@ -408,7 +209,7 @@ static void pull(struct http2_session *s)
     do {
         before = s->output.size;
         http2_machine_pull(s);
-        settle_due(s);
+        http2_streams_settle(s);
     } while (s->output.size != before && s->output.size < HTTP2_OUTPUT_TURN);
 }
 
@@ -417,9 +218,9 @@ static size_t session_drain(struct session *base, struct span *out, size_t max)
     struct http2_session *s = http2_state_of(base);
     enter(s);
     pull(s);
-    check_slow_readers(s);
+    http2_streams_cut_slow(s);
     if (s->input_ended && s->output.size == 0)
-        cut_blocked(s);
+        http2_streams_cut_blocked(s);
     if (s->output.size == 0) /* what was cut has left RST_STREAM to be sent */
         pull(s);
     leave(s);
@@ -436,20 +237,6 @@ static void session_drained(struct session *base, size_t bytes)
 
 /* ---- endings ---- */
 
-/* Those whose content did not come in time; false when there is none. */
-static bool fail_waiting(struct http2_session *s, int error)
-{
-    bool any = false;
-    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
-        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (t->exchange.is_tunnel || t->request_ended || !http2_receive_is_waiting(t))
-            continue;
-        http2_answer_fail(s, t, error);
-        any = true;
-    }
-    return any;
-}
-
 static void session_fail(struct session *base, int error)
 {
     struct http2_session *s = http2_state_of(base);
@@ -457,8 +244,8 @@ static void session_fail(struct session *base, int error)
     if (s->phase != HTTP2_OPEN)
         s->phase = HTTP2_OVER;
     else if (s->session.wait == SESSION_WINDOW)
-        check_slow_readers(s);
-    else if (s->session.wait != SESSION_BODY || !fail_waiting(s, error))
+        http2_streams_cut_slow(s);
+    else if (s->session.wait != SESSION_BODY || !http2_streams_fail_waiting(s, error))
         http2_session_break(s, error, error_entry(error)->http2);
     leave(s);
 }
@@ -478,9 +265,7 @@ static void session_abort(struct session *base, int error)
     s->phase = HTTP2_OVER;
     s->is_broken = true;
     output_release(&s->output);
-    while (!list_is_empty(&s->finishing))
-        finish_oldest(s, error);
-    finish_all_live(s, error);
+    http2_streams_finish_all(s, error);
     leave(s);
 }
 
@@ -507,7 +292,7 @@ static void session_rest(struct session *base)
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;
-    free_spare(s);
+    http2_streams_free_spare(s);
 }
 
 static void session_free(struct session *base)
@@ -538,8 +323,8 @@ struct session *http2_session_new(const struct http2_session_options *options,
     struct http2_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
-    s->session =
-        (struct session){.ops = &ops, .host = *host, .wait = SESSION_HEAD, .wants_input = true};
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
     s->options = options;
     s->loop = loop;
     list_init(&s->live);

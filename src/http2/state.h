@@ -1,19 +1,20 @@
 /* http2/state.h: what the files of this room share of a session. For this room only.
  *
- * session.c owns the life cycle and settles what is over; receive.c turns what nghttp2 decodes
- * into requests; answer.c turns responses into what nghttp2 sends; machine.c makes the nghttp2
- * session and moves bytes through it. */
+ * session.c owns the connection's life, streams.c that of its streams; receive.c turns what nghttp2
+ * decodes into requests; answer.c turns responses into what nghttp2 sends; machine.c makes the
+ * nghttp2 session and moves bytes through it. */
 #ifndef HTTP2_STATE_H
 #define HTTP2_STATE_H
 
-#include "base/buffer.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
+#include "exchange/inlet.h"
 #include "http/head.h"
 #include "http2/budget.h"
 #include "http2/order.h"
 #include "http2/preface.h"
+#include "http2/priority.h"
 #include "http2/queue.h"
 #include "http2/session.h"
 #include <nghttp2/nghttp2.h>
@@ -44,23 +45,21 @@ struct http2_stream {
     struct list_link link;    /* in `live`, `finishing` or `spare` */
     struct list_link due;     /* in `due`: settle has something to do for it */
     int32_t id;
-    int error;                  /* why it failed */
-    struct http_head head;      /* what the fields of the request are parts of */
-    struct buffer held;         /* request content beyond the credit */
-    struct http2_queue body;    /* response content that nghttp2 has not asked for */
-    struct field_list trailers; /* of the response */
-    size_t uncredited;          /* response content that went into the output */
-    uint64_t response_end;      /* of the output, once the last frame is in it; 0 before */
-    uint64_t sent;              /* response content that went into the output, ever */
-    uint64_t sent_before;       /* when it was blocked */
+    int error;                   /* why it failed */
+    struct http_head head;       /* what the fields of the request are parts of */
+    struct exchange_inlet inlet; /* of request content */
+    struct http2_queue body;     /* response content that nghttp2 has not asked for */
+    struct field_list trailers;  /* of the response */
+    size_t uncredited;           /* response content that went into the output */
+    uint64_t response_end;       /* of the output, once the last frame is in it; 0 before */
+    uint64_t sent;               /* response content that went into the output, ever */
+    uint64_t sent_before;        /* when it was blocked */
     milliseconds blocked_at;
     bool is_blocked;     /* nghttp2 does not take content that is here */
     bool is_exchange;    /* the host knows it */
     bool is_refused;     /* it never will */
     bool is_gone;        /* nghttp2 has closed it */
     bool data_begun;     /* a DATA frame came */
-    bool request_ended;  /* END_STREAM came */
-    bool request_done;   /* the end is delivered, or the content is given up */
     bool continued;      /* 100 Continue was sent */
     bool response_begun; /* the head is queued */
     bool response_done;  /* the application ended it, or it was cut */
@@ -82,6 +81,7 @@ struct http2_session {
     size_t live_count;
     struct http2_frames frames;
     struct http2_order order;
+    struct http2_priority priority;
     struct http2_budget budget;
     struct http_cookies cookies;
     struct http_head_limits head_limits;
@@ -130,14 +130,37 @@ static inline void http2_state_is_due(struct http2_session *s, struct http2_stre
 
 /* session.c */
 
-/* A stream for the next request, or NULL when there is no memory. */
-struct http2_stream *http2_session_take_stream(struct http2_session *s, int32_t id);
-/* nghttp2 knows the stream no more. `error` says why when its response was not sent. */
-void http2_session_stream_gone(struct http2_session *s, struct http2_stream *t, int error);
 /* The connection must end: notes the reason, nothing more. */
 void http2_session_break(struct http2_session *s, int error, uint32_t code);
 /* Draws on the budget of resets. ROUTED_OK, or the connection must end. */
 int http2_session_charge_reset(struct http2_session *s);
+
+/* streams.c */
+
+/* A stream for the next request, or NULL when there is no memory. */
+struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id);
+/* nghttp2 knows the stream no more. `error` says why when its response was not sent. */
+void http2_streams_gone(struct http2_session *s, struct http2_stream *t, int error);
+/* Does what callbacks and the application's calls left to be done. */
+void http2_streams_settle(struct http2_session *s);
+/* The client ended its direction: what it has not sent will never come. */
+void http2_streams_end_input(struct http2_session *s);
+/* Without input no window ever opens again: ends the answers that wait for one. */
+void http2_streams_cut_blocked(struct http2_session *s);
+/* Ends the answers whose client opens its window too slowly (limits.send_rate). */
+void http2_streams_cut_slow(struct http2_session *s);
+/* Ends the requests whose content did not come in time; false when there is none. */
+bool http2_streams_fail_waiting(struct http2_session *s, int error);
+/* What the most urgent of the streams, of which there is one, waits for. */
+enum session_wait http2_streams_wait(const struct http2_session *s);
+/* on_close for those whose answer is written, */
+void http2_streams_finish_written(struct http2_session *s);
+/* those that are not over, */
+void http2_streams_finish_live(struct http2_session *s, int error);
+/* and all. */
+void http2_streams_finish_all(struct http2_session *s, int error);
+/* Gives back what is kept for the next request. */
+void http2_streams_free_spare(struct http2_session *s);
 
 /* machine.c */
 
@@ -160,8 +183,6 @@ void http2_receive_set_callbacks(nghttp2_session_callbacks *callbacks);
 void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t);
 /* Nobody wants the rest of the content. */
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t);
-/* Could content that comes be delivered? */
-bool http2_receive_is_waiting(const struct http2_stream *t);
 
 /* answer.c */
 

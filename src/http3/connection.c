@@ -264,6 +264,28 @@ static void run_session(struct http3_connection *c)
     http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_CLOSED);
 }
 
+/* What ends an idle connection, at either side (RFC 9000 section 10.1); 0: nothing. */
+static nanoseconds idle_time(const struct http3_connection *c)
+{
+    const ngtcp2_transport_params *remote = ngtcp2_conn_get_remote_transport_params(c->conn);
+    nanoseconds theirs = remote ? remote->max_idle_timeout : 0;
+    nanoseconds ours = ngtcp2_conn_get_local_transport_params(c->conn)->max_idle_timeout;
+    return !theirs || (ours && ours < theirs) ? ours : theirs;
+}
+
+/* A connection that waits for its application, or carries a tunnel, is not idle. A client that is
+ * gone answers no PING. */
+static void keep_alive(struct http3_connection *c)
+{
+    enum session_wait wait = http3_connection_session(c)->wait;
+    bool is_wanted = wait == SESSION_ANSWER || wait == SESSION_TUNNEL;
+    if (is_wanted == c->is_kept_alive)
+        return;
+    nanoseconds idle = idle_time(c);
+    c->is_kept_alive = is_wanted;
+    ngtcp2_conn_set_keep_alive_timeout(c->conn, is_wanted && idle ? idle / 2 : CLOCK_NEVER);
+}
+
 bool http3_connection_run(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
@@ -279,6 +301,8 @@ bool http3_connection_run(struct http3_connection *c)
         run_session(c);
     if (c->ending != HTTP3_STAYS)
         return finish(c);
+    if (c->session)
+        keep_alive(c);
     http3_path_settle(c);
     http3_deadlines_set(&e->deadlines, &c->deadline, ngtcp2_conn_get_expiry(c->conn));
     if (c->is_told)

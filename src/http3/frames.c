@@ -3,7 +3,7 @@
 static void begin_number(struct http3_number *n, uint8_t first)
 {
     *n = (struct http3_number){
-        .value = first & 0x3f, .left = (uint8_t)((1u << (first >> 6)) - 1), .has_begun = true};
+        .value = first & 0x3f, .left = (uint8_t)(http3_number_size(first) - 1), .has_begun = true};
 }
 
 bool http3_number_read(struct http3_number *n, struct span *bytes)

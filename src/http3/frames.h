@@ -25,6 +25,12 @@ struct http3_number {
     bool has_begun;
 };
 
+/* How many bytes the number has that begins with this one. */
+static inline size_t http3_number_size(uint8_t first)
+{
+    return (size_t)1 << (first >> 6);
+}
+
 /* Takes bytes off the front. True when the number is complete; it begins anew with the next call.
  */
 bool http3_number_read(struct http3_number *n, struct span *bytes);

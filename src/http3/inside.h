@@ -67,7 +67,8 @@ struct http3_connection {
     unsigned next_proved;
     struct http2_bucket moves;
     struct http2_bucket identifiers;
-    bool is_early; /* its session began with early data */
+    bool is_early;      /* its session began with early data */
+    bool is_kept_alive; /* by PING while an answer takes its time */
     uint32_t key_updates;
     uint64_t streams_told; /* by MAX_STREAMS */
     uint64_t bytes_in;

@@ -10,8 +10,9 @@
  * those of unknown types, which it is asked to stop (RFC 9114 section 6.2). */
 #define HTTP3_SIDE_STREAMS_MAX 16
 
-/* Of one SETTINGS frame, in bytes: more is H3_EXCESSIVE_LOAD. */
+/* Bytes of one SETTINGS frame, and of one frame of an unknown type: more is H3_EXCESSIVE_LOAD. */
 #define HTTP3_SETTINGS_SIZE_MAX 512
+#define HTTP3_UNKNOWN_SIZE_MAX  65536
 
 struct http3_limits {
     /* Of one request, as in struct http2_limits. */

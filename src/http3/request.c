@@ -9,7 +9,7 @@ static bool is_too_much_memory(const struct http3_session *s)
 {
     const struct http3_limits *limits = &s->options->limits;
     uint64_t allowed = s->session.bytes_in * limits->memory_share + limits->memory_slack +
-                       s->live_count * HTTP3_STREAM_COST + s->idle_memory;
+                       s->stream_most * HTTP3_STREAM_COST + s->idle_memory;
     return s->heap.held + s->fields_memory + s->cookies.held > allowed;
 }
 
@@ -20,19 +20,6 @@ static void give_up_section(struct http3_session *s, struct http3_stream *t, int
     t->section = NULL;
     if (!t->head.error)
         t->head.error = error;
-}
-
-/* Longer than it may become: then it is not looked at. A client that writes a section longer than
- * what it stands for does not exist. */
-void http3_request_begin_section(struct http3_session *s, struct http3_stream *t)
-{
-    if (t->frames.left > s->options->limits.fields_bytes_max) {
-        give_up_section(s, t, ROUTED_ERROR_FIELDS_TOO_LARGE);
-        return;
-    }
-    t->section = http3_machine_take_section(s, t->id);
-    if (!t->section)
-        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
 }
 
 static void add_line(struct http3_session *s, struct http3_stream *t, const nghttp3_qpack_nv *line)
@@ -103,7 +90,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
     t->is_refused = true;
     t->error = error;
     http3_receive_give_up(s, t);
-    http3_session_charge_reset(s, t);
+    http3_charge_reset(s, t);
     if (status == 400 || status == 0) {
         http3_answer_reset(s, t, NGHTTP3_H3_MESSAGE_ERROR);
         status = 0;
@@ -123,10 +110,9 @@ void http3_request_is_malformed(struct http3_session *s, struct http3_stream *t,
 
 /* ---- priority ---- */
 
-void http3_request_set_priority(struct http3_session *s, struct http3_stream *t,
-                                nghttp3_pri priority)
+void http3_request_set_priority(struct http3_session *s, int64_t id, nghttp3_pri priority)
 {
-    if (nghttp3_conn_set_server_stream_priority(s->machine, t->id, &priority) == NGHTTP3_ERR_NOMEM)
+    if (nghttp3_conn_set_server_stream_priority(s->machine, id, &priority) == NGHTTP3_ERR_NOMEM)
         http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
 }
 
@@ -143,7 +129,7 @@ static void set_first_priority(struct http3_session *s, struct http3_stream *t)
         if (f->name == FIELD_OTHER && span_equals(f->text, SPAN("priority")))
             nghttp3_pri_parse_priority(&priority, f->value.data, f->value.size);
     }
-    http3_request_set_priority(s, t, priority);
+    http3_request_set_priority(s, t->id, priority);
 }
 
 /* ---- requests ---- */
@@ -202,18 +188,43 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
         http3_answer_fail(s, t, error);
-        http3_session_charge_reset(s, t);
+        http3_charge_reset(s, t);
     }
+}
+
+static void end_section(struct http3_session *s, struct http3_stream *t, bool ends)
+{
+    if (t->expects == HTTP3_EXPECTS_HEAD)
+        receive_head(s, t, ends);
+    else
+        receive_trailers(s, t);
+}
+
+/* Longer than it may become: then it is not looked at, nor is what follows. A client that writes a
+ * section longer than what it stands for does not exist. */
+static void refuse_section(struct http3_session *s, struct http3_stream *t)
+{
+    if (!t->head.error)
+        t->head.error = ROUTED_ERROR_FIELDS_TOO_LARGE;
+    t->is_ignored = true;
+    end_section(s, t, false);
+}
+
+void http3_request_begin_section(struct http3_session *s, struct http3_stream *t)
+{
+    if (t->frames.left > s->options->limits.fields_bytes_max) {
+        refuse_section(s, t);
+        return;
+    }
+    t->section = http3_machine_take_section(s, t->id);
+    if (!t->section)
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
 }
 
 void http3_request_end_section(struct http3_session *s, struct http3_stream *t, bool ends)
 {
     if (t->section) /* it ended inside a line, or was empty */
         decode(s, t, SPAN_EMPTY, true);
-    if (s->failure)
-        return;
-    if (t->expects == HTTP3_EXPECTS_HEAD)
-        receive_head(s, t, ends);
-    else
-        receive_trailers(s, t);
+    if (!s->failure)
+        end_section(s, t, ends);
 }

@@ -31,62 +31,6 @@ static struct http3_side *open_side(struct http3_session *s, int64_t id)
     return NULL;
 }
 
-/* ---- priorities that change (RFC 9218 section 7.2) ---- */
-
-/* nghttp3 leaves streams alone whose priority was set by the server, and that is each of them, so
- * the frame is read here as well. What is wrong with it nghttp3 says. */
-static void apply_update(struct http3_session *s)
-{
-    struct span value = span_of(s->update, s->update_size);
-    struct http3_number element = {0};
-    nghttp3_pri priority = {.urgency = NGHTTP3_DEFAULT_URGENCY, .inc = 0};
-    if (!http3_number_read(&element, &value))
-        return;
-    struct http3_stream *t = http3_session_find_stream(s, (int64_t)element.value);
-    if (!t || t->is_gone ||
-        (value.size && nghttp3_pri_parse_priority(&priority, value.data, value.size)))
-        return;
-    t->has_update = true;
-    http3_request_set_priority(s, t, priority);
-}
-
-static void keep_update(struct http3_session *s, struct span payload)
-{
-    if (s->update_size + payload.size > HTTP3_UPDATE_MAX) {
-        s->update_size = HTTP3_UPDATE_MAX + 1;
-        return;
-    }
-    memcpy(s->update + s->update_size, payload.data, payload.size);
-    s->update_size += payload.size;
-    if (s->control.left == 0)
-        apply_update(s);
-}
-
-/* ---- the control stream ---- */
-
-/* The first SETTINGS costs nothing; a second is an error, which nghttp3 knows. */
-static void judge_control_frame(struct http3_session *s)
-{
-    const struct http3_frames *f = &s->control;
-    s->update_size = 0;
-    if (f->type == HTTP3_FRAME_SETTINGS && f->left > HTTP3_SETTINGS_SIZE_MAX)
-        http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
-    else if (f->type != HTTP3_FRAME_SETTINGS)
-        http3_session_charge_glitch(s);
-}
-
-/* Frames that nghttp3 ignores are what floods are made of. */
-static void look_at_control(struct http3_session *s, struct span bytes)
-{
-    struct span payload;
-    enum http3_part part;
-    while (!s->failure && (part = http3_frames_next(&s->control, &bytes, &payload)))
-        if (part == HTTP3_PART_HEAD)
-            judge_control_frame(s);
-        else if (s->control.type == HTTP3_FRAME_PRIORITY_UPDATE)
-            keep_update(s, payload);
-}
-
 /* ---- bytes ---- */
 
 static void feed(struct http3_session *s, int64_t id, struct span bytes)
@@ -101,7 +45,7 @@ static void feed(struct http3_session *s, int64_t id, struct span bytes)
 static void ignore(struct http3_session *s, struct http3_side *side, bool ends)
 {
     side->kind = HTTP3_SIDE_IGNORED;
-    http3_session_charge_glitch(s);
+    http3_charge_glitch(s);
     if (!ends)
         s->transport.stop(s->transport.transport, side->id, NGHTTP3_H3_STREAM_CREATION_ERROR);
 }
@@ -112,6 +56,7 @@ static void begin_side(struct http3_session *s, struct http3_side *side, bool en
     switch (side->type.value) {
     case SIDE_CONTROL:
         side->kind = HTTP3_SIDE_CONTROL;
+        s->control_id = side->id;
         break;
     case SIDE_QPACK_ENCODER:
     case SIDE_QPACK_DECODER:
@@ -146,8 +91,9 @@ void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, 
     if (s->failure || !is_critical(side))
         return;
     if (side->kind == HTTP3_SIDE_CONTROL)
-        look_at_control(s, bytes);
-    feed(s, id, bytes);
+        http3_control_receive(s, bytes);
+    else
+        feed(s, id, bytes);
     if (ends)
         http3_session_break(s, ROUTED_ERROR_FRAMING, NGHTTP3_H3_CLOSED_CRITICAL_STREAM);
 }

@@ -17,12 +17,13 @@ static int make_context(struct tls_context **context, const routed_serve_options
                         const struct tls_certificate_files *files, size_t count,
                         const struct log *log, struct failure *why)
 {
-    static const char *const protocols[] = {"h2", "http/1.1"};
+    static const char *const protocols[] = {"h2", "http/1.1", "http/1.0"};
+    size_t count_of_protocols = sizeof(protocols) / sizeof(protocols[0]);
     bool has_http2 = o->http2 != ROUTED_SWITCH_OFF;
     struct tls_context_options options = {.certificates = files,
                                           .certificate_count = count,
                                           .alpn = has_http2 ? protocols : protocols + 1,
-                                          .alpn_count = has_http2 ? 2 : 1,
+                                          .alpn_count = count_of_protocols - !has_http2,
                                           .client_certificate =
                                               (enum tls_client_certificate)o->tls_client,
                                           .client_authorities = o->tls_client_authorities,

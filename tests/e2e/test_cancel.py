@@ -1,7 +1,6 @@
 """The application learns within 100 ms that a client has left."""
 
 import signal
-import socket
 import subprocess
 import time
 
@@ -10,7 +9,7 @@ import pytest
 from showcase import eventually
 from wire import Wire
 
-pytestmark = pytest.mark.sanitizer
+pytestmark = [pytest.mark.sanitizer, pytest.mark.over_tls]
 
 PROMISE = 0.1
 TOLERANCE = 0.15  # for the question itself, on a machine that does other things too
@@ -71,7 +70,7 @@ def test_during(server, what, leave):
 
 def test_curl_killed(server):
     before = server.ends()
-    curl = subprocess.Popen(["curl", "-sS", server.url + "/hang"], stdout=subprocess.DEVNULL)
+    curl = subprocess.Popen(["curl", "-sS", *server.trust, server.url + "/hang"], stdout=subprocess.DEVNULL)
     assert eventually(lambda: server.ends()["hung"] > before["hung"])
     curl.send_signal(signal.SIGKILL)
     curl.wait(10)
@@ -81,10 +80,7 @@ def test_curl_killed(server):
 def test_client_of_a_full_pipe(server):
     """A client that stopped reading leaves: the response was waiting for room."""
     before = server.ends()["cancelled"]
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    plain.connect(server.address)
-    wire = Wire(plain)
+    wire = Wire(server.address, receive_buffer=4096)
     wire.request("GET", "/bytes/1000000000")
     wire.read_head()
     wire.close()

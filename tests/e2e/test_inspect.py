@@ -8,7 +8,7 @@ import pytest
 
 from wire import Wire
 
-pytestmark = pytest.mark.sanitizer
+pytestmark = [pytest.mark.sanitizer, pytest.mark.over_tls]
 
 
 def inspect(target, *fields, method="GET", path="/inspect", body=b"", host="test"):
@@ -52,7 +52,7 @@ def test_forged_identity_is_gone(server, field):
     seen = inspect(server.address, "x-before: 1", field, "x-after: 2")
     assert [name for name, _ in seen["headers"]] == ["host", "x-before", "x-after"]
     assert seen["peer"] == {"address": "127.0.0.1", "port": seen["local_port"]}
-    assert seen["scheme"] == "http" and seen["authority"] == "test"
+    assert seen["scheme"] == server.scheme and seen["authority"] == "test"
     assert seen["request_id"] != "evil"
 
 
@@ -76,9 +76,9 @@ def test_members(server):
         "method", "scheme", "authority", "path", "query", "protocol", "headers", "params", "peer",
         "tls", "request_id", "body",
     }  # fmt: skip
-    assert (seen["method"], seen["scheme"], seen["authority"]) == ("DELETE", "http", "example.test:99")
+    assert (seen["method"], seen["scheme"], seen["authority"]) == ("DELETE", server.scheme, "example.test:99")
     assert (seen["path"], seen["query"], seen["protocol"]) == ("/inspect", "a=%20b&c", "1.1")
-    assert seen["tls"] is None and seen["params"] == {}
+    assert (seen["tls"] is None) == (server.scheme == "http") and seen["params"] == {}
     assert seen["body"] == {"length": 0, "sha256": hashlib.sha256(b"").hexdigest()}
 
 

@@ -13,7 +13,7 @@ import pytest
 from showcase import MODES
 from wire import Wire, exchange
 
-pytestmark = pytest.mark.sanitizer
+pytestmark = [pytest.mark.sanitizer, pytest.mark.over_tls]
 
 
 def cycle(size, offset=0):
@@ -22,15 +22,23 @@ def cycle(size, offset=0):
     return (bytes(range(251)) * (size // 251 + 2))[start : start + size]
 
 
-@pytest.fixture
-def client(server):
-    with httpx.Client(base_url=server.url, timeout=20) as client:
+@pytest.fixture(scope="module", params=["HTTP/1.1", "HTTP/2"])
+def client(request, server):
+    """httpx over one version: HTTP/2 by ALPN, or by prior knowledge on the plain port."""
+
+    def check(answer):
+        assert answer.http_version == request.param
+
+    with httpx.Client(
+        base_url=server.url, timeout=20, verify=str(server.authority) if server.authority else True,
+        http1=request.param == "HTTP/1.1", http2=request.param == "HTTP/2", event_hooks={"response": [check]},
+    ) as client:  # fmt: skip
         yield client
 
 
 def curl(server, *arguments, **settings):
     result = subprocess.run(
-        ["curl", "-sS", "--max-time", "30", *arguments], capture_output=True, timeout=60, **settings
+        ["curl", "-sS", "--max-time", "30", *server.trust, *arguments], capture_output=True, timeout=60, **settings
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -43,7 +51,7 @@ def test_page(client):
     answer = client.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "HTTP/1.1" in answer.text and "</html>" in answer.text
+    assert f"{answer.http_version}</b>" in answer.text and "</html>" in answer.text
     assert not re.search(r"(src|href)=\"(https?:)?//", answer.text), "an external resource"
     for target in set(re.findall(r'href="(/[^"]*)"', answer.text)) - {"/fail", "/nowhere"}:
         quick = target.replace("ms=200", "ms=1").replace("/delay/1000", "/delay/1")
@@ -85,10 +93,10 @@ def test_echo_chunked(client):
     pieces = [os.urandom(size) for size in (1, 100, 70000, 3)]
     answer = client.post("/echo", content=iter(pieces))
     assert answer.content == b"".join(pieces)
-    assert answer.headers["transfer-encoding"] == "chunked"
+    assert (answer.headers.get("transfer-encoding") == "chunked") == (answer.http_version == "HTTP/1.1")
 
 
-@pytest.mark.parametrize("size", [0, 1, 100000, 5000000])
+@pytest.mark.parametrize("size", [0, 1, 100000, 300000])
 def test_digest(client, size):
     body = os.urandom(size)
     for content in (body, iter([body])):
@@ -319,7 +327,7 @@ def test_absolute_form(server):
         wire.request("GET", "http://example.test:81/inspect?a=1", host="example.test:81")
         seen = json.loads(wire.answer().body)
         assert (seen["authority"], seen["path"]) == ("example.test:81", "/inspect")
-        assert (seen["query"], seen["scheme"]) == ("a=1", "http")
+        assert (seen["query"], seen["scheme"]) == ("a=1", server.scheme)
 
 
 def test_http_1_0(server):
@@ -520,7 +528,10 @@ def test_curl(server, tmp_path):
                 ["-T", str(body), "-X", "POST", "-H", "transfer-encoding: chunked"]):
         assert json.loads(curl(server, *way, server.url + "/digest"))["sha256"] == expected
     assert curl(server, "-0", server.url + "/lines/2") == b"line 1\nline 2\n"
-    assert curl(server, "-I", server.url + "/json").startswith(b"HTTP/1.1 200 OK\r\n")
+    assert curl(server, "--http1.1", "-I", server.url + "/json").startswith(b"HTTP/1.1 200 OK\r\n")
+    assert curl(server, "-w", "%{http_version}", server.url + "/text") == (
+        b"hello2" if server.scheme == "https" else b"hello1.1"
+    )
     urls = [server.url + f"/users/{i}" for i in range(20)]
     assert curl(server, *urls).count(b'"params"') == 20
 

@@ -10,10 +10,10 @@ import re
 
 import pytest
 
-from showcase import ROOT, Showcase, eventually
+from showcase import ROOT, eventually, serving
 from wire import Cut, Wire
 
-pytestmark = pytest.mark.sanitizer
+pytestmark = [pytest.mark.sanitizer, pytest.mark.over_tls]
 
 TABLE = ROOT / "tests/conformance/http1/requests.tsv"
 # The route takes 1 MiB: what is legal and longer is refused by its declared length.
@@ -54,21 +54,15 @@ CASES = read_cases()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(scheme, certificates, tmp_path_factory):
     folder = tmp_path_factory.mktemp("smuggling")
-    showcase = Showcase(
+    with serving(
         # The table is of HTTP/1: one of its cases is the preface of HTTP/2.
         "--no-http2", "--ledger", folder / "ledger", "--limit", "connections_per_address=none",
-        mode="bridge", folder=folder,
-    )  # fmt: skip
-    showcase.ledger = folder / "ledger"
-    yield showcase
-    try:
-        showcase.stop()
-    finally:
-        if showcase.code is None:
-            showcase.kill()
-    showcase.assert_clean()
+        mode="bridge", scheme=scheme, certificates=certificates, folder=folder,
+    ) as showcase:  # fmt: skip
+        showcase.ledger = folder / "ledger"
+        yield showcase
 
 
 def count_done(server):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -12,6 +11,8 @@ import pytest
 
 from showcase import read_kib
 from wire import Cut, Wire
+
+pytestmark = pytest.mark.over_tls
 
 BIG = os.environ.get("ROUTED_BIG") == "1"
 SIZE = 10 * 1024**3 if BIG else 256 * 1024**2
@@ -72,7 +73,7 @@ def test_events_are_visible_one_by_one(server):
 
 @pytest.mark.sanitizer
 def test_curl_sees_lines_as_they_come(server):
-    command = ["curl", "-sSN", "--max-time", "20", server.url + "/lines/4?ms=150"]
+    command = ["curl", "-sSN", "--max-time", "20", *server.trust, server.url + "/lines/4?ms=150"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
         assert curl.stdout.readline() == b"line 1\n"
         first = time.monotonic()
@@ -179,10 +180,7 @@ def test_big_upload(start, mode, chunked):
 @pytest.mark.parametrize("chunked", [False, True])
 def test_big_download_to_a_slow_client(start, mode, chunked):
     server = start(mode=mode)
-    plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    plain.connect(server.address)
-    with Wire(plain, timeout=60) as wire:
+    with Wire(server.address, timeout=60, receive_buffer=65536) as wire:
         wire.request("GET", f"/bytes/{SIZE}" + ("?chunked=1" if chunked else ""))
         head = wire.read_head()
         assert (head.value("content-length") == str(SIZE)) != chunked

@@ -12,16 +12,11 @@ import subprocess
 import pytest
 import websockets
 
+from pki import issue, make_authority, openssl
 from showcase import BINARY, Showcase, eventually
 from wire import Cut, Wire
 
 pytestmark = pytest.mark.sanitizer
-
-
-def openssl(*arguments, data=b"", check=True):
-    result = subprocess.run(["openssl", *map(str, arguments)], input=data, capture_output=True, timeout=60)
-    assert not check or result.returncode == 0, result.stderr.decode()
-    return result.stdout.decode(errors="replace") + result.stderr.decode(errors="replace")
 
 
 @pytest.fixture(scope="session")
@@ -29,25 +24,16 @@ def pki(tmp_path_factory):
     """A folder with an authority, certificates for two servers and a client, and keys."""
     folder = tmp_path_factory.mktemp("pki")
 
-    def key(name):
-        openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", folder / f"{name}-key.pem")
-        return folder / f"{name}-key.pem"
-
     for authority in ("authority", "stranger"):
-        openssl("req", "-x509", "-new", "-key", key(authority), "-subj", f"/CN={authority}", "-days", "9",
-                "-out", folder / f"{authority}.pem")  # fmt: skip
+        make_authority(folder, authority)
 
-    def issue(name, subject, extensions, authority="authority"):
-        (folder / f"{name}.ext").write_text(extensions)
-        openssl("req", "-new", "-key", key(name), "-subj", subject, "-out", folder / f"{name}.csr")
-        openssl("x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / f"{authority}.pem", "-CAkey",
-                folder / f"{authority}-key.pem", "-CAcreateserial", "-days", "9", "-extfile", folder / f"{name}.ext",
-                "-out", folder / f"{name}.pem")  # fmt: skip
+    def issue_one(name, subject, extensions, authority="authority"):
+        issue(folder, name, subject, extensions, authority)
 
-    issue("first", "/CN=first", "subjectAltName=DNS:first.test,DNS:localhost,IP:127.0.0.1\n")
-    issue("second", "/CN=second", "subjectAltName=DNS:second.test,DNS:*.wild.test\n")
-    issue("client", "/O=House/CN=client", "extendedKeyUsage=clientAuth\n")
-    issue("foreign", "/CN=foreign", "extendedKeyUsage=clientAuth\n", "stranger")
+    issue_one("first", "/CN=first", "subjectAltName=DNS:first.test,DNS:localhost,IP:127.0.0.1\n")
+    issue_one("second", "/CN=second", "subjectAltName=DNS:second.test,DNS:*.wild.test\n")
+    issue_one("client", "/O=House/CN=client", "extendedKeyUsage=clientAuth\n")
+    issue_one("foreign", "/CN=foreign", "extendedKeyUsage=clientAuth\n", "stranger")
     openssl("pkcs8", "-topk8", "-in", folder / "first-key.pem", "-out", folder / "sealed-key.pem", "-passout", "pass:word")
     return folder
 
@@ -120,7 +106,8 @@ def test_versions(server, flag, works):
 
 @pytest.mark.parametrize(
     "offered, chosen",
-    [(["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2"), ([], None)],
+    [(["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["http/1.1"], "http/1.1"), (["h2"], "h2"), ([], None),
+     (["http/1.0"], "http/1.0"), (["http/1.0", "http/1.1"], "http/1.1")],
 )
 def test_alpn(server, pki, offered, chosen):
     with connect(server, client(pki, offered)) as sock:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import signal
+import ssl
 import struct
 import subprocess
 
@@ -14,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from showcase import ROOT
 from wire import Wire
 
-pytestmark = pytest.mark.sanitizer
+pytestmark = [pytest.mark.sanitizer, pytest.mark.over_tls]
 
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 1, 2, 8, 9, 10, 0
 
@@ -26,7 +27,9 @@ def run(coroutine):
 def connect(server, target, **settings):
     settings.setdefault("max_size", 2**24)
     settings.setdefault("compression", None)
-    return websockets.connect(f"ws://{server.host}:{server.port}{target}", **settings)
+    if server.authority:
+        settings["ssl"] = ssl.create_default_context(cafile=server.authority)
+    return websockets.connect(server.url.replace("http", "ws", 1) + target, **settings)
 
 
 # ---- with python3-websockets ----
@@ -99,8 +102,7 @@ def test_count(server, count):
 def test_invalid_text(server):
     async def talk():
         async with connect(server, "/ws/echo") as ws:
-            await ws.ensure_open()
-            await ws.write_frame(True, TEXT, b"ok \xc3\x28")
+            ws.transport.write(frame(TEXT, b"ok \xc3\x28"))
             with pytest.raises(ConnectionClosed):
                 await ws.recv()
             assert ws.close_code == 1007
@@ -304,8 +306,9 @@ def test_echo_to_a_client_that_does_not_read(server):
 
 def test_node(server):
     script = ROOT / "tests/e2e/websocket.mjs"
+    environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(server.authority or "")}
     result = subprocess.run(
-        ["node", str(script), server.url], capture_output=True, text=True, timeout=60
+        ["node", str(script), server.url], capture_output=True, text=True, timeout=60, env=environment
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == ["upgraded", "hello", "closed"]

@@ -1,6 +1,7 @@
 // A WebSocket by hand, over the upgrade event of node:http: websocket.mjs URL
 import { createHash, randomBytes } from 'node:crypto';
-import { request } from 'node:http';
+import http from 'node:http';
+import https from 'node:https';
 
 const key = randomBytes(16).toString('base64');
 const accept = createHash('sha1').update(key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
@@ -13,6 +14,7 @@ function frame(opcode, payload) {
 
 setTimeout(() => { console.error('too late'); process.exit(1); }, 20000).unref();
 
+const { request } = process.argv[2].startsWith('https:') ? https : http;
 request(process.argv[2] + '/ws/echo', {
   headers: {
     connection: 'Upgrade', upgrade: 'websocket',

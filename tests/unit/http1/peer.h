@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "http1/session.h"
+#include "http1/spare.h"
 #include <stdlib.h>
 
 struct peer;
@@ -24,6 +25,7 @@ struct peer_script {
 
 struct peer {
     struct http1_session_options options;
+    struct http1_spare spare;
     struct session *session;
     const struct peer_script *script;
     struct exchange *exchange; /* the latest */
@@ -230,6 +232,8 @@ static inline void peer_open(struct peer *p, const struct peer_script *script)
     *p = (struct peer){.options = HTTP1_SESSION_OPTIONS_DEFAULT, .script = script};
     memcpy(p->date, PEER_DATE, HTTP_DATE_SIZE);
     p->options.date = p->date;
+    http1_spare_init(&p->spare);
+    p->options.spare = &p->spare;
     struct session_host host = {.on_exchange = peer_host_exchange,
                                 .on_exchange_end = peer_host_end,
                                 .on_ready = peer_host_ready,
@@ -242,6 +246,7 @@ static inline void peer_close(struct peer *p)
 {
     if (p->session)
         p->session->ops->free(p->session);
+    http1_spare_release(&p->spare);
     buffer_release(&p->output);
     buffer_release(&p->held);
     buffer_release(&p->view);

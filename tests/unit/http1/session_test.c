@@ -620,6 +620,39 @@ static void test_content_max(void **state)
     }
 }
 
+/* ---- what is no HTTP/1 ---- */
+
+/* Where HTTP/2 may begin too, a first line like its preface and unlike a request gets no answer. */
+static void test_invalid_preface(void **state)
+{
+    static const struct {
+        const char *input;
+        bool has_http2;
+        const char *statuses;
+    } cases[] = {
+        {"INVALID CONNECTION PREFACE\r\n\r\n", true, ""},
+        {"INVALID CONNECTION PREFACE\r\n\r\n", false, "400"},
+        {"INVALID CONNECTION\r\n\r\n", true, "400"},
+        {"INVALID /CONNECTION PREFACE\r\n\r\n", true, "400"},
+        {"GET * HTTP/9.9\r\n\r\n", true, "505"},
+        {GET "INVALID CONNECTION PREFACE\r\n\r\n", true, "200,400"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct peer p;
+        char statuses[32];
+        peer_open(&p, &peer_reads_then_answers);
+        p.options.has_http2 = cases[i].has_http2;
+        peer_write_text(&p, cases[i].input);
+        peer_turn(&p);
+        peer_statuses(&p, statuses, sizeof(statuses));
+        assert_string_equal(statuses, cases[i].statuses);
+        assert_int_equal(peer_wait(&p), SESSION_LINGER);
+        assert_int_equal(p.refused, 1);
+        peer_close(&p);
+    }
+}
+
 /* ---- the connection's calls ---- */
 
 static void test_fail(void **state)
@@ -865,11 +898,51 @@ static void test_memory(void **state)
         assert_int_equal(peer_wait(&p), SESSION_IDLE);
         assert_int_equal(memory_held(), held);
     }
-    size_t before = memory_held();
-    p.session->ops->rest(p.session);
-    assert_true(memory_held() < before - 2048);
+    peer_close(&p);
+}
+
+/* All memory but what the session itself holds. */
+static void forget(struct peer *p)
+{
+    buffer_release(&p->held);
+    buffer_release(&p->output);
+    buffer_release(&p->view);
+    http1_spare_release(&p->spare);
+}
+
+/* What a request needs is the worker's again once it is answered. */
+static void test_memory_of_idle(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    size_t fresh = memory_held();
     peer_write_text(&p, GET);
-    assert_int_equal(p.opened, 5);
+    assert_int_equal(p.spare.turn_count, 1);
+    assert_int_equal(p.spare.output_count, 1);
+    forget(&p);
+    assert_int_equal(memory_held(), fresh);
+    peer_write_text(&p, GET);
+    assert_int_equal(p.opened, 2);
+    peer_close(&p);
+}
+
+/* A head in pieces leaves the memory of its longest line, until the connection rests. */
+static void test_memory_at_rest(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    size_t fresh = memory_held();
+    peer_write_text(&p, "GET / HT");
+    peer_write_text(&p, "TP/1.1\r\nhost: x\r\n\r\n");
+    forget(&p);
+    assert_true(memory_held() > fresh);
+    p.session->ops->rest(p.session);
+    forget(&p);
+    assert_int_equal(memory_held(), fresh);
+    peer_write_text(&p, GET);
+    assert_int_equal(p.opened, 2);
     peer_close(&p);
 }
 
@@ -946,6 +1019,7 @@ int main(void)
         cmocka_unit_test(test_failure_after_the_head),
         cmocka_unit_test(test_bad_chunk_in_the_middle),
         cmocka_unit_test(test_content_max),
+        cmocka_unit_test(test_invalid_preface),
         cmocka_unit_test(test_fail),
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_half_close_before_the_answer),
@@ -956,6 +1030,8 @@ int main(void)
         cmocka_unit_test(test_tunnel),
         cmocka_unit_test(test_tunnel_later_and_ended_by_the_application),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_of_idle),
+        cmocka_unit_test(test_memory_at_rest),
         cmocka_unit_test(test_every_allocation_fails_once),
     };
     return cmocka_run_group_tests_name("http1 session", tests, NULL, NULL);

@@ -60,6 +60,43 @@ static void test_request_credit(void **state)
     }
 }
 
+static void keep_first(struct peer *p, struct exchange *x)
+{
+    if (p->opened <= 99)
+        return;
+    exchange_grant(x, SIZE_MAX / 4);
+}
+
+static const struct peer_script reads_the_last = {.on_request = keep_first,
+                                                  .on_end = peer_answer_at_end};
+
+/* As many streams as there may be, all but one with a window of content that nobody reads. */
+static void test_stalled_uploads(void **state)
+{
+    struct peer p;
+    uint64_t sent = 0, window = 65535;
+    (void)state;
+    peer_open(&p, &reads_the_last);
+    peer_turn(&p);
+    size_t before = memory_held();
+    for (int32_t i = 0; i < 100; i++) {
+        peer_post(&p, 2 * i + 1);
+        for (int part = 0; part < 4; part++)
+            peer_data(&p, 2 * i + 1, 16384, i == 99 && part == 3);
+        sent += 65536;
+        assert_true(sent <= window + p.updates); /* a client could have sent it */
+        peer_turn(&p);
+    }
+    assert_int_equal(p.content, 65536);
+    assert_int_equal(peer_answer(&p, 199)->status, 200);
+    assert_in_range(p.stream_updates, 1, 65536); /* for the last */
+    assert_true(memory_held() - before < 99 * (size_t)(2 * 65536 + 8192));
+    peer_data(&p, 1, 1, false); /* one byte more than the window */
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 1)->code, NGHTTP2_FLOW_CONTROL_ERROR);
+    peer_close(&p);
+}
+
 /* Whatever happens to streams and their content, the connection's window comes back. */
 static void test_window_does_not_leak(void **state)
 {
@@ -115,6 +152,7 @@ static void test_shut_when_idle(void **state)
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
     assert_int_equal(p.goaway_last, 1);
     assert_int_equal(p.goaway_code, NGHTTP2_NO_ERROR);
+    assert_true(p.session->due == CLOCK_NEVER);
     peer_close(&p);
 }
 
@@ -136,6 +174,7 @@ static void test_shut_in_two_steps(void **state)
         peer_get(&p, 3); /* was on its way */
         peer_turn(&p);
         assert_int_equal(p.opened, 2);
+        assert_true(p.session->due == p.now + 1000);
         if (by_time)
             p.now += 1000;
         else
@@ -143,6 +182,7 @@ static void test_shut_in_two_steps(void **state)
         peer_turn(&p);
         assert_int_equal(p.frames[NGHTTP2_GOAWAY], 2);
         assert_int_equal(p.goaway_last, 3);
+        assert_true(p.session->due == CLOCK_NEVER);
         peer_get(&p, 5);
         peer_turn(&p);
         assert_int_equal(p.opened, 2);
@@ -383,6 +423,7 @@ static void test_rest(void **state)
     buffer_release(&p.input);
     size_t before = memory_held();
     p.session->ops->rest(p.session);
+    spare_release(&p.spare);
     assert_true(memory_held() < before - 100 * 2048);
     assert_true(memory_held() < 40000);
     peer_get(&p, 201);
@@ -471,6 +512,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_credit),
+        cmocka_unit_test(test_stalled_uploads),
         cmocka_unit_test(test_window_does_not_leak),
         cmocka_unit_test(test_shut_when_idle),
         cmocka_unit_test(test_shut_in_two_steps),

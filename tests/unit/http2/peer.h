@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/spare.h"
 #include "http2/session.h"
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct peer_answer {
 
 struct peer {
     struct http2_session_options options;
+    struct spare spare;
     milliseconds now;
     struct session *session;
     const struct peer_script *script;
@@ -532,6 +534,7 @@ static inline void peer_init(struct peer *p, const struct peer_script *script)
     memcpy(p->date, PEER_DATE, HTTP_DATE_SIZE);
     p->options.date = p->date;
     p->options.now = &p->now;
+    p->options.spare = &p->spare;
     nghttp2_hd_deflate_new(&p->deflater, 4096);
     nghttp2_hd_inflate_new(&p->inflater);
 }
@@ -569,6 +572,7 @@ static inline void peer_close(struct peer *p)
 {
     if (p->session)
         p->session->ops->free(p->session);
+    spare_release(&p->spare);
     nghttp2_hd_deflate_del(p->deflater);
     nghttp2_hd_inflate_del(p->inflater);
     buffer_release(&p->input);

@@ -382,6 +382,40 @@ static void expect_order(const char *priority, const char *first, const char *or
     peer_close(&p);
 }
 
+/* PRIORITY_UPDATE for stream `id` before the requests; some of them for streams that never come. */
+static void expect_early_order(int32_t id, const char *value, int32_t others, const char *order)
+{
+    struct peer p;
+    uint8_t update[16] = {[3] = (uint8_t)id};
+    size_t size = 4 + strlen(value);
+    memcpy(update + 4, value, strlen(value));
+    peer_open(&p, &sends);
+    peer_frame(&p, NGHTTP2_PRIORITY_UPDATE, 0, 0, span_of(update, size));
+    for (int32_t i = 0; i < others; i++) {
+        update[3] = (uint8_t)(101 + 2 * i);
+        peer_frame(&p, NGHTTP2_PRIORITY_UPDATE, 0, 0, span_of(update, size));
+    }
+    p.is_stuck = true;
+    peer_get(&p, 1);
+    peer_get(&p, 3);
+    peer_turn(&p);
+    p.is_stuck = false;
+    peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 0, 1 << 20);
+    peer_turn(&p);
+    assert_string_equal(p.order, order);
+    peer_close(&p);
+}
+
+static void test_early_priorities(void **state)
+{
+    (void)state;
+    expect_early_order(5, "u=1", 0, "ababab");
+    expect_early_order(3, "u=1", 0, "bbbaaa");
+    expect_early_order(1, "u=5", 0, "bbbaaa");
+    expect_early_order(3, "u=1", 15, "bbbaaa");
+    expect_early_order(3, "u=1", 16, "bababa"); /* forgotten: they take turns */
+}
+
 static void test_priorities(void **state)
 {
     (void)state;
@@ -453,10 +487,10 @@ static void test_refused_tunnels(void **state)
     peer_open(&p, &waits);
     connect(&p, 1, 6, SPAN("websocket"));
     peer_turn(&p);
-    assert_int_equal(peer_respond(p.exchange, 200, NULL), ROUTED_ERROR_RESPONSE);
+    assert_int_equal(peer_respond(p.exchange, 204, NULL), ROUTED_ERROR_UNSUPPORTED);
     peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 502); /* not what would look like a tunnel */
-    assert_int_equal(p.close_error, ROUTED_ERROR_RESPONSE);
+    assert_int_equal(ANSWER(1).status, 501); /* not what would look like a tunnel */
+    assert_int_equal(p.close_error, ROUTED_ERROR_UNSUPPORTED);
 
     connect(&p, 3, 6, SPAN("websocket"));
     peer_turn(&p);
@@ -618,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_close_waits_for_the_write),
         cmocka_unit_test(test_small_answers_share_a_write),
         cmocka_unit_test(test_priorities),
+        cmocka_unit_test(test_early_priorities),
         cmocka_unit_test(test_tunnel),
         cmocka_unit_test(test_refused_tunnels),
         cmocka_unit_test(test_nghttp2_as_client),

@@ -1,506 +1,516 @@
-/* How connections begin, go on and end: TLS, early data, keys, timeouts, closing (RFC 9000 section
- * 10), the end of the server. */
-#include "http3/stage.h"
+/* How a session waits, ends, gives memory back, and lives without memory; flow control over many
+ * requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
-static struct stage *open_stage(void)
+#include <cmocka.h>
+
+#include "peer.h"
+
+static void nothing(struct peer *p, struct exchange *x)
 {
-    struct stage *s = stage_new();
-    stage_open(s);
-    return s;
+    (void)p;
+    (void)x;
 }
 
-static const ngtcp2_ccerr *why(struct client *c)
+static const struct peer_script waits = {.on_request = nothing};
+
+/* ---- flow control ---- */
+
+static void grant_some(struct peer *p, struct exchange *x)
 {
-    return ngtcp2_conn_get_ccerr(c->conn);
+    (void)p;
+    exchange_grant(x, 1000);
 }
 
-static void expect_closed(struct client *c, ngtcp2_ccerr_type type, uint64_t code)
-{
-    assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
-    assert_int_equal(why(c)->type, type);
-    assert_int_equal(why(c)->error_code, code);
-}
+static const struct peer_script reads_little = {.on_request = grant_some};
 
-static void say_close(struct stage *s, struct client *c, uint64_t code)
+/* The stream's window opens only as the application takes what came, the connection's at once. */
+static void test_request_credit(void **state)
 {
-    uint8_t bytes[1500];
-    ngtcp2_path_storage path;
-    ngtcp2_pkt_info mark;
-    ngtcp2_ccerr error;
-    ngtcp2_path_storage_zero(&path);
-    ngtcp2_ccerr_set_application_error(&error, code, NULL, 0);
-    ngtcp2_ssize size = ngtcp2_conn_write_connection_close(c->conn, &path.path, &mark, bytes,
-                                                           sizeof(bytes), &error, s->now);
-    assert_true(size > 0);
-    struct stage_datagram d = {.to_server = true,
-                               .local = stage_seen(s, (size_t)(c - s->clients)),
-                               .remote = stage_address(1, STAGE_PORT),
-                               .bytes = bytes,
-                               .size = (size_t)size};
-    stage_send(s, &d);
-    c->is_silent = true;
-}
-
-/* ---- TLS ---- */
-
-static void what_tls_agreed_on_is_told(void **state)
-{
+    struct peer p;
     (void)state;
-    struct stage *s = open_stage();
-    stage_connect(s, &(struct client_wish){.name = "www.example.org"});
-    const struct http3_connection *c = s->fronts[0].connection;
-    const struct http_tls *tls = http3_connection_tls(c);
-    assert_span(tls->parts[HTTP_TLS_VERSION], "1.3");
-    assert_span(tls->parts[HTTP_TLS_ALPN], "h3");
-    assert_span(tls->parts[HTTP_TLS_SERVER_NAME], "www.example.org");
-    assert_span(tls->parts[HTTP_TLS_CLIENT_SUBJECT], "");
-    assert_true(http3_connection_covers(c, SPAN("www.example.org:443")));
-    assert_true(http3_connection_covers(c, SPAN("other.example.org")));
-    assert_true(http3_connection_covers(c, SPAN("localhost")));
-    assert_false(http3_connection_covers(c, SPAN("example.com")));
-    assert_false(http3_connection_is_early(c));
-    stage_close(s);
+    peer_open(&p, &reads_little);
+    peer_post(&p, 0);
+    uint64_t before = peer_answer(&p, 0)->granted;
+    peer_data(&p, 0, 65530, false);
+    assert_int_equal(p.granted, p.sent);
+    assert_int_equal(p.content, 1000);
+    const uint64_t head = 5; /* of the DATA frame */
+    assert_int_equal(peer_answer(&p, 0)->granted - before, 1000 + head);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER); /* for the application's credit */
+    exchange_grant(p.exchange, 40000);
+    assert_int_equal(p.content, 1000); /* not from inside the application's call */
+    peer_turn(&p);
+    assert_int_equal(p.content, 41000);
+    assert_int_equal(peer_answer(&p, 0)->granted - before, 41000 + head);
+    exchange_grant(p.exchange, 100000);
+    peer_turn(&p);
+    assert_int_equal(p.content, 65530);
+    assert_int_equal(peer_wait(&p), SESSION_BODY);
+    peer_data(&p, 0, 10, true);
+    assert_int_equal(p.content, 65540);
+    assert_int_equal(p.complete, 1);
+    peer_close(&p);
 }
 
-static void other_protocols_are_refused(void **state)
+/* Streams whose applications do not read hold up none that is read. */
+static void test_stalled_streams(void **state)
 {
+    struct peer p;
     (void)state;
-    static const char *const names[] = {"", "h2", "hq-interop"};
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        struct stage *s = open_stage();
-        struct client *c = stage_client(s, &(struct client_wish){.alpn = names[i]});
-        stage_run(s, STAGE_SECOND);
-        expect_closed(c, NGTCP2_CCERR_TYPE_TRANSPORT, 0x100 + 120); /* no_application_protocol */
-        assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 1);
-        assert_int_equal(s->opened, 0);
-        stage_close(s);
+    peer_open(&p, &waits);
+    for (int64_t id = 0; id < 200; id += 4) {
+        peer_post(&p, id);
+        peer_data(&p, id, 60000, false);
     }
+    assert_int_equal(p.granted, p.sent);
+    assert_int_equal(p.content, 0);
+    peer_request(&p, 200, "POST", "/", NULL, 0, false);
+    exchange_grant(p.exchange, 100000);
+    peer_data(&p, 200, 60000, true);
+    assert_int_equal(p.content, 60000);
+    assert_int_equal(p.complete, 1);
+    peer_close(&p);
 }
 
-static void clients_show_certificates(void **state)
+/* Whatever happens to streams and their content, every byte's window comes back. */
+static void test_window_does_not_leak(void **state)
 {
+    struct peer p;
     (void)state;
-    struct pki_pair authority, ada, stranger;
-    pki_make(&authority, &(struct pki_wish){.common_name = "authority", .is_authority = true});
-    pki_save(&authority, "authority");
-    pki_make(&ada, &(struct pki_wish){.common_name = "Ada",
-                                      .issuer = &authority,
-                                      .purpose = GNUTLS_KP_TLS_WWW_CLIENT});
-    pki_make(&stranger, &(struct pki_wish){.common_name = "Eve"});
-    struct tls_certificate_files files = {.certificate = pki_path("server.pem"),
-                                          .key = pki_path("server-key.pem")};
-    struct tls_context_options options = {.certificates = &files,
-                                          .certificate_count = 1,
-                                          .client_certificate = TLS_CLIENT_CERTIFICATE_REQUIRE,
-                                          .client_authorities = pki_path("authority.pem")};
-    struct failure failure = {0};
-    struct stage *s = stage_new();
-    tls_context_release(s->tls);
-    assert_int_equal(tls_context_new(&s->tls, &options, NULL, &failure), ROUTED_OK);
-    s->options.tls = s->tls;
-    stage_open(s);
-
-    stage_connect(s, &(struct client_wish){.identity = &ada});
-    const struct http_tls *tls = http3_connection_tls(s->fronts[0].connection);
-    assert_span(tls->parts[HTTP_TLS_CLIENT_SUBJECT], "CN=Ada");
-    assert_span(tls->parts[HTTP_TLS_CLIENT_VERIFIED], "success");
-    assert_int_equal(tls->parts[HTTP_TLS_CLIENT_FINGERPRINT].size, 64);
-
-    struct client *c = stage_client(s, NULL);
-    stage_run(s, STAGE_SECOND);
-    assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
-    c = stage_client(s, &(struct client_wish){.identity = &stranger});
-    stage_run(s, STAGE_SECOND);
-    assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
-    assert_int_equal(s->opened, 1);
-    assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 2);
-    pki_release(&authority);
-    pki_release(&ada);
-    pki_release(&stranger);
-    stage_close(s);
-}
-
-/* ---- early data ---- */
-
-static void learn(struct stage *s, struct client_memory *memory)
-{
-    struct client *c = stage_connect(s, &(struct client_wish){.memory = memory});
-    assert_int_equal(c->ticket_count, 1);
-    assert_int_equal(c->tokens, 1);
-    say_close(s, c, 0x100);
-    stage_run(s, STAGE_SECOND);
-}
-
-static struct client *come_early(struct stage *s, struct client_memory *memory, unsigned method)
-{
-    struct client *c =
-        stage_client(s, &(struct client_wish){.memory = memory, .sends_early = true});
-    int64_t id = client_open_stream(c, true);
-    client_write_head(c, id, method, "/5", true);
-    stage_run(s, STAGE_SECOND);
-    assert_true(c->is_done);
-    assert_int_equal(c->result, 0);
-    return c;
-}
-
-static void early_data_is_off_by_default(void **state)
-{
-    (void)state;
-    struct stage *s = open_stage();
-    struct client_memory memory = {0};
-    learn(s, &memory);
-    struct client *c =
-        stage_client(s, &(struct client_wish){.memory = &memory, .sends_early = false});
-    stage_run(s, STAGE_SECOND);
-    assert_true(c->is_done);
-    assert_true(gnutls_session_is_resumed(c->tls)); /* but a ticket saves a signature */
-    assert_false(gnutls_session_get_flags(c->tls) & GNUTLS_SFLAGS_EARLY_DATA);
-    assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 0);
-    gnutls_free(memory.ticket.data);
-    stage_close(s);
-}
-
-static void early_data_of_safe_methods_is_served(void **state)
-{
-    (void)state;
-    struct stage *s = stage_new();
-    struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
-    struct client *c = come_early(s, &memory, 17);
-    assert_false(c->was_early_refused);
-    assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 1);
-    stage_expect_content(c, 0, 5);
-    assert_int_equal(s->requests, 1);
-    c = come_early(s, &memory, 20); /* POST */
-    assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 2);
-    assert_int_equal(s->requests, 1);
-    assert_true(client_stream(c, 0)->came_to_end);
-    stage_get(s, c, 100);
-    gnutls_free(memory.ticket.data);
-    stage_close(s);
-}
-
-static void early_data_needs_a_validated_address(void **state)
-{
-    (void)state;
-    struct stage *s = stage_new();
-    struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
-    memory.token_size = 0;
-    struct client *c =
-        stage_client(s, &(struct client_wish){.memory = &memory, .sends_early = true});
-    client_get(c, "/5");
-    stage_run(s, STAGE_SECOND);
-    assert_true(c->is_done);
-    assert_true(c->was_early_refused);
-    assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 0);
-    assert_int_equal(s->requests, 0);
-    gnutls_free(memory.ticket.data);
-    stage_close(s);
-}
-
-static uint8_t early[2][1500];
-static size_t early_sizes[2];
-
-static void keep_first_flight(struct stage *s, const struct stage_datagram *d)
-{
-    for (size_t i = 0; d->to_server && s->clients[1].conn && i < 2; i++)
-        if (early_sizes[i] == 0) {
-            memcpy(early[i], d->bytes, d->size);
-            early_sizes[i] = d->size;
-            return;
+    peer_open(&p, &waits);
+    for (int64_t i = 0; i < 2000; i++) {
+        int64_t id = 4 * i;
+        if (i % 4 == 3) /* refused before it is an exchange */
+            peer_request(&p, id, "POST", "bad", NULL, 0, false);
+        else
+            peer_post(&p, id);
+        peer_data(&p, id, 700, false);
+        if (i % 4 == 0)
+            peer_cancel(&p, id);
+        if (i % 4 == 1)
+            peer_answer_ok(p.exchange);
+        if (i % 4 == 2)
+            exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
+        p.keeps_streams = i % 4;
+        peer_turn(&p);
+        if (i % 4) { /* was on its way when we stopped the stream */
+            peer_data(&p, id, 100, false);
+            p.keeps_streams = false;
+            peer_turn(&p);
         }
-}
-
-/* The same datagrams again and again: what they ask for is served, but no connection stays. */
-static void replayed_early_data_ends_by_time(void **state)
-{
-    (void)state;
-    struct stage *s = stage_new();
-    struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
-    s->tap = keep_first_flight;
-    come_early(s, &memory, 20);
-    say_close(s, &s->clients[1], 0x100);
-    stage_run(s, 5 * STAGE_SECOND);
-    s->tap = NULL;
-    for (int i = 0; i < 10; i++) {
-        for (size_t k = 0; k < 2; k++) {
-            struct stage_datagram d = {.local = stage_seen(s, 1),
-                                       .remote = stage_address(1, STAGE_PORT),
-                                       .bytes = early[k],
-                                       .size = early_sizes[k]};
-            if (d.size)
-                stage_deliver_to_server(s, &d);
-        }
-        stage_run(s, 11 * STAGE_SECOND);
-        assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
+        assert_true(peer_answer(&p, id)->is_closed);
+        p.now += 100;
     }
-    assert_true(stage_count(s, HTTP3_EARLY_DATA) > 5);
-    assert_int_equal(s->requests, 0); /* POST never arrives */
-    gnutls_free(memory.ticket.data);
-    stage_close(s);
-}
-
-/* ---- keys and ids ---- */
-
-static void keys_are_updated(void **state)
-{
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, NULL);
-    for (unsigned i = 1; i <= 3; i++) {
-        assert_int_equal(ngtcp2_conn_initiate_key_update(c->conn, s->now), 0);
-        stage_get(s, c, 20000);
-        stage_run(s, STAGE_SECOND);
-        stage_get(s, c, 20000); /* the next keys are made when they may be used */
-        stage_run(s, STAGE_SECOND);
-        assert_int_equal(stage_count(s, HTTP3_KEY_UPDATES), i);
-    }
-    stage_close(s);
+    assert_int_equal(p.failure, ROUTED_OK);
+    assert_int_equal(p.closed, p.opened);
+    assert_int_equal(peer_wait(&p), SESSION_IDLE);
+    assert_int_equal(p.granted, p.sent);
+    assert_int_equal(http3_session_streams_allowed(p.session), 2100);
+    peer_close(&p);
 }
 
 /* ---- ends ---- */
 
-static void an_idle_connection_ends_silently(void **state)
+/* The latest GOAWAY on the session's control stream, and how many there were. */
+static unsigned read_farewells(const struct peer *p, uint64_t *id)
 {
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, NULL);
-    stage_get(s, c, 10);
-    stage_run(s, 2 * STAGE_SECOND);
-    unsigned sent = s->sent[0];
-    c->is_silent = true;
-    stage_run(s, 27 * STAGE_SECOND);
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 1);
-    stage_run(s, 4 * STAGE_SECOND);
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
-    assert_int_equal(s->sent[0], sent);
-    assert_int_equal(s->closed, 1);
-    assert_true(http3_endpoint_deadline(s->endpoint) == CLOCK_NEVER);
-    stage_close(s);
-}
-
-static void the_shorter_idle_time_counts(void **state)
-{
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, &(struct client_wish){.idle = 5 * STAGE_SECOND});
-    client_get(c, "/wait");
-    stage_run(s, STAGE_SECOND);
-    c->is_silent = true;
-    stage_run(s, 7 * STAGE_SECOND);
-    assert_int_equal(s->closed, 1);
-    assert_int_equal(s->ends, 1);
-    assert_int_equal(s->end_error, ROUTED_ERROR_CLIENT_GONE);
-    stage_close(s);
-}
-
-static void a_handshake_has_its_time(void **state)
-{
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_client(s, NULL);
-    c->is_deaf = true;
-    stage_run(s, 9 * STAGE_SECOND);
-    c->is_silent = true;
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 1);
-    stage_run(s, 2 * STAGE_SECOND);
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
-    assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 1);
-    assert_int_equal(s->opened, 0);
-    stage_close(s);
-}
-
-static void the_client_closes(void **state)
-{
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, NULL);
-    client_get(c, "/wait");
-    stage_run(s, STAGE_SECOND);
-    unsigned sent = s->sent[0];
-    size_t held = memory_held();
-    say_close(s, c, 0x10c);
-    stage_run(s, STAGE_SECOND / 20);
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
-    assert_int_equal(s->ends, 1);
-    assert_int_equal(s->end_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(s->closed, 1);
-    assert_true(memory_held() < held - 20000); /* what is left is small */
-    stage_run(s, STAGE_SECOND);
-    assert_int_equal(s->sent[0], sent); /* nothing answers CONNECTION_CLOSE */
-    assert_true(http3_endpoint_deadline(s->endpoint) == CLOCK_NEVER);
-    stage_close(s);
-}
-
-static enum stage_fate lose_answers(struct stage *s, const struct stage_datagram *d, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    return d->to_server ? STAGE_PASSES : STAGE_LOST;
-}
-
-static void we_close_and_say_it_again(void **state)
-{
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, NULL);
-    int64_t id = client_get(c, "/wait");
-    stage_run(s, STAGE_SECOND);
-    unsigned sent = s->sent[0];
-    s->fate = lose_answers;
-    http3_connection_close(s->fronts[0].connection, ROUTED_ERROR_OVERLOADED);
-    assert_int_equal(s->closed, 0); /* never from inside */
-    stage_run(s, STAGE_TRANSIT / 2);
-    assert_int_equal(s->closed, 1);
-    assert_int_equal(s->end_error, ROUTED_ERROR_OVERLOADED);
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
-    assert_int_equal(s->sent[0], sent + 1);
-    /* It was lost; the client goes on, and is told at its first, second, fourth... datagram. */
-    (void)id;
-    uint8_t bytes[60] = {0x40};
-    memcpy(bytes + 1, ngtcp2_conn_get_dcid(c->conn)->data, 16);
-    for (unsigned i = 1; i <= 20; i++) {
-        struct stage_datagram d = {.local = stage_seen(s, 0),
-                                   .remote = stage_address(1, STAGE_PORT),
-                                   .bytes = bytes,
-                                   .size = sizeof(bytes)};
-        stage_deliver_to_server(s, &d);
+    struct span bytes = span_after(buffer_span(&p->control), 1), payload;
+    struct http3_frames frames = {0};
+    enum http3_part part;
+    unsigned count = 0;
+    while ((part = http3_frames_next(&frames, &bytes, &payload)) != HTTP3_PART_NONE) {
+        struct http3_number number = {0};
+        if (part != HTTP3_PART_PAYLOAD || frames.type != HTTP3_FRAME_GOAWAY)
+            continue;
+        assert_true(http3_number_read(&number, &payload));
+        *id = number.value;
+        count++;
     }
-    assert_int_equal(s->sent[0], sent + 1 + 5);
-    /* Nobody else is told, and no short datagram makes a long answer. */
-    struct stage_datagram other = {.local = stage_address(66, 6),
-                                   .remote = stage_address(1, STAGE_PORT),
-                                   .bytes = bytes,
-                                   .size = sizeof(bytes)};
-    for (unsigned i = 21; i <= 32; i++)
-        stage_deliver_to_server(s, &other);
-    assert_int_equal(s->sent[0], sent + 1 + 5);
-    s->fate = NULL;
-    for (unsigned i = 33; i <= 63; i++)
-        stage_deliver_to_server(s, &other);
-    client_get(c, "/1");
-    stage_run(s, STAGE_TRANSIT * 3);
-    expect_closed(c, NGTCP2_CCERR_TYPE_APPLICATION, 0x10b); /* H3_REQUEST_REJECTED */
-    stage_run(s, 5 * STAGE_SECOND);
-    assert_true(http3_endpoint_deadline(s->endpoint) == CLOCK_NEVER);
-    stage_close(s);
+    return count;
 }
 
-static void a_front_may_refuse(void **state)
+static void test_shut_when_idle(void **state)
 {
+    struct peer p;
+    uint64_t id = 1;
     (void)state;
-    struct stage *s = open_stage();
-    s->refuses = true;
-    struct client *c = stage_client(s, NULL);
-    stage_run(s, STAGE_SECOND);
-    expect_closed(c, NGTCP2_CCERR_TYPE_TRANSPORT, 0x02);
-    assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
-    stage_close(s);
+    peer_open(&p, &peer_reads_then_answers);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    peer_base(&p)->ops->shut(peer_base(&p));
+    assert_int_equal(peer_wait(&p), SESSION_IDLE); /* until GOAWAY is sent */
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    assert_int_equal(read_farewells(&p, &id), 1);
+    assert_int_equal(id, 4);
+    assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
+    peer_close(&p);
+
+    peer_init(&p, &waits); /* before the handshake is done */
+    assert_true(peer_begin(&p));
+    peer_base(&p)->ops->shut(peer_base(&p));
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
 }
 
-static void an_error_of_http3_closes(void **state)
+/* 2^62-4 first; the first stream that is not taken once that is acknowledged, or after a second. */
+static void test_shut_in_two_steps(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, NULL);
-    int64_t id = client_open_stream(c, true);
-    client_write(c, id, SPAN("\x00\x01x"), true); /* DATA before HEADERS */
-    stage_run(s, STAGE_SECOND);
-    expect_closed(c, NGTCP2_CCERR_TYPE_APPLICATION, 0x105); /* H3_FRAME_UNEXPECTED */
-    assert_int_equal(s->closed, 1);
-    stage_close(s);
+    for (int by_time = 0; by_time < 2; by_time++) {
+        struct peer p;
+        struct span spans[4];
+        uint64_t last = 1;
+        int64_t id;
+        bool ends;
+        peer_open(&p, &waits);
+        peer_get(&p, 0);
+        struct exchange *first = p.exchange;
+        peer_base(&p)->ops->shut(peer_base(&p));
+        assert_int_equal(http3_session_next(p.session, &id, spans, 4, &ends), 1);
+        assert_int_equal(id, PEER_OURS);
+        size_t size = spans[0].size;
+        buffer_append_span(&p.control, spans[0]);
+        http3_session_sent(p.session, id, size);
+        assert_int_equal(read_farewells(&p, &last), 1);
+        assert_int_equal(last, (UINT64_C(1) << 62) - 4);
+        peer_get(&p, 4); /* was on its way */
+        peer_turn(&p);
+        assert_int_equal(p.opened, 2);
+        assert_int_equal(read_farewells(&p, &last), 1);
+        if (by_time)
+            p.now += 1000;
+        else
+            http3_session_acknowledged(p.session, PEER_OURS, size);
+        peer_turn(&p);
+        assert_int_equal(read_farewells(&p, &last), 2);
+        assert_int_equal(last, 8);
+        peer_get(&p, 8);
+        peer_turn(&p);
+        assert_int_equal(p.opened, 2);
+        assert_int_equal(peer_answer(&p, 8)->reset_code, NGHTTP3_H3_REQUEST_REJECTED);
+        peer_answer_ok(p.exchange);
+        peer_answer_ok(first);
+        peer_turn(&p);
+        assert_int_equal(peer_answer(&p, 0)->status, 200);
+        assert_int_equal(peer_answer(&p, 4)->status, 200);
+        assert_int_equal(p.closed, 2);
+        assert_int_equal(p.exchange_failure, ROUTED_OK);
+        assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+        assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
+        peer_close(&p);
+    }
 }
 
-static void a_client_cancels(void **state)
+static void shut_and_answer(struct peer *p, struct exchange *x)
 {
-    (void)state;
-    struct stage *s = open_stage();
-    struct client *c = stage_connect(s, NULL);
-    int64_t id = client_get(c, "/9000000");
-    stage_run(s, 3 * STAGE_TRANSIT);
-    assert_int_equal(ngtcp2_conn_shutdown_stream_read(c->conn, 0, id, 0x10c), 0);
-    stage_run(s, STAGE_SECOND);
-    assert_int_equal(s->ends, 1);
-    assert_int_equal(s->end_error, ROUTED_ERROR_CLIENT_GONE);
-    /* One whose answer has not begun. */
-    id = client_get(c, "/wait");
-    stage_run(s, 3 * STAGE_TRANSIT);
-    assert_int_equal(ngtcp2_conn_shutdown_stream_read(c->conn, 0, id, 0x10c), 0);
-    stage_run(s, STAGE_SECOND);
-    assert_int_equal(s->ends, 2);
-    assert_int_equal(s->end_error, ROUTED_ERROR_CLIENT_GONE);
-    stage_get(s, c, 10);
-    stage_close(s);
+    peer_base(p)->ops->shut(peer_base(p));
+    peer_answer_ok(x);
 }
 
-static void the_server_shuts(void **state)
+static const struct peer_script shuts = {.on_request = shut_and_answer};
+
+static void test_shut_from_inside(void **state)
 {
+    struct peer p;
     (void)state;
-    struct stage *s = open_stage();
-    struct client *idle = stage_connect(s, NULL);
-    struct client *busy = stage_connect(s, NULL);
-    int64_t id = client_get(busy, "/2000000");
-    stage_run(s, 3 * STAGE_TRANSIT);
-    http3_endpoint_shut(s->endpoint);
-    struct client *late = stage_client(s, NULL);
-    stage_run(s, 20 * STAGE_SECOND);
-    expect_closed(idle, NGTCP2_CCERR_TYPE_APPLICATION, 0x100);
-    expect_closed(late, NGTCP2_CCERR_TYPE_TRANSPORT, 0x02);
-    stage_expect_content(busy, id, 2000000);
-    expect_closed(busy, NGTCP2_CCERR_TYPE_APPLICATION, 0x100);
-    assert_int_equal(s->closed, 2);
-    stage_close(s);
+    peer_open(&p, &shuts);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
+    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
 }
 
-static void the_end_of_the_endpoint_closes_all(void **state)
+static void keep_exchange(struct peer *p, struct exchange *x)
+{
+    p->user = x;
+}
+
+static const struct peer_script keeps = {.on_request = keep_exchange};
+
+static void test_fail(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_init(&p, &waits); /* no SETTINGS in time */
+    assert_true(peer_begin(&p));
+    assert_int_equal(http3_session_start(p.session), ROUTED_OK);
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(p.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    assert_int_equal(peer_code(&p), NGHTTP3_H3_REQUEST_CANCELLED);
+    peer_close(&p);
+
+    peer_open(&p, &waits); /* half a frame of fields */
+    peer_bytes(&p, 0, SPAN("\1\50\0\0"), false);
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_get(&p, 4); /* beside another request it can wait */
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_close(&p);
+
+    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
+    peer_post(&p, 0);
+    peer_get(&p, 4);
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_BODY);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 408);
+    assert_int_equal(peer_answer(&p, 4)->heads, 0);
+    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_close(&p);
+}
+
+static void send_much(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    peer_respond(x, 200, NULL);
+    peer_send_size(x, 200000);
+    exchange_end(x, NULL);
+}
+
+static const struct peer_script sends_much = {.on_request = send_much};
+
+static void take_some(struct peer *p, int64_t id, size_t size)
+{
+    struct span spans[4];
+    int64_t stream;
+    bool ends;
+    http3_session_unblocked(p->session, id);
+    assert_true(http3_session_next(p->session, &stream, spans, 4, &ends) > 0);
+    assert_int_equal(stream, id);
+    http3_session_sent(p->session, id, size);
+    http3_session_acknowledged(p->session, id, size);
+    http3_session_blocked(p->session, id);
+}
+
+/* A window that opens by a byte now and then is not enough; 500 bytes a second are. */
+static void test_slow_reader(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
-    struct client *a = stage_connect(s, NULL);
-    struct client *b = stage_connect(s, NULL);
-    client_get(a, "/wait");
-    stage_run(s, STAGE_SECOND);
-    stage_client(s, NULL);
-    stage_run(s, STAGE_TRANSIT + 1); /* one handshake is under way */
-    http3_endpoint_free(s->endpoint, ROUTED_ERROR_STOPPING);
-    s->endpoint = NULL;
-    assert_int_equal(s->closed, 2);
-    assert_int_equal(s->end_error, ROUTED_ERROR_STOPPING);
-    stage_run(s, STAGE_SECOND);
-    expect_closed(a, NGTCP2_CCERR_TYPE_APPLICATION, 0x10b);
-    expect_closed(b, NGTCP2_CCERR_TYPE_APPLICATION, 0x10b);
-    stage_close(s);
+    for (size_t step = 1; step <= 2500; step += 2499) {
+        struct peer p;
+        peer_open(&p, &sends_much);
+        p.is_stuck = true;
+        peer_get(&p, 0);
+        take_some(&p, 0, 1000);
+        assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+        for (int i = 0; i < 10 && !p.closed; i++) {
+            p.now += 5000;
+            take_some(&p, 0, step);
+            peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+        }
+        assert_int_equal(peer_answer(&p, 0)->is_reset, step == 1);
+        assert_int_equal(p.closed, step == 1);
+        assert_int_equal(p.exchange_failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
+        assert_int_equal(peer_wait(&p), step == 1 ? SESSION_ANSWER : SESSION_WINDOW);
+        peer_close(&p);
+    }
+    struct peer p;
+    peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
+    p.is_stuck = true;
+    peer_get(&p, 0);
+    p.now += 19999;
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+    p.now += 1;
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
+    peer_close(&p);
+}
+
+/* While others are served a stream that is less urgent is not slow. */
+static void test_waiting_is_not_slowness(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &sends_much);
+    p.is_stuck = true;
+    peer_request(&p, 0, "GET", "/", (struct peer_line[]){PEER_LINE("priority", "u=7")}, 1, true);
+    peer_get(&p, 4);
+    for (int i = 0; i < 10; i++) {
+        p.now += 3000;
+        take_some(&p, 4, 2000);
+        http3_session_unblocked(p.session, 4);
+        peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    }
+    assert_int_equal(p.closed, 0);
+    peer_close(&p);
+}
+
+static void test_abort(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    peer_post(&p, 4);
+    peer_turn(&p);
+    p.is_stuck = true;
+    peer_answer_ok(p.user);
+    peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(p.closed, 2);
+    assert_int_equal(p.ended, 2);
+    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    struct span spans[2];
+    int64_t id;
+    bool ends;
+    assert_int_equal(http3_session_next(p.session, &id, spans, 2, &ends), 0);
+    assert_int_equal(id, -1);
+    peer_close(&p);
+}
+
+static void test_ready(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    assert_false(peer_base(&p)->ops->probe(peer_base(&p)));
+    assert_int_equal(p.ready, 0);
+    peer_answer_ok(p.user);
+    assert_true(p.ready > 0);
+    peer_close(&p);
+}
+
+/* What nghttp3 had for the most streams at once it keeps. */
+static void test_rest(void **state)
+{
+    struct peer p;
+    (void)state;
+    for (int64_t at_once = 1; at_once <= 100; at_once += 99) {
+        peer_open(&p, &peer_reads_then_answers);
+        p.is_blind = true;
+        size_t idle = memory_held();
+        for (int64_t id = 0; id < 400; id += 4) {
+            peer_get(&p, id);
+            if (at_once == 1)
+                peer_turn(&p);
+        }
+        peer_turn(&p);
+        buffer_release(&p.view);
+        size_t before = memory_held();
+        peer_base(&p)->ops->rest(peer_base(&p));
+        assert_true(memory_held() <= before - (size_t)at_once * 2048);
+        assert_true(memory_held() <= idle + 12000 + (size_t)at_once * 1024);
+        assert_true(idle < 20000);
+        peer_get(&p, 400);
+        peer_turn(&p);
+        assert_int_equal(p.complete, 101);
+        peer_close(&p);
+    }
+}
+
+/* ---- without memory ---- */
+
+static void answer_with_all(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
+    struct field_list trailers = {&trailer, 1, 1};
+    struct http_response early = {.status = 103};
+    exchange_inform(x, &early);
+    peer_respond(x, 200, NULL);
+    exchange_send(x, slice_static(SPAN("hello")));
+    peer_send_size(x, 20000);
+    exchange_end(x, &trailers);
+}
+
+static void grant_a_little(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    exchange_grant(x, 3);
+}
+
+static void grant_as_it_comes(struct peer *p, struct exchange *x, struct span body)
+{
+    (void)p;
+    exchange_grant(x, body.size);
+}
+
+static const struct peer_script does_all = {
+    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
+
+static void write_all(struct peer *p)
+{
+    const struct peer_line lines[] = {PEER_LINE("cookie", "a=1"), PEER_LINE("cookie", "b=2"),
+                                      PEER_LINE("content-length", "010")};
+    static const uint8_t other[] = {0x21, 1, 2, 3};
+    peer_frame(p, PEER_CONTROL, HTTP3_FRAME_PRIORITY_UPDATE, SPAN("\4u=1"), false);
+    peer_bytes(p, 14, span_of(other, 4), false);
+    peer_request(p, 0, "POST", "/a?b", lines, 3, false);
+    peer_data(p, 0, 10, true);
+    peer_request(p, 4, "GET", "/", lines, 2, true);
+    peer_request(p, 8, "GET", "bad", NULL, 0, true);
+    peer_post(p, 12);
+    peer_data(p, 12, 5000, false);
+    peer_head(p, 12, lines, 2, true);
+    peer_post(p, 16);
+    peer_cancel(p, 16);
+    peer_turn(p);
+}
+
+static void test_failing_allocations(void **state)
+{
+    bool fired = true;
+    (void)state;
+    for (uint64_t nth = 1; fired; nth++) {
+        static struct peer p;
+        size_t before = memory_held();
+        peer_init(&p, &does_all);
+        memory_fault_set(nth);
+        p.is_blind = true;
+        if (peer_begin(&p)) {
+            peer_greet(&p);
+            write_all(&p);
+            peer_base(&p)->ops->shut(peer_base(&p));
+            peer_turn(&p);
+        }
+        fired = memory_fault_fired();
+        memory_fault_set(0);
+        if (!fired) {
+            assert_int_equal(p.complete, 3);
+            assert_int_equal(p.failure, ROUTED_OK);
+            assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+        }
+        if (p.session)
+            peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+        assert_int_equal(p.opened, p.closed);
+        assert_int_equal(p.opened, p.ended);
+        peer_close(&p);
+        assert_int_equal(memory_held(), before);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_tls_agreed_on_is_told),
-        cmocka_unit_test(other_protocols_are_refused),
-        cmocka_unit_test(clients_show_certificates),
-        cmocka_unit_test(early_data_is_off_by_default),
-        cmocka_unit_test(early_data_of_safe_methods_is_served),
-        cmocka_unit_test(early_data_needs_a_validated_address),
-        cmocka_unit_test(replayed_early_data_ends_by_time),
-        cmocka_unit_test(keys_are_updated),
-        cmocka_unit_test(an_idle_connection_ends_silently),
-        cmocka_unit_test(the_shorter_idle_time_counts),
-        cmocka_unit_test(a_handshake_has_its_time),
-        cmocka_unit_test(the_client_closes),
-        cmocka_unit_test(we_close_and_say_it_again),
-        cmocka_unit_test(a_front_may_refuse),
-        cmocka_unit_test(an_error_of_http3_closes),
-        cmocka_unit_test(a_client_cancels),
-        cmocka_unit_test(the_server_shuts),
-        cmocka_unit_test(the_end_of_the_endpoint_closes_all),
+        cmocka_unit_test(test_request_credit),
+        cmocka_unit_test(test_stalled_streams),
+        cmocka_unit_test(test_window_does_not_leak),
+        cmocka_unit_test(test_shut_when_idle),
+        cmocka_unit_test(test_shut_in_two_steps),
+        cmocka_unit_test(test_shut_from_inside),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_waiting_is_not_slowness),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_failing_allocations),
     };
-    return cmocka_run_group_tests(tests, stage_set_up, pki_close_folder);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

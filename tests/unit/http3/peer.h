@@ -496,8 +496,11 @@ static inline bool peer_settle(struct peer *p)
 
 static inline void peer_turn(struct peer *p)
 {
-    while (peer_flush(p) | peer_settle(p))
-        continue;
+    bool moved = true;
+    while (moved) {
+        moved = peer_flush(p);
+        moved |= peer_settle(p);
+    }
 }
 
 /* ---- the client writes ---- */
@@ -709,6 +712,12 @@ static inline void peer_open(struct peer *p, const struct peer_script *script)
 static inline struct session *peer_base(struct peer *p)
 {
     return http3_session_base(p->session);
+}
+
+/* A deadline of the connection has passed. */
+static inline void peer_fail(struct peer *p, int error)
+{
+    (peer_base(p)->ops->fail)(peer_base(p), error);
 }
 
 static inline void peer_close(struct peer *p)

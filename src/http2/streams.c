@@ -1,0 +1,261 @@
+#include "http2/state.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* ---- one by one ---- */
+
+static struct http2_stream *new_stream(struct http2_session *s)
+{
+    if (list_is_empty(&s->spare))
+        return memory_new_zeroed(sizeof(struct http2_stream));
+    struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
+    struct http_head head = t->head;
+    struct http2_queue body = t->body;
+    list_remove(&t->link);
+    memset(&t->link, 0, sizeof(*t) - offsetof(struct http2_stream, link));
+    t->head = head;
+    t->body = body;
+    return t;
+}
+
+struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
+{
+    struct http2_stream *t = new_stream(s);
+    if (!t)
+        return NULL;
+    t->head.keeper = s->cookies.keeper;
+    exchange_init(&t->exchange, &http2_answer_carrier, s, s->loop);
+    t->id = id;
+    s->fields_memory += http_head_memory(&t->head);
+    s->live_count++;
+    list_append(&s->live, &t->link);
+    return t;
+}
+
+static void free_stream(struct http2_stream *t)
+{
+    http_head_release(&t->head);
+    http2_queue_release(&t->body);
+    exchange_release(&t->exchange);
+    memory_free(t);
+}
+
+/* Out of its list; kept for the next request. */
+static void give_stream(struct http2_session *s, struct http2_stream *t)
+{
+    list_remove(&t->link);
+    list_remove(&t->due);
+    exchange_inlet_release(&t->inlet);
+    s->fields_memory -= http_head_memory(&t->head);
+    http_head_reset(&t->head);
+    http2_queue_reset(&t->body);
+    list_prepend(&s->spare, &t->link);
+}
+
+void http2_streams_free_spare(struct http2_session *s)
+{
+    while (!list_is_empty(&s->spare)) {
+        struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
+        list_remove(&t->link);
+        free_stream(t);
+    }
+}
+
+/* on_close, the host's note, and the stream is free again. */
+static void finish(struct http2_session *s, struct http2_stream *t, int error)
+{
+    if (!t->is_gone && !s->is_broken)
+        nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
+    if (t->is_exchange) {
+        exchange_close(&t->exchange, error);
+        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+    } else if (!t->is_refused) {
+        t->is_refused = true;
+        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+    }
+    give_stream(s, t);
+}
+
+static void finish_live(struct http2_session *s, struct http2_stream *t, int error)
+{
+    s->live_count--;
+    finish(s, t, t->error ? t->error : error);
+}
+
+void http2_streams_finish_live(struct http2_session *s, int error)
+{
+    while (!list_is_empty(&s->live))
+        finish_live(s, LIST_ITEM(s->live.next, struct http2_stream, link), error);
+}
+
+static void finish_oldest(struct http2_session *s, int error)
+{
+    struct http2_stream *t = LIST_ITEM(s->finishing.next, struct http2_stream, link);
+    finish(s, t, t->error ? t->error : error);
+}
+
+/* Both sides are done; what is left is to be written. */
+static void await_output(struct http2_session *s, struct http2_stream *t)
+{
+    s->live_count--;
+    list_remove(&t->link);
+    list_append(&s->finishing, &t->link);
+}
+
+void http2_streams_gone(struct http2_session *s, struct http2_stream *t, int error)
+{
+    t->is_gone = true;
+    http2_receive_give_up(s, t);
+    if (!t->response_sent)
+        finish_live(s, t, error);
+    else if (t->response_done)
+        await_output(s, t);
+}
+
+void http2_streams_finish_written(struct http2_session *s)
+{
+    while (!list_is_empty(&s->finishing)) {
+        struct http2_stream *t = LIST_ITEM(s->finishing.next, struct http2_stream, link);
+        if (t->response_end == 0 || t->response_end > s->output.written)
+            break;
+        finish_oldest(s, ROUTED_OK);
+    }
+}
+
+void http2_streams_finish_all(struct http2_session *s, int error)
+{
+    while (!list_is_empty(&s->finishing))
+        finish_oldest(s, error);
+    http2_streams_finish_live(s, error);
+}
+
+/* ---- settling ---- */
+
+static void give_credit(struct http2_stream *t)
+{
+    size_t bytes = t->uncredited;
+    t->uncredited = 0;
+    if (bytes && t->is_exchange)
+        exchange_writable(&t->exchange, bytes);
+}
+
+static void settle_stream(struct http2_session *s, struct http2_stream *t)
+{
+    if (t->error && t->is_exchange)
+        exchange_close(&t->exchange, t->error);
+    if (!s->is_broken)
+        http2_receive_deliver_held(s, t);
+    give_credit(t);
+    if (t->is_gone && t->response_done && t->response_end == 0) {
+        await_output(s, t);
+        t->response_end = output_end(&s->output);
+    }
+}
+
+void http2_streams_settle(struct http2_session *s)
+{
+    while (!list_is_empty(&s->due)) {
+        struct http2_stream *t = LIST_ITEM(s->due.next, struct http2_stream, due);
+        list_remove(&t->due);
+        settle_stream(s, t);
+    }
+}
+
+void http2_streams_end_input(struct http2_session *s)
+{
+    struct list_link *next;
+    for (struct list_link *l = s->live.next; l != &s->live; l = next) {
+        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        next = l->next;
+        if (t->inlet.has_ended || t->inlet.is_done || t->is_gone)
+            continue;
+        if (!t->is_exchange) {
+            finish_live(s, t, ROUTED_ERROR_TRUNCATED);
+            continue;
+        }
+        if (t->exchange.is_tunnel)
+            t->inlet.has_ended = true;
+        else
+            http2_answer_fail(s, t, ROUTED_ERROR_TRUNCATED);
+        http2_state_is_due(s, t);
+    }
+}
+
+void http2_streams_cut_blocked(struct http2_session *s)
+{
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        if (!t->body.size || t->is_gone || t->error)
+            continue;
+        t->error = ROUTED_ERROR_CLIENT_GONE;
+        http2_answer_reset(s, t, NGHTTP2_CANCEL);
+    }
+}
+
+/* ---- slow readers ---- */
+
+static bool is_too_slow(const struct http2_session *s, const struct http2_stream *t)
+{
+    const struct http2_limits *limits = &s->options->limits;
+    milliseconds elapsed = *s->options->now - t->blocked_at;
+    return elapsed >= limits->send_grace &&
+           (t->sent - t->sent_before) * 1000 < elapsed * limits->send_rate;
+}
+
+/* The output has room, so what is left in a queue waits for the client's window. */
+static void note_blocked(struct http2_session *s, struct http2_stream *t)
+{
+    bool was_blocked = t->is_blocked;
+    t->is_blocked = t->body.size > 0 && !t->is_gone && !t->error;
+    if (t->is_blocked && !was_blocked) {
+        t->blocked_at = *s->options->now;
+        t->sent_before = t->sent;
+    } else if (t->is_blocked && is_too_slow(s, t)) {
+        t->error = ROUTED_ERROR_TOO_SLOW;
+        t->is_blocked = false;
+        http2_answer_reset(s, t, NGHTTP2_CANCEL);
+    }
+}
+
+void http2_streams_cut_slow(struct http2_session *s)
+{
+    if (s->output.size || s->is_broken)
+        return;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        note_blocked(s, LIST_ITEM(l, struct http2_stream, link));
+    http2_streams_settle(s);
+}
+
+/* ---- what is waited for ---- */
+
+enum session_wait http2_streams_wait(const struct http2_session *s)
+{
+    bool is_all_tunnels = true, is_blocked = false;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        const struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        is_blocked |= t->is_blocked;
+        if (t->exchange.is_tunnel)
+            continue;
+        if (!t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
+            return SESSION_BODY;
+        is_all_tunnels = false;
+    }
+    if (is_blocked)
+        return SESSION_WINDOW;
+    return is_all_tunnels ? SESSION_TUNNEL : SESSION_ANSWER;
+}
+
+bool http2_streams_fail_waiting(struct http2_session *s, int error)
+{
+    bool any = false;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
+        if (t->exchange.is_tunnel || t->inlet.has_ended ||
+            !exchange_inlet_is_waiting(&t->inlet, &t->exchange))
+            continue;
+        http2_answer_fail(s, t, error);
+        any = true;
+    }
+    return any;
+}
