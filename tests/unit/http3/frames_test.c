@@ -292,13 +292,17 @@ static void path_challenges_earn_few_answers(void **state)
     stage_close(s);
 }
 
-/* The client does not count the ids that it gets: what ngtcp2 would not do, others may. */
+/* The client does not count the ids that it gets: what ngtcp2 would not do, others may. A PING
+ * takes the place of each, so that it is acknowledged. */
 static void overlook_ids(uint8_t *frames, size_t size)
 {
-    for (size_t i = 0; i + 36 <= size; i++)
-        if (frames[i] == 0x18 && frames[i + (frames[i + 1] & 0x40 ? 3 : 2)] == 0 &&
-            frames[i + (frames[i + 1] & 0x40 ? 4 : 3)] == 16)
-            memset(frames + i, 0, frames[i + 1] & 0x40 ? 37 : 36);
+    for (size_t i = 0; i + 36 <= size; i++) {
+        size_t number = frames[i + 1] & 0x40 ? 2 : 1;
+        if (frames[i] != 0x18 || frames[i + 1 + number] != 0 || frames[i + 2 + number] != 16)
+            continue;
+        memset(frames + i, 0, 35 + number);
+        frames[i] = 0x01;
+    }
 }
 
 static void retired_ids_have_a_budget(void **state)
@@ -308,7 +312,7 @@ static void retired_ids_have_a_budget(void **state)
     struct client *c = stage_connect(s, NULL);
     unsigned round = 0;
     client_overlook = overlook_ids;
-    for (; round < 50 && c->result == 0; round++) {
+    for (; round < 90 && c->result == 0; round++) {
         uint8_t frames[32];
         size_t size = 0;
         for (unsigned i = 0; i < 6; i++) { /* all but one that is in use */
@@ -318,11 +322,11 @@ static void retired_ids_have_a_budget(void **state)
             frames[size++] = (uint8_t)number;
         }
         send_frames(s, c, span_of(frames, size));
+        stage_run(s, STAGE_SECOND / 5); /* so that others take their place */
     }
     client_overlook = NULL;
-    print_message("round %u\n", round);
     expect_code(c, H3_EXCESSIVE_LOAD);
-    assert_in_range(round, 10, 30);
+    assert_in_range(round, 20, 60);
     stage_close(s);
 }
 
@@ -367,8 +371,9 @@ static void streams_that_churn_have_a_budget(void **state)
         client_forget_closed(c);
         requests += COUNT_OF(ids);
     }
-    assert_in_range(requests, 1000, 1300);
-    expect_code(c, H3_EXCESSIVE_LOAD);
+    assert_in_range(requests, 500, 1300);
+    assert_int_equal(c->result, NGTCP2_ERR_DRAINING); /* GOAWAY came before */
+    assert_int_equal(s->closed, 1);
     stage_close(s);
 }
 
