@@ -238,10 +238,11 @@ static struct http3_connection *make_connection(struct http3_endpoint *e, const 
     list_append(&e->connections, &c->all);
     e->count++;
     e->handshakes++;
-    bool has_early_data = e->options.has_early_data && g->token != TLS_QUIC_TOKEN_NONE;
+    enum tls_quic_early early = !e->options.has_early_data        ? TLS_QUIC_EARLY_OFF
+                                : g->token == TLS_QUIC_TOKEN_NONE ? TLS_QUIC_EARLY_LATER
+                                                                  : TLS_QUIC_EARLY_NOW;
     if (http3_deadlines_reserve(&e->deadlines, e->count + e->closed) == ROUTED_OK &&
-        make_conn(c, g) == ROUTED_OK &&
-        (c->tls = tls_quic_new(e->options.tls, c->conn, has_early_data)))
+        make_conn(c, g) == ROUTED_OK && (c->tls = tls_quic_new(e->options.tls, c->conn, early)))
         return c;
     http3_connection_forget(c);
     return NULL;
