@@ -1,7 +1,7 @@
-/* base/spare.h: blocks that a library gave back, for its users on one thread to take again.
+/* base/spare.h: blocks that were given back, for the next who asks.
  *
- * nghttp2 asks for a few small blocks with every request. They come in classes of 64 bytes; what is
- * larger is not kept. One thread. */
+ * A library such as nghttp2 asks for a few small blocks with every request. They come in classes of
+ * 64 bytes; what is larger is not kept. One thread. */
 #ifndef SPARE_H
 #define SPARE_H
 

@@ -291,6 +291,14 @@ static bool can_retry(const struct bridge_call *call)
            (is_unread || http_method_is_idempotent(call->x->request.method));
 }
 
+/* The engine ended before it accepted the connection. The next one on its socket finds it closed,
+ * unless it came in this very moment: hence idempotent methods only. */
+static bool can_move(const struct bridge_call *call)
+{
+    return !call->was_retried && is_without_content(call) &&
+           http_method_is_idempotent(call->x->request.method);
+}
+
 static void take_line(struct bridge_call *call);
 
 static void retry(struct bridge_call *call)
@@ -314,8 +322,10 @@ static void on_failure(void *holder, int error, const char *text)
     } else if (call->has_response_end) {
         call->is_over = true; /* a tunnel whose engine has said everything */
         drop_line(call);
-    } else if (can_retry(call)) {
+    } else if (can_retry(call) || (error == ROUTED_ERROR_NO_ENGINE && can_move(call))) {
         retry(call);
+    } else if (error == ROUTED_ERROR_NO_ENGINE) {
+        blame(call, BRIDGE_ENGINE_CLOSED, error, text);
     } else {
         blame(call, BRIDGE_ENGINE_CLOSED, ROUTED_ERROR_BRIDGE_CLOSED, text);
     }

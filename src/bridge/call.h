@@ -7,11 +7,13 @@
  *
  * Once, and on a fresh connection, a request is repeated: when a kept connection failed before
  * any byte of an answer, the request has no content and asks for no upgrade, and its method is
- * idempotent (RFC 9110 section 9.2.2) or the kernel took no byte of it.
+ * idempotent (RFC 9110 section 9.2.2) or the kernel took no byte of it; or when the engine went
+ * down before it accepted a new one, under the same conditions but for the last.
  *
  * The client sees 502 for an engine that closes, speaks nonsense, sends what must not be passed
  * on, or answers that it cannot read a request that the front wrote; 503 when no engine can be
- * had; 504 when it takes too long. After the head all of these cut the answer. */
+ * had, or the one that was to take it is gone; 504 when it takes too long. After the head all of
+ * these cut the answer. */
 #ifndef BRIDGE_CALL_H
 #define BRIDGE_CALL_H
 

@@ -124,6 +124,7 @@ static bool conclude_connect(struct bridge_line *line)
     loop_timer_clear(p->host.loop, &line->timer);
     metric_add(p->metrics, BRIDGE_CONNECTS, 1);
     metric_add(p->metrics, BRIDGE_OPEN, 1);
+    bridge_pool_watch(p);
     return true;
 }
 

@@ -211,6 +211,49 @@ void bridge_pool_leave(struct bridge_pool *p, struct bridge_wait *w)
     metric_subtract(p->metrics, BRIDGE_QUEUED, 1);
 }
 
+/* ---- engines that end before they accept ---- */
+
+static bool is_unanswered(const struct bridge_line *line)
+{
+    return line->state == LINE_HELD && !line->is_reused && line->channel.stream.bytes_in == 0;
+}
+
+/* What an engine that is down had accepted fails by itself. */
+static struct bridge_line *find_left_line(const struct bridge_pool *p)
+{
+    for (struct list_link *l = p->lines.next; l != &p->lines; l = l->next) {
+        struct bridge_line *line = LIST_ITEM(l, struct bridge_line, link);
+        if (is_unanswered(line) && !is_up(p, line->engine))
+            return line;
+    }
+    return NULL;
+}
+
+static bool has_unanswered_line(const struct bridge_pool *p)
+{
+    for (struct list_link *l = p->lines.next; l != &p->lines; l = l->next)
+        if (is_unanswered(LIST_ITEM(l, struct bridge_line, link)))
+            return true;
+    return false;
+}
+
+static void on_watch_due(struct loop_timer *t)
+{
+    struct bridge_pool *p = LIST_ITEM(t, struct bridge_pool, watch);
+    struct bridge_line *line;
+    while ((line = find_left_line(p)) != NULL)
+        line->events->on_failure(line->holder, ROUTED_ERROR_NO_ENGINE,
+                                 "ended before it took the request");
+    if (has_unanswered_line(p))
+        bridge_pool_watch(p);
+}
+
+void bridge_pool_watch(struct bridge_pool *p)
+{
+    if (p->options->is_alive && !loop_timer_is_set(&p->watch))
+        loop_timer_set(p->host.loop, &p->watch, loop_now(p->host.loop) + ATTEMPT_INTERVAL);
+}
+
 /* ---- life ---- */
 
 void bridge_pool_expire_later(struct bridge_pool *p, const struct bridge_line *line)
@@ -258,6 +301,7 @@ int bridge_pool_init(struct bridge_pool *p, struct loop *loop,
     loop_task_init(&p->serve, on_serve);
     loop_timer_init(&p->retry, on_retry_due);
     loop_timer_init(&p->expiry, on_expiry_due);
+    loop_timer_init(&p->watch, on_watch_due);
     return ROUTED_OK;
 }
 
@@ -276,6 +320,7 @@ void bridge_pool_release(struct bridge_pool *p)
     loop_task_cancel(&p->serve);
     loop_timer_clear(p->host.loop, &p->retry);
     loop_timer_clear(p->host.loop, &p->expiry);
+    loop_timer_clear(p->host.loop, &p->watch);
     bridge_channel_host_release(&p->host);
     memory_free(p->engines);
 }

@@ -3,7 +3,9 @@
  * Each engine has one hot slot and a last-in-first-out list of idle connections. A request takes
  * the engine with the fewest requests in flight, round robin among equals; an engine that cannot
  * be connected to is left alone for 10 ms, doubling up to 1 s. While no engine can be had requests
- * wait in one queue, bounded in number and time, and engines are tried at least every 50 ms. */
+ * wait in one queue, bounded in number and time, and engines are tried at least every 50 ms. As
+ * often it is looked whether an engine is down that had not accepted a connection: the connection
+ * alone would not tell, since the listening socket outlives the engine. */
 #ifndef BRIDGE_POOL_H
 #define BRIDGE_POOL_H
 
@@ -38,6 +40,7 @@ struct bridge_pool {
     struct loop_task serve;
     struct loop_timer retry;  /* the queue's next time-out or attempt */
     struct loop_timer expiry; /* of the longest idle line */
+    struct loop_timer watch;  /* over lines that no engine may have accepted yet */
     bool is_shut;
 };
 
@@ -62,6 +65,8 @@ void bridge_pool_leave(struct bridge_pool *p, struct bridge_wait *w);
 void bridge_pool_wake(struct bridge_pool *p);
 /* A new line goes to who waits longest, or is kept. */
 void bridge_pool_give(struct bridge_pool *p, struct bridge_line *line);
+/* The line was made, and is in nobody's hands but the kernel's until the engine accepts it. */
+void bridge_pool_watch(struct bridge_pool *p);
 /* The line became idle. */
 void bridge_pool_expire_later(struct bridge_pool *p, const struct bridge_line *line);
 

@@ -224,11 +224,21 @@ static bool has_more_to_do(const struct front_connection *c, bool is_written)
     return c->client.session->wants_input && (is_held_for_now || can_read(c));
 }
 
+/* After the read that front_connection_shut asked for. */
+static void leave(struct front_connection *c)
+{
+    if (!c->is_leaving || c->greeting == FRONT_GREETING_TLS)
+        return;
+    c->is_leaving = false;
+    c->client.session->ops->shut(c->client.session);
+}
+
 static void front_connection_run(struct front_connection *c)
 {
     c->is_running = true;
     front_worker_tell_time(c->client.worker);
     take_input(c);
+    leave(c);
     bool is_written = give_output(c);
     c->is_running = false;
     if (is_done(c, is_written)) {
@@ -342,9 +352,16 @@ static void wake(struct front_client *client)
     loop_task_defer(loop_of(c), &c->task);
 }
 
+/* What an idle client has sent meanwhile is read first: it may be a request, and with unread input
+ * the close would be a reset. */
 static void shut(struct front_client *client)
 {
-    client->session->ops->shut(client->session);
+    struct front_connection *c = connection_of(client);
+    c->is_leaving = client->session->wait == SESSION_IDLE && socket_has_input(c->handle.fd);
+    if (c->is_leaving)
+        c->is_readable = true;
+    else
+        client->session->ops->shut(client->session);
     wake(client);
 }
 

@@ -32,6 +32,7 @@ struct front_connection {
     bool is_blocked;         /* the socket takes no more: wait for the edge */
     bool peer_ended;         /* FIN seen, maybe with bytes before it unread */
     bool input_ended;        /* FIN read; the session knows */
+    bool is_leaving;         /* to be shut after the next read */
     bool is_turned_away;     /* answered before there was a session to ask: only lingers */
     bool is_dead;            /* the session was aborted: close */
     bool is_running;         /* inside front_connection_run */

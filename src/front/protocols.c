@@ -57,7 +57,7 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;
-    options.spare = &w->http2_spare;
+    options.spare = &w->blocks;
     return options;
 }
 

@@ -7,6 +7,7 @@
 #include "io/system.h"
 
 #define ACCEPTS_A_TURN      64
+#define ACCEPTS_AT_LAST     4096
 #define ACCEPT_PAUSE_MS     100
 #define TLS_TICK_MS         1000
 #define REST_AFTER_MS       1000
@@ -20,7 +21,7 @@ static void pause_listener(struct front_listener *l)
 {
     if (l->is_paused)
         return;
-    loop_pause(l->worker->loop, &l->handle);
+    loop_forget(l->worker->loop, &l->handle);
     l->is_paused = true;
 }
 
@@ -31,20 +32,22 @@ static void pause_listeners(struct front_worker *w, milliseconds duration)
     loop_timer_set(w->loop, &w->accept_timer, loop_now(w->loop) + duration);
 }
 
-static void resume_listeners(struct front_worker *w)
+/* Without memory for that the listener goes on sleeping. */
+void front_worker_listen_again(struct front_worker *w)
 {
     loop_timer_clear(w->loop, &w->accept_timer);
     for (unsigned i = 0; i < w->listener_count; i++) {
-        if (w->listeners[i].is_paused) {
-            w->listeners[i].is_paused = false;
-            loop_resume(w->loop, &w->listeners[i].handle);
-        }
+        struct front_listener *l = &w->listeners[i];
+        if (l->is_paused && loop_watch_shared(w->loop, &l->handle) == ROUTED_OK)
+            l->is_paused = false;
+        if (l->is_paused)
+            loop_timer_set(w->loop, &w->accept_timer, loop_now(w->loop) + ACCEPT_PAUSE_MS);
     }
 }
 
 static void on_accept_timer(struct loop_timer *t)
 {
-    resume_listeners(LIST_ITEM(t, struct front_worker, accept_timer));
+    front_worker_listen_again(LIST_ITEM(t, struct front_worker, accept_timer));
 }
 
 /* The first of a list that did not send anything that is still unread. */
@@ -86,7 +89,7 @@ static bool has_memory(struct front_worker *w)
     return false;
 }
 
-static bool is_full(const struct front_worker *w)
+bool front_worker_is_full(const struct front_worker *w)
 {
     const struct front_shared *shared = w->shared;
     return atomic_load_explicit(&shared->connections, memory_order_relaxed) >=
@@ -97,7 +100,7 @@ bool front_worker_has_room(struct front_worker *w)
 {
     if (!has_memory(w))
         return false;
-    if (!is_full(w) || idlest(w))
+    if (!front_worker_is_full(w) || idlest(w))
         return true;
     front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
     return false;
@@ -111,7 +114,7 @@ bool front_worker_admit(struct front_worker *w, uint64_t key)
         front_metrics_hit(&w->metrics, offsetof(routed_limits, connections_per_address));
         return false;
     }
-    if (is_full(w)) {
+    if (front_worker_is_full(w)) {
         front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
         front_worker_evict(w);
     }
@@ -143,37 +146,47 @@ static bool make_room_for_descriptor(struct front_worker *w, int listener)
     return false;
 }
 
+/* False: nobody waits, or nobody may come in. */
+static bool accept_client(struct front_listener *l)
+{
+    struct front_worker *w = l->worker;
+    int listener = l->handle.fd;
+    if (l->is_secure && w->handshakes >= w->shared->limits.handshakes) {
+        front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
+        pause_listener(l);
+        return false;
+    }
+    if (!front_worker_has_room(w)) {
+        if (front_worker_is_full(w) && socket_has_input(listener))
+            front_plea_send(&w->plea);
+        pause_listeners(w, ACCEPT_PAUSE_MS);
+        return false;
+    }
+    struct socket_address peer;
+    int fd = socket_accept(listener, &peer);
+    if (fd >= 0)
+        welcome(w, fd, &peer, l->is_secure);
+    return fd >= 0 || fd == SOCKET_DEAD ||
+           (fd == SOCKET_EXHAUSTED && make_room_for_descriptor(w, listener));
+}
+
+static void accept_clients(struct front_listener *l, unsigned most)
+{
+    for (unsigned i = 0; i < most && !l->is_paused && accept_client(l); i++)
+        ;
+}
+
 static void on_client(struct loop_handle *h, unsigned events)
 {
-    struct front_listener *l = LIST_ITEM(h, struct front_listener, handle);
-    struct front_worker *w = l->worker;
     (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN && !l->is_paused; i++) {
-        if (l->is_secure && w->handshakes >= w->shared->limits.handshakes) {
-            front_metrics_hit(&w->metrics, offsetof(routed_limits, handshakes));
-            pause_listener(l);
-            return;
-        }
-        if (!front_worker_has_room(w)) { /* clients wait in the kernel's queue */
-            pause_listeners(w, ACCEPT_PAUSE_MS);
-            return;
-        }
-        struct socket_address peer;
-        int fd = socket_accept(h->fd, &peer);
-        if (fd >= 0)
-            welcome(w, fd, &peer, l->is_secure);
-        else if (fd == SOCKET_AGAIN)
-            return;
-        else if (fd == SOCKET_EXHAUSTED && !make_room_for_descriptor(w, h->fd))
-            return;
-    }
+    accept_clients(LIST_ITEM(h, struct front_listener, handle), ACCEPTS_A_TURN);
 }
 
 /* The listeners that a full house of handshakes paused go on. */
 void front_worker_handshake_over(struct front_worker *w)
 {
     if (w->handshakes-- == w->shared->limits.handshakes)
-        resume_listeners(w);
+        front_worker_listen_again(w);
 }
 
 int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)
@@ -183,7 +196,7 @@ int front_worker_add_listener(struct front_worker *w, int fd, bool is_secure)
     if (!error) {
         *l = (struct front_listener){
             .handle = {.fd = fd, .on_ready = on_client}, .worker = w, .is_secure = is_secure};
-        error = loop_watch_level(w->loop, &l->handle);
+        error = loop_watch_shared(w->loop, &l->handle);
     }
     if (error)
         socket_close(fd);
@@ -226,7 +239,7 @@ static void on_rest_timer(struct loop_timer *t)
         c->kind->rest(c);
     }
     http1_spare_release(&w->http1_spare);
-    spare_release(&w->http2_spare);
+    spare_release(&w->blocks);
 }
 
 /* ---- what connections ask for ---- */
@@ -266,7 +279,7 @@ void front_worker_client_gone(struct front_worker *w, uint64_t address_key)
 {
     address_table_leave(w->shared->addresses, address_key);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
-    resume_listeners(w);
+    front_worker_listen_again(w);
     end_if_drained(w);
 }
 
@@ -299,6 +312,7 @@ static void on_tls_timer(struct loop_timer *t)
 int front_worker_init(struct front_worker *w, struct front_shared *shared, unsigned number)
 {
     w->shared = shared;
+    front_plea_init(&w->plea, w);
     w->number = number;
     shared->workers[number] = w;
     list_init(&w->clients);
@@ -336,7 +350,7 @@ void front_worker_release(struct front_worker *w)
     loop_free(w->loop);
     front_quic_free(w->quic);
     http1_spare_release(&w->http1_spare);
-    spare_release(&w->http2_spare);
+    spare_release(&w->blocks);
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);
@@ -383,6 +397,9 @@ void front_worker_drain(struct front_worker *w, milliseconds timeout)
 {
     if (w->phase != FRONT_WORKER_RUNNING)
         return;
+    /* Who has connected already would be reset. */
+    for (unsigned i = 0; i < w->listener_count; i++)
+        accept_clients(&w->listeners[i], ACCEPTS_AT_LAST);
     w->phase = FRONT_WORKER_DRAINING;
     front_worker_close_listeners(w, 0);
     struct list_link *next;

@@ -9,6 +9,7 @@
 #include "front/access_log.h"
 #include "front/address_table.h"
 #include "front/metrics.h"
+#include "front/plea.h"
 #include "http1/session.h"
 #include "http1/spare.h"
 #include "http2/session.h"
@@ -61,6 +62,8 @@ enum front_worker_phase {
 
 struct front_worker {
     struct front_shared *shared;
+    struct front_worker *next; /* the workers form a ring */
+    struct front_plea plea;
     unsigned number; /* its place in shared->workers */
     struct loop *loop;
     void *context; /* of the face, for this thread */
@@ -76,7 +79,7 @@ struct front_worker {
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
     unsigned handshakes;        /* under way */
     struct http1_spare http1_spare;
-    struct spare http2_spare;
+    struct spare blocks; /* of libraries */
     struct http1_session_options http1;
     struct http1_session_options https1;
     struct http2_session_options http2;
@@ -140,5 +143,9 @@ void front_worker_log_request(struct front_worker *w, const struct access_record
 void front_worker_client_idle(struct front_worker *w, struct front_client *c);
 /* Closes the connection that has been idle longest; false when none is idle. */
 bool front_worker_evict(struct front_worker *w);
+/* Do all workers together hold as many connections as they may? */
+bool front_worker_is_full(const struct front_worker *w);
+/* Ends a pause of the listeners. */
+void front_worker_listen_again(struct front_worker *w);
 
 #endif

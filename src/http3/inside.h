@@ -71,7 +71,9 @@ struct http3_connection {
     bool is_kept_alive; /* by PING while an answer takes its time */
     uint32_t key_updates;
     uint64_t streams_told; /* by MAX_STREAMS */
+    nanoseconds heard_at; /* the last datagram */
     uint64_t bytes_in;
+    uint64_t most_in_flight; /* bytes: ngtcp2 keeps the memory for others when they arrived */
     uint64_t acknowledged;
     struct http_tls agreed;
     uint8_t *last; /* CLOSING: the datagram with CONNECTION_CLOSE */

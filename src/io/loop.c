@@ -110,6 +110,11 @@ int loop_watch_level(struct loop *l, struct loop_handle *h)
     return watch(l, h, EPOLLIN);
 }
 
+int loop_watch_shared(struct loop *l, struct loop_handle *h)
+{
+    return watch(l, h, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
 static void set_interests(struct loop *l, struct loop_handle *h, uint32_t interests)
 {
     struct epoll_event event = {.events = interests, .data.ptr = h};

@@ -40,6 +40,9 @@ int loop_watch_input(struct loop *l, struct loop_handle *h);
 void loop_hear_output(struct loop *l, struct loop_handle *h, bool wanted);
 /* Watches for input only, level-triggered: for listeners, which may leave clients waiting. */
 int loop_watch_level(struct loop *l, struct loop_handle *h);
+/* The same for a listener that other loops watch too: a client wakes one of those that sleep, not
+ * all. It is not paused but forgotten, and watched again. */
+int loop_watch_shared(struct loop *l, struct loop_handle *h);
 /* Level-triggered handles: stop and start hearing of input without forgetting the handle. */
 void loop_pause(struct loop *l, struct loop_handle *h);
 void loop_resume(struct loop *l, struct loop_handle *h);

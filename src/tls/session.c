@@ -23,6 +23,13 @@ int tls_session_fail(struct tls_session *s, int error, const char *failure)
     return s->error;
 }
 
+/* Too much of what is legal, as our transport or GnuTLS itself counted it. */
+static bool is_excess(int result)
+{
+    return result == GNUTLS_E_PULL_ERROR || result == GNUTLS_E_TOO_MANY_EMPTY_PACKETS ||
+           result == GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS;
+}
+
 /* Where GnuTLS has a less fitting alert, or none, for a result. */
 static void send_alert(struct tls_session *s, int result, unsigned verdict)
 {
@@ -32,6 +39,8 @@ static void send_alert(struct tls_session *s, int result, unsigned verdict)
         gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, tls_verify_alert(verdict));
     else if (result == GNUTLS_E_NO_CERTIFICATE_FOUND) /* RFC 5246 section 7.4.6 */
         gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
+    else if (is_excess(result)) /* not internal_error: it is no fault of ours */
+        gnutls_alert_send(s->tls, GNUTLS_AL_FATAL, GNUTLS_A_UNEXPECTED_MESSAGE);
     else
         gnutls_alert_send_appropriate(s->tls, result);
 }
@@ -48,15 +57,9 @@ static const char *failure_text(struct tls_session *s, int result, unsigned verd
 
 static int error_of(int result)
 {
-    switch (result) {
-    case GNUTLS_E_MEMORY_ERROR:
+    if (result == GNUTLS_E_MEMORY_ERROR)
         return ROUTED_ERROR_MEMORY;
-    case GNUTLS_E_TOO_MANY_EMPTY_PACKETS:
-    case GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS:
-        return ROUTED_ERROR_BUDGET;
-    default:
-        return ROUTED_ERROR_TLS;
-    }
+    return is_excess(result) ? ROUTED_ERROR_BUDGET : ROUTED_ERROR_TLS;
 }
 
 int tls_session_fail_with(struct tls_session *s, int result)

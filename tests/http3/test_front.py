@@ -1,6 +1,7 @@
 """What the front does with HTTP/3 that is not the protocol's business: sockets, workers, limits,
 counting, logging, telling clients, starting and stopping."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -85,9 +86,18 @@ def test_protocol_is_never_mixed(start_site):
 # ---- ports ----
 
 
+def take_port():
+    """A socket of UDP on a port that TCP could have: it may be that of somebody's connection."""
+    while True:
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        taken.bind(("127.0.0.1", 0))
+        with contextlib.suppress(OSError), socket.create_server(taken.getsockname()):
+            return taken
+        taken.close()
+
+
 def test_port_of_udp_that_is_taken(tmp_path, foreign_certificates):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("127.0.0.1", 0))
+    with take_port() as other:
         port = other.getsockname()[1]
         result = subprocess.run(
             [BINARY, "--port", "0", "--https", str(port), "--certificates", foreign_certificates],

@@ -221,6 +221,89 @@ static void test_retry_is_on_a_fresh_connection(void **state)
     stage_close(&s);
 }
 
+/* ---- engines that end before they accept ---- */
+
+struct left_row {
+    const char *method;
+    int64_t length;
+    bool has_other; /* another engine is up */
+    bool is_moved;
+};
+
+/* The first request comes to engine 0, which is up, accepts nothing and then goes down. */
+static void run_left_row(const struct left_row *row)
+{
+    struct stage s;
+    struct visit v;
+    static atomic_uchar alive[2];
+    stage_prepare(&s, 2);
+    s.is_deaf = true;
+    s.options.is_alive = alive;
+    s.limits.queue_timeout = 100;
+    atomic_store(&alive[0], 1);
+    atomic_store(&alive[1], 0);
+    stage_open(&s);
+    visit_start(&v, &s, span_from(row->method), row->length);
+    stage_settle(&s);
+    assert_int_equal(stage_metric(&s, BRIDGE_OPEN), 1);
+    atomic_store(&alive[1], row->has_other);
+    atomic_store(&alive[0], 0);
+    if (row->is_moved) {
+        stage_until(&s, stage_metric(&s, BRIDGE_CONNECTS) == 2);
+        s.is_deaf = false;
+        stage_until(&s, s.peer_count == 2 && peer_frame(&s.peers[1], 0, NULL));
+        assert_int_equal(s.peers[1].engine, 1);
+        assert_int_equal(v.failure, ROUTED_OK);
+        peer_answer(&s.peers[1], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
+        stage_until(&s, v.has_end);
+    } else {
+        stage_until(&s, v.failure);
+        assert_int_equal(v.failure, ROUTED_ERROR_NO_ENGINE);
+        assert_int_equal(stage_metric(&s, BRIDGE_CONNECTS), 1);
+    }
+    assert_int_equal(stage_metric(&s, BRIDGE_TIMEOUTS), 0);
+    visit_close(&v, v.failure);
+    stage_close(&s);
+}
+
+static void test_engine_that_ends_before_it_accepts(void **state)
+{
+    static const struct left_row left_rows[] = {
+        {"GET", 0, true, true},
+        {"GET", 0, false, false},
+        {"POST", 0, true, false},
+        {"PUT", 100000, true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(left_rows) / sizeof(left_rows[0]); i++)
+        run_left_row(&left_rows[i]);
+}
+
+/* One that had accepted and answers is left alone, whatever the flag says. */
+static void test_answer_of_an_engine_that_is_going_down(void **state)
+{
+    struct stage s;
+    struct visit v;
+    static atomic_uchar alive[1];
+    (void)state;
+    stage_prepare(&s, 1);
+    s.options.is_alive = alive;
+    atomic_store(&alive[0], 1);
+    stage_open(&s);
+    visit_start(&v, &s, SPAN("GET"), 0);
+    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
+    stage_until(&s, v.status == 200);
+    atomic_store(&alive[0], 0);
+    milliseconds end = loop_now(s.loop) + 120; /* more than two looks */
+    stage_until(&s, loop_now(s.loop) > end);
+    assert_int_equal(v.failure, ROUTED_OK);
+    peer_mark(&s.peers[0], WIRE_RESPONSE_END);
+    stage_until(&s, v.has_end);
+    visit_close(&v, ROUTED_OK);
+    stage_close(&s);
+}
+
 /* ---- engines ---- */
 
 static void test_fewest_in_flight_is_taken(void **state)
@@ -439,6 +522,8 @@ int main(void)
         cmocka_unit_test(test_stale_line_is_found_out_before_use),
         cmocka_unit_test(test_retry_rule),
         cmocka_unit_test(test_retry_is_on_a_fresh_connection),
+        cmocka_unit_test(test_engine_that_ends_before_it_accepts),
+        cmocka_unit_test(test_answer_of_an_engine_that_is_going_down),
         cmocka_unit_test(test_fewest_in_flight_is_taken),
         cmocka_unit_test(test_queue_is_limited),
         cmocka_unit_test(test_waiting_requests_recover_within_100_ms),

@@ -101,6 +101,24 @@ static void test_both_spellings_of_a_request(void **state)
     house_close(&h);
 }
 
+/* It waited in the backlog until the front gave up: its request is not the application's. */
+static void test_connection_that_was_given_up_is_not_served(void **state)
+{
+    struct house h;
+    (void)state;
+    house_open(&h, PLAY_GREET);
+    struct stage_peer *left = front_open(&h);
+    front_ask(left, WIRE_REQUEST_SINGLE, "POST", 0);
+    peer_close(left);
+    struct stage_peer *p = front_open(&h);
+    front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
+    house_until(&h, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
+    house_until(&h, h.play.closes == 1);
+    assert_int_equal(h.play.requests, 1);
+    assert_int_equal(bridge_runtime_connections(h.runtime), 1);
+    house_close(&h);
+}
+
 static void test_streamed_request_byte_by_byte(void **state)
 {
     struct house h;
@@ -412,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_spellings_of_a_request),
+        cmocka_unit_test(test_connection_that_was_given_up_is_not_served),
         cmocka_unit_test(test_streamed_request_byte_by_byte),
         cmocka_unit_test(test_form_of_the_answer),
         cmocka_unit_test(test_large_answers_of_one_turn_are_streamed),

@@ -161,6 +161,31 @@ static void without_an_idle_one_clients_wait(void **state)
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
 
+/* Whichever worker a client comes to, and whichever has the idle connections. */
+static void an_idle_connection_of_another_worker_makes_room(void **state)
+{
+    enum {
+        LIMIT = 4,
+        COUNT = 40
+    };
+    (void)state;
+    struct front f;
+    int clients[COUNT];
+    front_prepare(&f);
+    f.options.workers = 8;
+    f.limits.connections = LIMIT;
+    front_serve(&f);
+    for (int i = 0; i < COUNT; i++) {
+        clients[i] = client_connect(&f);
+        assert_int_equal(client_get(clients[i]), 200);
+    }
+    assert_true(front_metric(&f, "connections.open") <= LIMIT);
+    assert_int_equal(front_metric(&f, "connections.evicted"), COUNT - LIMIT);
+    for (int i = 0; i < COUNT; i++)
+        close(clients[i]);
+    assert_int_equal(front_end(&f), ROUTED_OK);
+}
+
 static void an_address_has_so_many_connections(void **state)
 {
     (void)state;
@@ -390,6 +415,7 @@ int main(void)
         cmocka_unit_test(the_oldest_idle_connection_makes_room),
         cmocka_unit_test(resting_connections_hold_little_and_go_first),
         cmocka_unit_test(without_an_idle_one_clients_wait),
+        cmocka_unit_test(an_idle_connection_of_another_worker_makes_room),
         cmocka_unit_test(an_address_has_so_many_connections),
         cmocka_unit_test(a_connection_has_so_many_requests),
         cmocka_unit_test(a_connection_has_its_time),

@@ -348,6 +348,58 @@ static void requests_in_flight_are_finished(void **state)
     front_server_free(f.server);
 }
 
+/* ---- a worker that is kept from its loop ---- */
+
+static struct {
+    const struct exchange_application *answers;
+    atomic_bool is_held;
+    atomic_bool is_released;
+} hold;
+
+static void hold_first_request(struct exchange *x, void *context)
+{
+    if (!atomic_exchange(&hold.is_held, true)) {
+        microseconds end = loop_clock() + PATIENCE_MS * 1000;
+        while (!atomic_load(&hold.is_released) && loop_clock() < end)
+            sched_yield();
+    }
+    hold.answers->on_request(x, context);
+}
+
+/* More than one turn accepts, so that some are still in the kernel's queue when the stop comes. */
+static void clients_that_have_connected_are_answered(void **state)
+{
+    enum {
+        COUNT = 150
+    };
+    (void)state;
+    struct front f;
+    int clients[COUNT];
+    front_prepare(&f);
+    struct exchange_application application = *f.options.face.application;
+    hold.answers = f.options.face.application;
+    atomic_store(&hold.is_held, false);
+    atomic_store(&hold.is_released, false);
+    application.on_request = hold_first_request;
+    f.options.face.application = &application;
+    front_serve(&f);
+    for (int i = 0; i < COUNT; i++) {
+        clients[i] = client_connect(&f);
+        assert_true(client_write(clients[i], CLIENT_GET));
+        microseconds end = loop_clock() + PATIENCE_MS * 1000;
+        while (!atomic_load(&hold.is_held) && loop_clock() < end)
+            sched_yield();
+    }
+    front_server_stop(f.server, ROUTED_NO_LIMIT);
+    atomic_store(&hold.is_released, true);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(client_status(clients[i]), 200);
+        close(clients[i]);
+    }
+    assert_int_equal(front_server_wait(f.server), ROUTED_OK);
+    front_server_free(f.server);
+}
+
 static void after_the_drain_time_requests_are_cut(void **state)
 {
     (void)state;
@@ -516,6 +568,7 @@ int main(void)
         cmocka_unit_test(a_face_that_does_not_open_ends_the_start),
         cmocka_unit_test(an_idle_front_stops_at_once),
         cmocka_unit_test(requests_in_flight_are_finished),
+        cmocka_unit_test(clients_that_have_connected_are_answered),
         cmocka_unit_test(after_the_drain_time_requests_are_cut),
         cmocka_unit_test(a_second_stop_cuts_now),
         cmocka_unit_test(a_signal_handler_may_stop),

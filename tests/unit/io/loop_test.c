@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <routed/error.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
@@ -141,6 +143,95 @@ static void levels_are_told_until_paused(void **state)
     turn_until(&a.calls, calls + 1);
     close_end(&a);
     close_end(&b);
+}
+
+/* ---- a listener of several loops ---- */
+
+struct sleeper {
+    struct loop *loop;
+    struct loop_handle listener;
+    pthread_t thread;
+    atomic_int id; /* of the thread, once it runs */
+    unsigned clients;
+};
+
+static void on_client(struct loop_handle *h, unsigned events)
+{
+    struct sleeper *s = LIST_ITEM(h, struct sleeper, listener);
+    (void)events;
+    s->clients++;
+    loop_forget(s->loop, h);
+    loop_stop(s->loop);
+}
+
+static void *sleep_and_listen(void *argument)
+{
+    struct sleeper *s = argument;
+    atomic_store(&s->id, gettid());
+    loop_run(s->loop);
+    return NULL;
+}
+
+static char state_of(int thread)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", thread);
+    FILE *file = fopen(path, "re");
+    if (file && !fgets(text, sizeof(text), file))
+        text[0] = '\0';
+    if (file)
+        fclose(file);
+    const char *name_end = strrchr(text, ')');
+    return name_end ? name_end[2] : '?';
+}
+
+static void await_sleep(struct sleeper *s)
+{
+    microseconds end = loop_clock() + PATIENCE_MS * 1000;
+    int id;
+    while ((id = atomic_load(&s->id)) == 0 || state_of(id) != 'S') {
+        assert_true(loop_clock() < end);
+        sched_yield();
+    }
+}
+
+static void a_client_wakes_one_of_the_loops_that_share_a_listener(void **state)
+{
+    enum {
+        COUNT = 4
+    };
+    static struct sleeper sleepers[COUNT];
+    const struct sockaddr_un any = {.sun_family = AF_UNIX};
+    struct sockaddr_un bound;
+    socklen_t size = sizeof(bound);
+    (void)state;
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&any, sizeof(any.sun_family)), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&bound, &size), 0);
+    assert_int_equal(listen(listener, COUNT), 0);
+    for (int i = 0; i < COUNT; i++) {
+        struct sleeper *s = &sleepers[i];
+        *s = (struct sleeper){.loop = loop_new(),
+                              .listener = {.fd = dup(listener), .on_ready = on_client}};
+        assert_int_equal(loop_watch_shared(s->loop, &s->listener), ROUTED_OK);
+        assert_int_equal(pthread_create(&s->thread, NULL, sleep_and_listen, s), 0);
+    }
+    for (int i = 0; i < COUNT; i++)
+        await_sleep(&sleepers[i]);
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&bound, size), 0);
+    unsigned clients = 0;
+    for (int i = 0; i < COUNT; i++)
+        loop_stop(sleepers[i].loop);
+    for (int i = 0; i < COUNT; i++) {
+        pthread_join(sleepers[i].thread, NULL);
+        clients += sleepers[i].clients;
+        loop_free(sleepers[i].loop);
+        close(sleepers[i].listener.fd);
+    }
+    assert_int_equal(clients, 1);
+    close(client);
+    close(listener);
 }
 
 /* Both have events in one turn; whichever comes first forgets the other. */
@@ -609,6 +700,7 @@ int main(void)
         cmocka_unit_test(edges_are_told_once),
         cmocka_unit_test(room_for_output_is_told_on_demand),
         cmocka_unit_test(levels_are_told_until_paused),
+        cmocka_unit_test(a_client_wakes_one_of_the_loops_that_share_a_listener),
         cmocka_unit_test(a_forgotten_handle_hears_nothing_more),
         cmocka_unit_test(a_bad_descriptor_is_an_error),
         cmocka_unit_test(timers_wake_the_loop),
