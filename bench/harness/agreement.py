@@ -52,7 +52,7 @@ def read_wrk(said):
     """Requests, rate, and the median latency in microseconds."""
     requests = int(re.search(r"(\d+) requests in", said).group(1))
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said).group(1))
-    return requests, rate, microseconds(re.search(r"50%\s+(\S+)", said).group(1))
+    return requests, rate, microseconds(re.search(r"^ +50%\s+(\S+)", said, re.MULTILINE).group(1))
 
 
 def read_h2load(said):
