@@ -45,13 +45,13 @@ package_is_present() {
     local entry=$1 name floor version
     name=$(package_name "$entry")
     floor=$(package_floor "$entry")
-    if [[ $entry == *=* && $entry != *">="* ]] && command -v "${entry%%=*}" >/dev/null; then
-        return 0
-    fi
     version=$(package_installed_version "$name")
     if [[ -n $version ]]; then
         [[ -z $floor ]] || dpkg --compare-versions "$version" ge "$floor"
         return
+    fi
+    if [[ ${entry%%>=*} == *=* ]] && command -v "${entry%%=*}" >/dev/null; then
+        return 0
     fi
     [[ $entry == *\? && -z $(package_candidate "$name") ]]
 }

@@ -112,7 +112,8 @@ static void announce(const struct options *o, const routed_server *server)
     const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
     printf("Listening on http://%s%s%s:%u", open, host, close, routed_server_port(server));
     if (o->serve.secure_port >= 0)
-        printf(" and https://%s%s%s:%u", open, host, close, routed_server_secure_port(server));
+        printf(" and https://%s%s%s:%u%s", open, host, close, routed_server_secure_port(server),
+               o->serve.http3 == ROUTED_SWITCH_OFF ? "" : " with HTTP/3");
     if (o->serve.unix_path)
         printf(" and unix:%s", o->serve.unix_path);
     printf(" (mode %s, workers %u", options_mode_name(o->serve.mode), o->serve.workers);

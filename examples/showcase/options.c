@@ -15,8 +15,10 @@ static const char help[] =
     "  --host HOST          an address, a name, localhost (both loopbacks) or any [127.0.0.1]\n"
     "  --port PORT          0 lets the system choose; the real one is printed [8080]\n"
     "  --unix PATH          listen on this Unix socket too\n"
-    "  --https PORT         listen with TLS on this port too\n"
-    "  --no-http2           HTTP/1 only\n"
+    "  --https PORT         listen with TLS on this port too, and for HTTP/3 on that of UDP\n"
+    "  --no-http2, --no-http3   without this version\n"
+    "  --no-alt-svc         do not tell of HTTP/3\n"
+    "  --early-data         take safe requests in 0-RTT\n"
     "\n"
     "TLS\n"
     "  --certificate FILE --key FILE [--key-password WORD] [--ocsp FILE]\n"
@@ -175,6 +177,17 @@ static const struct {
     LIMIT(http2_continuations),
     LIMIT(http2_small_frames),
     LIMIT(http2_overhead),
+    LIMIT(http3_streams),
+    LIMIT(http3_stream_window),
+    LIMIT(http3_connection_window),
+    LIMIT(http3_idle_timeout),
+    LIMIT(http3_handshakes),
+    LIMIT(http3_retry_from),
+    LIMIT(http3_fields_count),
+    LIMIT(http3_resets),
+    LIMIT(http3_glitches),
+    LIMIT(http3_small_frames),
+    LIMIT(http3_forwards),
 };
 
 /* NAME=VALUE */
@@ -203,6 +216,9 @@ enum flag {
     FLAG_UNIX,
     FLAG_HTTPS,
     FLAG_NO_HTTP2,
+    FLAG_NO_HTTP3,
+    FLAG_NO_ALT_SVC,
+    FLAG_EARLY_DATA,
     FLAG_CERTIFICATE,
     FLAG_KEY,
     FLAG_KEY_PASSWORD,
@@ -234,6 +250,9 @@ static const struct option flags[] = {
     {"unix", required_argument, NULL, FLAG_UNIX},
     {"https", required_argument, NULL, FLAG_HTTPS},
     {"no-http2", no_argument, NULL, FLAG_NO_HTTP2},
+    {"no-http3", no_argument, NULL, FLAG_NO_HTTP3},
+    {"no-alt-svc", no_argument, NULL, FLAG_NO_ALT_SVC},
+    {"early-data", no_argument, NULL, FLAG_EARLY_DATA},
     {"certificate", required_argument, NULL, FLAG_CERTIFICATE},
     {"key", required_argument, NULL, FLAG_KEY},
     {"key-password", required_argument, NULL, FLAG_KEY_PASSWORD},
@@ -293,6 +312,12 @@ static bool apply_tls(struct options *o, int flag, char *value)
             return false;
         serve->secure_port = port;
         return true;
+    case FLAG_NO_ALT_SVC:
+        serve->alt_svc = ROUTED_SWITCH_OFF;
+        return true;
+    case FLAG_EARLY_DATA:
+        serve->early_data = ROUTED_SWITCH_ON;
+        return true;
     case FLAG_CERTIFICATE:
         serve->tls_certificate = value;
         return true;
@@ -340,6 +365,9 @@ static bool apply(struct options *o, int flag, char *value)
         return read_word(modes, value, &serve->mode);
     case FLAG_NO_HTTP2:
         serve->http2 = ROUTED_SWITCH_OFF;
+        return true;
+    case FLAG_NO_HTTP3:
+        serve->http3 = ROUTED_SWITCH_OFF;
         return true;
     case FLAG_NATIVE_DIRECT:
         serve->mode = ROUTED_MODE_NATIVE_DIRECT;

@@ -58,6 +58,7 @@ enum routed_error {
     ROUTED_ERROR_UPGRADE = -122,     /* a WebSocket handshake that breaks RFC 6455 section 4.2 */
     ROUTED_ERROR_MISDIRECTED = -126, /* the certificate does not speak for that authority */
     ROUTED_ERROR_PLAIN_HTTP = -127,  /* HTTP on a port that speaks TLS */
+    ROUTED_ERROR_TOO_EARLY = -128,   /* early data with a method that is not safe (RFC 8470) */
     ROUTED_ERROR_BUDGET = -123,      /* too much that is odd but legal */
     ROUTED_ERROR_CHUNK_EXTENSION = -124,  /* one chunk has too much of it */
     ROUTED_ERROR_CHUNK_EXTENSIONS = -125, /* all chunks together have */

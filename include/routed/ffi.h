@@ -64,7 +64,7 @@ typedef struct routed_ffi_options {
     const char *log; /* a file for the server's own lines; NULL: none are written */
 
     uint32_t http2; /* 0 and 1: on, in the clear by prior knowledge; 2: off */
-    uint32_t http3; /* ROUTED_ERROR_UNSUPPORTED when 1 */
+    uint32_t http3; /* 0: on where there is TLS; 1: on, ROUTED_ERROR_ARGUMENT without; 2: off */
 
     /* With a certificate `port` speaks TLS and nothing is served in the clear. As in
      * routed/serve.h. */
@@ -75,9 +75,12 @@ typedef struct routed_ffi_options {
     const char *tls_client_authorities;
     const char *tls_client_revocations;
     uint32_t tls_client; /* client certificates: 0 off, 1 request, 2 require */
-    uint32_t reserved;   /* 0 */
+    uint32_t alt_svc;    /* answers tell of HTTP/3: 0 and 1 yes, 2 no; as in routed/serve.h */
 
     const routed_limits *limits; /* NULL: defaults */
+
+    uint32_t early_data; /* requests in 0-RTT, see routed/serve.h: 1 yes, 0 and 2 no */
+    uint32_t reserved;   /* 0 */
 } routed_ffi_options;
 
 /* ROUTED_FFI_VERSION of the library that is loaded. */

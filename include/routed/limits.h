@@ -83,6 +83,20 @@ typedef struct routed_limits {
     uint64_t http2_continuations; /* 8 for one head */
     uint64_t http2_small_frames;  /* 25,600 DATA frames below 256 bytes */
     uint64_t http2_overhead;      /* 1 MiB of an eighth of all bytes over their content */
+
+    /* HTTP/3 (RFC 9114) over QUIC (RFC 9000). */
+    uint64_t http3_streams;           /* 100 requests open at once, as the client is told */
+    uint64_t http3_stream_window;     /* 262,144 bytes of one request, and */
+    uint64_t http3_connection_window; /* 1 MiB of all of a connection, not yet taken by us */
+    uint64_t http3_idle_timeout;      /* 60,000 without a packet, or without a request */
+    uint64_t http3_handshakes;        /* 1,000 under way in each worker: more are dropped */
+    uint64_t http3_retry_from;        /* 100 of them: from then on a client must prove its address
+                                         first (Retry); 1: always */
+    uint64_t http3_fields_count;      /* as http2_fields_count: the connection closes */
+    uint64_t http3_resets;            /* as http2_resets */
+    uint64_t http3_glitches;          /* as http2_glitches */
+    uint64_t http3_small_frames;      /* as http2_small_frames */
+    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others */
 } routed_limits;
 
 /* All defaults: sets `size` and zeroes the rest. */

@@ -114,7 +114,8 @@ typedef struct routed_serve_options {
     int32_t secure_port;
 
     int http2; /* enum routed_switch: default on */
-    int http3; /* ROUTED_ERROR_UNSUPPORTED when on */
+    int http3; /* enum routed_switch: default on where there is TLS, on the same port by UDP; on
+                  without TLS: ROUTED_ERROR_ARGUMENT */
 
     /* ROUTED_MODE_PROCESSES: run in each engine process before it serves and after its last
      * exchange, or NULL. A return other than ROUTED_OK fails the start; later it ends the process,
@@ -123,6 +124,12 @@ typedef struct routed_serve_options {
     int (*engine_started)(void *user, uint32_t number);
     void (*engine_stopped)(void *user, uint32_t number);
     void *engine_user;
+
+    /* HTTP/3. */
+    int alt_svc;    /* enum routed_switch: answers over TLS tell of HTTP/3, by an Alt-Svc field that
+                       a handler may set itself; default on */
+    int early_data; /* enum routed_switch: requests in 0-RTT (RFC 8470), which may be replays: with
+                       a safe method they come with "early-data: 1", others get 425; default off */
 } routed_serve_options;
 
 ROUTED_API void routed_serve_options_init(routed_serve_options *options);

@@ -7,6 +7,7 @@
 
 typedef uint64_t milliseconds; /* a point in time or a duration, as the name says */
 typedef uint64_t microseconds;
+typedef uint64_t nanoseconds;
 
 #define CLOCK_NEVER UINT64_MAX
 

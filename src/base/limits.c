@@ -51,6 +51,17 @@ const struct limit_entry limit_entries[] = {
     ENTRY(http2_continuations, 8),
     ENTRY(http2_small_frames, 25600),
     ENTRY(http2_overhead, 1048576),
+    ENTRY(http3_streams, 100),
+    ENTRY(http3_stream_window, 262144),
+    ENTRY(http3_connection_window, 1048576),
+    ENTRY(http3_idle_timeout, 60000),
+    ENTRY(http3_handshakes, 1000),
+    ENTRY(http3_retry_from, 100),
+    ENTRY(http3_fields_count, 1000),
+    ENTRY(http3_resets, 1000),
+    ENTRY(http3_glitches, 10000),
+    ENTRY(http3_small_frames, 25600),
+    ENTRY(http3_forwards, 1024),
 };
 
 const unsigned limit_count = sizeof(limit_entries) / sizeof(limit_entries[0]);
@@ -78,6 +89,13 @@ void limits_resolve(routed_limits *out, const routed_limits *given)
 unsigned limit_number(size_t offset)
 {
     return (unsigned)((offset - offsetof(routed_limits, connections)) / sizeof(uint64_t));
+}
+
+uint64_t limit_value(const routed_limits *limits, size_t offset)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)limits + offset, sizeof(value));
+    return value;
 }
 
 bool limit_of_error(int error, unsigned *number)

@@ -21,6 +21,9 @@ void limits_resolve(routed_limits *out, const routed_limits *given);
 /* The number of a limit from its member's offset: limit_number(offsetof(routed_limits, rate)). */
 unsigned limit_number(size_t offset);
 
+/* Its value. */
+uint64_t limit_value(const routed_limits *limits, size_t offset);
+
 /* The limit that an error reports, if it reports one. Timeouts of clients and overload do not: one
  * error stands for several limits there, so they are counted where they are decided. */
 bool limit_of_error(int error, unsigned *number);

@@ -2,8 +2,8 @@
  *
  * A library such as nghttp2 asks for a few small blocks with every request. They come in classes of
  * 64 bytes; what is larger is not kept. One thread. */
-#ifndef BASE_SPARE_H
-#define BASE_SPARE_H
+#ifndef SPARE_H
+#define SPARE_H
 
 #include <stddef.h>
 

@@ -145,6 +145,13 @@ void exchange_close(struct exchange *x, int error);
 /* Request and response both ended properly. */
 bool exchange_is_complete(const struct exchange *x);
 
+/* In HTTP/2 and HTTP/3 a client that asked for a tunnel takes any 2xx for one (RFC 8441 section 5):
+ * is this response one that the application did not mean so? */
+static inline bool exchange_is_false_tunnel(const struct exchange *x, uint16_t status)
+{
+    return x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel && status / 100 == 2;
+}
+
 /* ---- for the application ---- */
 
 /* ROUTED_OK; ROUTED_ERROR_STATE after the head or with a status that is not 1xx (101 is a final

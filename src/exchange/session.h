@@ -76,7 +76,8 @@ struct session {
     struct session_host host;
     enum session_wait wait;
     milliseconds due;  /* a point in time at which the session has something to do though nothing
-                        * comes: drain then, or later. CLOCK_NEVER: none */
+                        * comes: drain then, or later; where there is no drain, run the
+                        * connection. CLOCK_NEVER: none */
     bool reset;        /* FINISHED inside a response that only the close would end: reset the
                         * transport after writing, so that the client can tell */
     bool wants_input;  /* false: backpressure, do not read (feed would return 0) */

@@ -47,7 +47,7 @@ const char *routed_ffi_features(void)
 {
     return "{\"version\":\"" ROUTED_VERSION "\",\"ffi\":" TEXT(
         ROUTED_FFI_VERSION) ",\"bridge\":1,"
-                            "\"protocols\":[\"1.0\",\"1.1\",\"2\"],\"modes\":["
+                            "\"protocols\":[\"1.0\",\"1.1\",\"2\",\"3\"],\"modes\":["
                             "\"bridge\",\"queue\",\"native-direct\"],"
                             "\"tls\":[\"1.2\",\"1.3\"]}";
 }
@@ -104,6 +104,21 @@ static int check_values(const routed_ffi_options *o, struct failure *why)
     return ROUTED_OK;
 }
 
+static int check_http3(const routed_ffi_options *o, struct failure *why)
+{
+    if (o->http3 > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3 %u is not known", o->http3);
+    if (o->alt_svc > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "alt_svc %u is not known", o->alt_svc);
+    if (o->early_data > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "early_data %u is not known", o->early_data);
+    if (o->reserved)
+        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "options.reserved is not 0");
+    if (o->http3 == ROUTED_SWITCH_ON && !o->tls_certificate)
+        return refuse(why, "HTTP/3 needs TLS: set tls_certificate");
+    return ROUTED_OK;
+}
+
 static int check_options(const routed_ffi_options *o, struct failure *why)
 {
     int error = check_values(o, why);
@@ -117,9 +132,7 @@ static int check_options(const routed_ffi_options *o, struct failure *why)
         return refuse(why, "limits.size is not set: call routed_limits_init");
     if (o->http2 > ROUTED_SWITCH_OFF)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "http2 %u is not known", o->http2);
-    if (o->http3 == ROUTED_SWITCH_ON)
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
-    return ROUTED_OK;
+    return check_http3(o, why);
 }
 
 static void write_log(void *user, int level, const char *line)
@@ -224,6 +237,9 @@ static int start(routed_ffi *server, const routed_ffi_options *o, struct failure
         front.tls = server->tls;
         front.secure_port = front.port;
         front.only_secure = true;
+        front.has_http3 = o->http3 != ROUTED_SWITCH_OFF;
+        front.has_early_data = o->early_data == ROUTED_SWITCH_ON;
+        front.is_advertised = o->alt_svc != ROUTED_SWITCH_OFF;
     }
     if (!error)
         error = choose_face(server, o, &front.face, why);

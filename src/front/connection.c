@@ -18,23 +18,23 @@ static void front_connection_run(struct front_connection *c);
 
 static struct loop *loop_of(const struct front_connection *c)
 {
-    return c->worker->loop;
+    return c->client.worker->loop;
 }
 
 static milliseconds now_of(const struct front_connection *c)
 {
-    return loop_now(c->worker->loop);
+    return loop_now(c->client.worker->loop);
 }
 
 void front_connection_abort(struct front_connection *c, int error)
 {
     c->is_dead = true;
-    c->session->ops->abort(c->session, error);
+    c->client.session->ops->abort(c->client.session, error);
 }
 
 enum session_wait front_connection_wait(const struct front_connection *c)
 {
-    return c->is_turned_away ? SESSION_LINGER : c->session->wait;
+    return c->is_turned_away ? SESSION_LINGER : c->client.session->wait;
 }
 
 /* ---- input ---- */
@@ -45,9 +45,9 @@ static bool feed_held(struct front_connection *c)
     struct span bytes = buffer_span(&c->held);
     if (bytes.size == 0 || c->greeting != FRONT_GREETING_DONE)
         return true;
-    if (!c->session->wants_input)
+    if (!c->client.session->wants_input)
         return false;
-    buffer_consume(&c->held, c->session->ops->feed(c->session, NULL, bytes));
+    buffer_consume(&c->held, c->client.session->ops->feed(c->client.session, NULL, bytes));
     if (buffer_size(&c->held))
         return false;
     buffer_release(&c->held);
@@ -58,10 +58,10 @@ static void feed_fresh(struct front_connection *c, struct block *block, size_t s
 {
     struct span bytes = span_of(block_data(block), size);
     struct block *shared = size >= COPY_BELOW ? block : NULL;
-    metric_add(&c->worker->metrics, FRONT_BYTES_READ, size);
+    metric_add(&c->client.worker->metrics, FRONT_BYTES_READ, size);
     if (c->greeting != FRONT_GREETING_DONE && !front_greeting_first_bytes(c, bytes))
         return;
-    size_t taken = c->session->ops->feed(c->session, shared, bytes);
+    size_t taken = c->client.session->ops->feed(c->client.session, shared, bytes);
     if (taken < size && buffer_append_span(&c->held, span_after(bytes, taken)) != ROUTED_OK)
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
 }
@@ -69,13 +69,13 @@ static void feed_fresh(struct front_connection *c, struct block *block, size_t s
 static void end_input(struct front_connection *c)
 {
     c->input_ended = true;
-    c->session->ops->feed_end(c->session);
+    c->client.session->ops->feed_end(c->client.session);
 }
 
 static bool can_read(const struct front_connection *c)
 {
     return (c->is_readable || front_transport_has_input(&c->transport)) && !c->input_ended &&
-           c->session->wants_input;
+           c->client.session->wants_input;
 }
 
 /* Lingering (RFC 9112 section 9.6): late input is read and dropped, so that the client can read
@@ -99,7 +99,7 @@ void front_connection_note_read(struct front_connection *c, bool is_drained)
 
 static void read_input(struct front_connection *c)
 {
-    struct block *block = front_worker_read_block(c->worker);
+    struct block *block = front_worker_read_block(c->client.worker);
     if (!block) {
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
         return;
@@ -110,7 +110,7 @@ static void read_input(struct front_connection *c)
     }
     bool is_drained;
     ssize_t count = front_transport_read(&c->transport, block_data(block), FRONT_READ_SIZE,
-                                         c->worker->sealed_block, &is_drained);
+                                         c->client.worker->sealed_block, &is_drained);
     front_connection_note_read(c, is_drained);
     if (count > 0)
         feed_fresh(c, block, (size_t)count);
@@ -154,7 +154,7 @@ static bool flush(struct front_connection *c)
 /* True when everything is written. */
 static bool give_output(struct front_connection *c)
 {
-    struct session *s = c->session;
+    struct session *s = c->client.session;
     struct span spans[SPANS_MAX];
     if (!c->is_blocked && !flush(c))
         return false;
@@ -171,8 +171,8 @@ static bool give_output(struct front_connection *c)
         }
         c->is_blocked = front_transport_is_full(&c->transport, written, sum(spans, count));
         if (written > 0) {
-            metric_add(&c->worker->metrics, FRONT_BYTES_WRITTEN, (uint64_t)written);
-            c->written += (uint64_t)written;
+            metric_add(&c->client.worker->metrics, FRONT_BYTES_WRITTEN, (uint64_t)written);
+            c->client.written += (uint64_t)written;
             c->quiet_at = now_of(c) + QUIET_AFTER_MS;
             s->ops->drained(s, (size_t)written);
         }
@@ -186,7 +186,7 @@ static bool give_output(struct front_connection *c)
  * to it: docs/decisions/0003-client-gone.md. */
 static void expect_sign_of_life(struct front_connection *c)
 {
-    bool is_answering = c->wait == SESSION_ANSWER || c->wait == SESSION_BODY;
+    bool is_answering = c->client.wait == SESSION_ANSWER || c->client.wait == SESSION_BODY;
     if (c->peer_ended && is_answering && !c->was_probed) {
         c->was_probed = true;
         c->probe_at = now_of(c) + PROBE_AFTER_MS;
@@ -206,7 +206,7 @@ static bool is_done(struct front_connection *c, bool is_written)
 {
     if (c->is_dead)
         return true;
-    if ((c->session->wait == SESSION_FINISHED || c->has_lingered) && is_written)
+    if ((c->client.session->wait == SESSION_FINISHED || c->has_lingered) && is_written)
         return true;
     if (front_connection_wait(c) == SESSION_LINGER && is_written)
         end_output(c);
@@ -221,7 +221,7 @@ static bool has_more_to_do(const struct front_connection *c, bool is_written)
     if (front_connection_wait(c) == SESSION_LINGER || c->greeting == FRONT_GREETING_TLS)
         return c->is_readable;
     bool is_held_for_now = buffer_size(&c->held) && c->greeting == FRONT_GREETING_DONE;
-    return c->session->wants_input && (is_held_for_now || can_read(c));
+    return c->client.session->wants_input && (is_held_for_now || can_read(c));
 }
 
 /* After the read that front_connection_shut asked for. */
@@ -230,13 +230,13 @@ static void leave(struct front_connection *c)
     if (!c->is_leaving || c->greeting == FRONT_GREETING_TLS)
         return;
     c->is_leaving = false;
-    c->session->ops->shut(c->session);
+    c->client.session->ops->shut(c->client.session);
 }
 
 static void front_connection_run(struct front_connection *c)
 {
     c->is_running = true;
-    front_worker_tell_time(c->worker);
+    front_worker_tell_time(c->client.worker);
     take_input(c);
     leave(c);
     bool is_written = give_output(c);
@@ -245,20 +245,39 @@ static void front_connection_run(struct front_connection *c)
         front_connection_close(c, ROUTED_ERROR_CLIENT_GONE);
         return;
     }
-    front_patience_note(c, is_written);
+    front_patience_note(&c->client, front_connection_wait(c), is_written);
     expect_sign_of_life(c);
-    front_patience_set(c);
+    front_patience_set(&c->client, c->probe_at);
     if (has_more_to_do(c, is_written))
         loop_task_defer(loop_of(c), &c->task);
 }
 
 /* ---- events ---- */
 
+static void give_sign_of_life(struct front_connection *c)
+{
+    if (now_of(c) < c->probe_at)
+        return;
+    c->probe_at = CLOCK_NEVER;
+    c->client.session->ops->probe(c->client.session);
+}
+
 static void on_timer(struct loop_timer *t)
 {
-    struct front_connection *c = LIST_ITEM(t, struct front_connection, timer);
-    front_worker_tell_time(c->worker);
-    front_patience_check(c);
+    struct front_connection *c = LIST_ITEM(t, struct front_connection, client.timer);
+    int error;
+    front_worker_tell_time(c->client.worker);
+    give_sign_of_life(c);
+    switch (front_patience_check(&c->client, &error)) {
+    case FRONT_GO_ON:
+        break;
+    case FRONT_LINGERED:
+        c->has_lingered = true;
+        break;
+    case FRONT_CUT:
+        front_connection_abort(c, error);
+        break;
+    }
     front_connection_run(c);
 }
 
@@ -283,33 +302,93 @@ static void on_task(struct loop_task *t)
     front_connection_run(LIST_ITEM(t, struct front_connection, task));
 }
 
+static struct front_connection *connection_of(struct front_client *client)
+{
+    return LIST_ITEM(client, struct front_connection, client);
+}
+
 static void on_ready(void *host)
 {
-    struct front_connection *c = host;
+    struct front_connection *c = connection_of(host);
     if (!c->is_running)
         loop_task_defer(loop_of(c), &c->task);
 }
+
+/* ---- for the worker ---- */
+
+static bool covers(const struct front_client *client, struct span authority)
+{
+    const struct tls_session *tls =
+        LIST_ITEM(client, const struct front_connection, client)->transport.tls;
+    return !tls || tls_session_covers(tls, authority);
+}
+
+static size_t greeting(const struct front_client *client, milliseconds *since)
+{
+    const struct front_connection *c = LIST_ITEM(client, const struct front_connection, client);
+    *since = client->opened_at;
+    if (c->greeting == FRONT_GREETING_TLS)
+        return offsetof(routed_limits, handshake_timeout);
+    *since = client->wait_since;
+    bool is_preface = buffer_size(&c->held) && client->wait == SESSION_IDLE;
+    return is_preface ? offsetof(routed_limits, header_timeout) : 0;
+}
+
+/* A request may be in the socket before the loop tells of it. */
+static bool is_quiet(const struct front_client *client)
+{
+    return !socket_has_input(LIST_ITEM(client, const struct front_connection, client)->handle.fd);
+}
+
+static void rest(struct front_client *client)
+{
+    client->session->ops->rest(client->session);
+    front_transport_rest(&connection_of(client)->transport);
+}
+
+static void wake(struct front_client *client)
+{
+    struct front_connection *c = connection_of(client);
+    loop_task_defer(loop_of(c), &c->task);
+}
+
+/* What an idle client has sent meanwhile is read first: it may be a request, and with unread input
+ * the close would be a reset. */
+static void shut(struct front_client *client)
+{
+    struct front_connection *c = connection_of(client);
+    c->is_leaving = client->session->wait == SESSION_IDLE && socket_has_input(c->handle.fd);
+    if (c->is_leaving)
+        c->is_readable = true;
+    else
+        client->session->ops->shut(client->session);
+    wake(client);
+}
+
+static void close_client(struct front_client *client, int error)
+{
+    front_connection_close(connection_of(client), error);
+}
+
+static const struct front_client_kind kind = {.covers = covers,
+                                              .greeting = greeting,
+                                              .is_quiet = is_quiet,
+                                              .rest = rest,
+                                              .shut = shut,
+                                              .wake = wake,
+                                              .close = close_client};
 
 /* ---- life ---- */
 
 static void init_members(struct front_connection *c, int fd, const struct socket_address *peer,
                          uint64_t address_key)
 {
-    struct front_worker *w = c->worker;
     c->handle = (struct loop_handle){.fd = fd, .on_ready = on_socket};
     loop_task_init(&c->task, on_task);
-    loop_timer_init(&c->timer, on_timer);
-    c->address_key = address_key;
-    c->peer_text_size = (uint8_t)socket_address_text(peer, c->peer_text);
-    c->peer_port = socket_address_port(peer);
-    c->opened_at = c->wait_since = loop_now(w->loop);
     c->probe_at = CLOCK_NEVER;
-    c->wait = SESSION_IDLE;
-    list_append(&w->connections, &c->link);
-    front_worker_connection_idle(w, c);
-    metric_add(&w->metrics, FRONT_CONNECTIONS_ACCEPTED, 1);
-    metric_add(&w->metrics, FRONT_CONNECTIONS_OPEN, 1);
-    metric_add(&w->metrics, FRONT_CONNECTIONS_IDLE, 1);
+    c->client.kind = &kind;
+    c->client.idle_limit = offsetof(routed_limits, idle_timeout);
+    front_client_enter(&c->client, peer, address_key, on_timer);
 }
 
 static bool open_session(struct front_connection *c)
@@ -318,11 +397,12 @@ static bool open_session(struct front_connection *c)
                                     .on_exchange_end = front_request_end,
                                     .on_ready = on_ready,
                                     .on_refused = front_request_refused,
-                                    .host = c};
+                                    .host = &c->client};
     bool is_secure = c->transport.tls != NULL;
-    c->session = http1_session_new(is_secure ? &c->worker->https1 : &c->worker->http1, &c->host,
-                                   c->worker->loop);
-    return c->session != NULL;
+    c->client.session =
+        http1_session_new(is_secure ? &c->client.worker->https1 : &c->client.worker->http1,
+                          &c->host, c->client.worker->loop);
+    return c->client.session != NULL;
 }
 
 struct front_connection *front_connection_open(struct front_worker *w, int fd,
@@ -332,15 +412,15 @@ struct front_connection *front_connection_open(struct front_worker *w, int fd,
     struct front_connection *c = memory_new_zeroed(sizeof(*c));
     if (!c) {
         socket_close(fd);
-        front_worker_connection_closed(w, address_key);
+        front_worker_client_gone(w, address_key);
         return NULL;
     }
     int error = front_transport_open(&c->transport, fd, is_secure ? w->shared->tls : NULL);
-    c->worker = w;
+    c->client.worker = w;
     if (error || !open_session(c)) {
         front_transport_close(&c->transport);
         memory_free(c);
-        front_worker_connection_closed(w, address_key);
+        front_worker_client_gone(w, address_key);
         return NULL;
     }
     init_members(c, fd, peer, address_key);
@@ -350,27 +430,15 @@ struct front_connection *front_connection_open(struct front_worker *w, int fd,
         front_connection_close(c, ROUTED_ERROR_SYSTEM);
         return NULL;
     }
-    front_patience_set(c);
+    front_patience_set(&c->client, CLOCK_NEVER);
     return c;
-}
-
-/* What an idle client has sent meanwhile is read first: it may be a request, and with unread input
- * the close would be a reset. */
-void front_connection_shut(struct front_connection *c)
-{
-    c->is_leaving = c->session->wait == SESSION_IDLE && socket_has_input(c->handle.fd);
-    if (c->is_leaving)
-        c->is_readable = true;
-    else
-        c->session->ops->shut(c->session);
-    loop_task_defer(loop_of(c), &c->task);
 }
 
 static void close_socket(struct front_connection *c)
 {
     if (c->handle.fd >= 0)
         loop_forget(loop_of(c), &c->handle);
-    if (c->session->reset)
+    if (c->client.session->reset)
         front_transport_reset(&c->transport);
     else
         front_transport_close(&c->transport);
@@ -378,20 +446,14 @@ static void close_socket(struct front_connection *c)
 
 void front_connection_close(struct front_connection *c, int error)
 {
-    struct front_worker *w = c->worker;
+    struct session *s = c->client.session;
     c->is_running = true; /* nobody needs a turn any more */
-    c->session->ops->abort(c->session, error);
+    s->ops->abort(s, error);
     close_socket(c);
     front_greeting_end(c);
-    c->session->ops->free(c->session);
+    s->ops->free(s);
     loop_task_cancel(&c->task);
-    loop_timer_clear(w->loop, &c->timer);
     buffer_release(&c->held);
-    list_remove(&c->link);
-    list_remove(&c->idle_link);
-    metric_subtract(&w->metrics, FRONT_CONNECTIONS_OPEN, 1);
-    if (c->wait == SESSION_IDLE)
-        metric_subtract(&w->metrics, FRONT_CONNECTIONS_IDLE, 1);
-    front_worker_connection_closed(w, c->address_key);
+    front_client_leave(&c->client);
     memory_free(c);
 }

@@ -15,8 +15,9 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\n"
 
 static void use_http2(struct front_connection *c)
 {
-    struct front_worker *w = c->worker;
-    if (c->session->wait == SESSION_FINISHED) /* shut meanwhile: a new session would not know */
+    struct front_worker *w = c->client.worker;
+    if (c->client.session->wait ==
+        SESSION_FINISHED) /* shut meanwhile: a new session would not know */
         return;
     struct session *session =
         http2_session_new(c->transport.tls ? &w->https2 : &w->http2, &c->host, w->loop);
@@ -24,10 +25,10 @@ static void use_http2(struct front_connection *c)
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
         return;
     }
-    c->session->ops->abort(c->session, ROUTED_OK);
-    c->session->ops->free(c->session);
-    c->session = session;
-    c->is_http2 = true;
+    c->client.session->ops->abort(c->client.session, ROUTED_OK);
+    c->client.session->ops->free(c->client.session);
+    c->client.session = session;
+    c->client.idle_limit = offsetof(routed_limits, http2_idle_timeout);
 }
 
 /* False: too early to tell. */
@@ -48,7 +49,7 @@ bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
     if (is_first && choose_by_preface(c, bytes))
         return !c->is_dead;
     if (is_first)
-        c->wait_since = loop_now(c->worker->loop);
+        c->client.wait_since = loop_now(c->client.worker->loop);
     if (buffer_append_span(&c->held, bytes) != ROUTED_OK)
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
     else if (!is_first)
@@ -60,39 +61,30 @@ bool front_greeting_first_bytes(struct front_connection *c, struct span bytes)
 
 static bool note_tls(struct front_connection *c)
 {
-    const struct tls_session *s = c->transport.tls;
-    const struct tls_peer *peer = tls_session_peer(s);
-    c->tls = memory_new_zeroed(sizeof(*c->tls));
-    if (!c->tls)
+    c->agreed = memory_new(sizeof(*c->agreed));
+    if (!c->agreed)
         return false;
-    c->tls->parts[HTTP_TLS_VERSION] = tls_session_version(s);
-    c->tls->parts[HTTP_TLS_CIPHER] = tls_session_cipher(s);
-    c->tls->parts[HTTP_TLS_ALPN] = tls_session_alpn(s);
-    c->tls->parts[HTTP_TLS_SERVER_NAME] = tls_session_server_name(s);
-    if (peer->has_certificate) {
-        c->tls->parts[HTTP_TLS_CLIENT_SUBJECT] = peer->subject;
-        c->tls->parts[HTTP_TLS_CLIENT_FINGERPRINT] = peer->fingerprint;
-        c->tls->parts[HTTP_TLS_CLIENT_VERIFIED] = peer->verification;
-    }
+    tls_session_describe(c->transport.tls, c->agreed);
+    c->client.tls = c->agreed;
     return true;
 }
 
 static void leave_handshake(struct front_connection *c)
 {
     if (c->greeting == FRONT_GREETING_TLS)
-        front_worker_handshake_over(c->worker);
+        front_worker_handshake_over(c->client.worker);
     c->greeting = FRONT_GREETING_DONE;
 }
 
 static void finish_handshake(struct front_connection *c)
 {
     leave_handshake(c);
-    metric_add(&c->worker->metrics, FRONT_HANDSHAKES, 1);
+    metric_add(&c->client.worker->metrics, FRONT_HANDSHAKES, 1);
     if (tls_session_is_resumed(c->transport.tls))
-        metric_add(&c->worker->metrics, FRONT_HANDSHAKES_RESUMED, 1);
+        metric_add(&c->client.worker->metrics, FRONT_HANDSHAKES_RESUMED, 1);
     if (!note_tls(c))
         front_connection_abort(c, ROUTED_ERROR_MEMORY);
-    else if (span_equals(c->tls->parts[HTTP_TLS_ALPN], SPAN("h2")))
+    else if (span_equals(c->client.tls->parts[HTTP_TLS_ALPN], SPAN("h2")))
         use_http2(c);
 }
 
@@ -103,16 +95,17 @@ static void answer_plain_http(struct front_connection *c)
     tls_session_free(c->transport.tls);
     c->transport.tls = NULL;
     socket_write(c->transport.fd, span_of(plain_answer, sizeof(plain_answer) - 1));
-    front_metrics_status(&c->worker->metrics, 400);
+    front_metrics_status(&c->client.worker->metrics, 400);
     c->is_turned_away = true;
 }
 
 static void fail_handshake(struct front_connection *c, int error)
 {
-    metric_add(&c->worker->metrics, FRONT_HANDSHAKES_FAILED, 1);
+    metric_add(&c->client.worker->metrics, FRONT_HANDSHAKES_FAILED, 1);
     if (error != ROUTED_ERROR_CLIENT_GONE)
-        log_write(&c->worker->shared->log, LOG_DEBUG, "TLS handshake with %.*s: %s",
-                  (int)c->peer_text_size, c->peer_text, tls_session_failure(c->transport.tls));
+        log_write(&c->client.worker->shared->log, LOG_DEBUG, "TLS handshake with %.*s: %s",
+                  (int)c->client.peer_text_size, c->client.peer_text,
+                  tls_session_failure(c->transport.tls));
     front_connection_abort(c, error);
 }
 
@@ -121,7 +114,8 @@ bool front_greeting_shake_hands(struct front_connection *c)
     bool is_drained = true;
     if (!c->is_readable)
         return false;
-    int error = front_transport_handshake(&c->transport, c->worker->sealed_block, &is_drained);
+    int error =
+        front_transport_handshake(&c->transport, c->client.worker->sealed_block, &is_drained);
     front_connection_note_read(c, is_drained);
     if (error == ROUTED_OK)
         finish_handshake(c);
@@ -136,16 +130,17 @@ bool front_greeting_shake_hands(struct front_connection *c)
 
 void front_greeting_begin(struct front_connection *c)
 {
-    c->greeting = c->transport.tls               ? FRONT_GREETING_TLS
-                  : c->worker->shared->has_http2 ? FRONT_GREETING_PREFACE
-                                                 : FRONT_GREETING_DONE;
+    c->greeting = c->transport.tls                      ? FRONT_GREETING_TLS
+                  : c->client.worker->shared->has_http2 ? FRONT_GREETING_PREFACE
+                                                        : FRONT_GREETING_DONE;
     if (c->greeting == FRONT_GREETING_TLS)
-        c->worker->handshakes++;
+        c->client.worker->handshakes++;
 }
 
 void front_greeting_end(struct front_connection *c)
 {
     leave_handshake(c);
-    memory_free(c->tls);
-    c->tls = NULL;
+    memory_free(c->agreed);
+    c->agreed = NULL;
+    c->client.tls = NULL;
 }

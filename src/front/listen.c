@@ -1,11 +1,12 @@
 #include "front/listen.h"
 
-#include "io/system.h"
+#include "front/protocols.h"
+#include "front/quic.h"
 
 /* A dead client is noticed after this long without an acknowledgement. */
 #define DEAD_AFTER_MS 60000
-/* "localhost" means one port on two addresses: a free one on the first may be taken on the other.
- */
+/* "localhost" means one port on two addresses, HTTP/3 one of TCP and UDP: a free one on the first
+ * may be taken on the other. */
 #define PORT_TRIES 8
 /* Of one host name. */
 #define ADDRESSES_MAX 8
@@ -18,13 +19,15 @@ static struct socket_listen_options listen_options(const struct front_options *o
                                           .dead_after = DEAD_AFTER_MS};
 }
 
-static int fail_to_listen(struct failure *why, const struct socket_address *a, int code)
+static int fail_to_listen(struct failure *why, const struct socket_address *a, bool is_quic,
+                          int code)
 {
     char text[SOCKET_TEXT_MAX];
     int size = (int)socket_address_text(a, text);
     bool is_v6 = memchr(text, ':', (size_t)size) != NULL;
-    return failure_set(why, code, "listen on %s%.*s%s:%u: %s", is_v6 ? "[" : "", size, text,
-                       is_v6 ? "]" : "", (unsigned)socket_address_port(a), routed_error_text(code));
+    return failure_set(why, code, "listen on %s%.*s%s:%u%s: %s", is_v6 ? "[" : "", size, text,
+                       is_v6 ? "]" : "", (unsigned)socket_address_port(a),
+                       is_quic ? " for HTTP/3 (UDP)" : "", routed_error_text(code));
 }
 
 /* Several workers share an address with SO_REUSEPORT, which would also let two servers share it
@@ -68,10 +71,34 @@ static int listen_for_all(struct front_worker *const *workers, unsigned count,
     return ROUTED_OK;
 }
 
+/* The same for datagrams. */
+static int listen_for_quic(struct front_worker *const *workers, unsigned count,
+                           const struct socket_address *a, const struct front_options *options)
+{
+    struct datagram_options datagrams = {.v6_only = options->v6_only, .shared = options->shared};
+    struct datagram_socket s;
+    int error = ROUTED_OK;
+    if (count > 1 && !options->shared) {
+        error = datagram_open(&s, a, &datagrams);
+        if (!error)
+            datagram_close(&s);
+        datagrams.shared = true;
+    }
+    for (unsigned i = 0; i < count && !error; i++) {
+        error = datagram_open(&s, a, &datagrams);
+        if (!error)
+            error = front_quic_add_socket(workers[i]->quic, &s);
+    }
+    return error;
+}
+
 static void drop_listeners(struct front_worker *const *workers, unsigned count, unsigned keep)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         front_worker_close_listeners(workers[i], keep);
+        if (workers[i]->quic)
+            front_quic_drop_sockets(workers[i]->quic);
+    }
 }
 
 static int listen_on_tcp(struct front_worker *const *workers, unsigned count, uint16_t wanted,
@@ -79,6 +106,7 @@ static int listen_on_tcp(struct front_worker *const *workers, unsigned count, ui
                          struct failure *why)
 {
     unsigned kept = workers[0]->listener_count;
+    bool has_quic = is_secure && options->has_http3;
     struct socket_address addresses[ADDRESSES_MAX];
     const char *host = options->host ? options->host : "127.0.0.1";
     int found = socket_resolve(host, wanted, addresses, ADDRESSES_MAX);
@@ -87,8 +115,12 @@ static int listen_on_tcp(struct front_worker *const *workers, unsigned count, ui
     for (int try = 0;; try++) {
         int error = ROUTED_OK;
         int i = 0;
+        bool is_quic = false;
         for (; i < found && !error; i++) {
             error = listen_for_all(workers, count, &addresses[i], is_secure, options);
+            is_quic = !error && has_quic;
+            if (is_quic)
+                error = listen_for_quic(workers, count, &addresses[i], options);
             *port = socket_address_port(&addresses[i]);
             for (int j = i + 1; j < found && !error && wanted == 0; j++)
                 socket_address_set_port(&addresses[j], *port);
@@ -100,9 +132,9 @@ static int listen_on_tcp(struct front_worker *const *workers, unsigned count, ui
         if (error == ROUTED_ERROR_ADDRESS_UNKNOWN && is_optional)
             return ROUTED_OK;
         drop_listeners(workers, count, kept);
-        bool may_try_again = wanted == 0 && found > 1 && try < PORT_TRIES;
+        bool may_try_again = wanted == 0 && (found > 1 || has_quic) && try < PORT_TRIES;
         if (error != ROUTED_ERROR_ADDRESS_IN_USE || !may_try_again)
-            return fail_to_listen(why, &addresses[i - 1], error);
+            return fail_to_listen(why, &addresses[i - 1], is_quic, error);
         for (int j = 0; j < found; j++)
             socket_address_set_port(&addresses[j], 0);
     }
@@ -157,6 +189,8 @@ int front_listen(struct front_worker *const *workers, unsigned count,
     if (!error && has_tcp && options->tls)
         error =
             listen_on_tcp(workers, count, options->secure_port, true, options, &ports->secure, why);
+    for (unsigned i = 0; i < count && !error && options->has_http3 && options->is_advertised; i++)
+        front_protocols_advertise(workers[i], ports->secure);
     if (!error && options->unix_path)
         error = listen_on_unix(workers, count, options, why);
     return error;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Room for the front's own numbers and one for each limit. */
-#define NAMES_MAX 96
+#define NAMES_MAX 128
 
 static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_CONNECTIONS_ACCEPTED] = {"connections.accepted", METRIC_COUNTER},
@@ -32,6 +32,28 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_HANDSHAKES] = {"tls.handshakes", METRIC_COUNTER},
     [FRONT_HANDSHAKES_RESUMED] = {"tls.handshakes_resumed", METRIC_COUNTER},
     [FRONT_HANDSHAKES_FAILED] = {"tls.handshakes_failed", METRIC_COUNTER},
+    [FRONT_REQUESTS_HTTP1] = {"requests.http1", METRIC_COUNTER},
+    [FRONT_REQUESTS_HTTP2] = {"requests.http2", METRIC_COUNTER},
+    [FRONT_REQUESTS_HTTP3] = {"requests.http3", METRIC_COUNTER},
+    [FRONT_QUIC_CONNECTIONS] = {"quic.connections", METRIC_GAUGE},
+    [FRONT_QUIC + HTTP3_DATAGRAMS_IN] = {"quic.datagrams_in", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_DATAGRAMS_OUT] = {"quic.datagrams_out", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_BYTES_IN] = {"quic.bytes_in", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_BYTES_OUT] = {"quic.bytes_out", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_BATCHES_OUT] = {"quic.batches_out", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_DATAGRAMS_DROPPED] = {"quic.datagrams_dropped", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_DATAGRAMS_FORWARDED] = {"quic.datagrams_forwarded", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_HANDSHAKES] = {"quic.handshakes", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_HANDSHAKES_FAILED] = {"quic.handshakes_failed", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_REFUSALS] = {"quic.refusals", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RETRIES] = {"quic.retries", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_VERSION_NEGOTIATIONS] = {"quic.version_negotiations", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_TOKENS_REFUSED] = {"quic.tokens_refused", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_STATELESS_RESETS] = {"quic.stateless_resets", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_PACKETS_LOST] = {"quic.packets_lost", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_MIGRATIONS] = {"quic.migrations", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_EARLY_DATA] = {"quic.early_data", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_KEY_UPDATES] = {"quic.key_updates", METRIC_COUNTER},
 };
 
 static struct metric_name names[NAMES_MAX];

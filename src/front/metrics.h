@@ -4,6 +4,7 @@
 #define FRONT_METRICS_H
 
 #include "base/metrics.h"
+#include "http3/endpoint.h"
 #include <stddef.h>
 
 enum front_metric {
@@ -29,7 +30,12 @@ enum front_metric {
     FRONT_HANDSHAKES,  /* TLS, completed */
     FRONT_HANDSHAKES_RESUMED,
     FRONT_HANDSHAKES_FAILED,
-    FRONT_METRIC_COUNT
+    FRONT_REQUESTS_HTTP1,
+    FRONT_REQUESTS_HTTP2,
+    FRONT_REQUESTS_HTTP3,
+    FRONT_QUIC_CONNECTIONS, /* with those whose handshake is under way */
+    FRONT_QUIC,             /* and each of enum http3_endpoint_count behind it */
+    FRONT_METRIC_COUNT = FRONT_QUIC + HTTP3_COUNT
 };
 
 /* Allocates the values. ROUTED_OK or ROUTED_ERROR_MEMORY. */

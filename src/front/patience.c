@@ -1,22 +1,27 @@
 #include "front/patience.h"
 
 #include "base/limits.h"
-#include "front/connection.h"
 
-static milliseconds now_of(const struct front_connection *c)
+static milliseconds now_of(const struct front_client *c)
 {
     return loop_now(c->worker->loop);
 }
 
-static const routed_limits *limits_of(const struct front_connection *c)
+static const routed_limits *limits_of(const struct front_client *c)
 {
     return &c->worker->shared->limits;
 }
 
-static void note_wait(struct front_connection *c)
+static void hit(struct front_client *c, size_t limit)
+{
+    front_metrics_hit(&c->worker->metrics, limit);
+}
+
+/* ---- what is waited for ---- */
+
+static void note_wait(struct front_client *c, enum session_wait wait)
 {
     struct session *s = c->session;
-    enum session_wait wait = front_connection_wait(c);
     if (wait == c->wait && s->requests == c->wait_requests)
         return;
     bool was_idle = c->wait == SESSION_IDLE;
@@ -29,12 +34,12 @@ static void note_wait(struct front_connection *c)
         pace_stop(&c->input);
     list_remove(&c->idle_link);
     if (c->wait == SESSION_IDLE)
-        front_worker_connection_idle(c->worker, c);
+        front_worker_client_idle(c->worker, c);
     if (was_idle != (c->wait == SESSION_IDLE))
         metric_add(&c->worker->metrics, FRONT_CONNECTIONS_IDLE, was_idle ? (uint64_t)0 - 1 : 1);
 }
 
-static void note_paces(struct front_connection *c, bool is_written)
+static void note_paces(struct front_client *c, bool is_written)
 {
     pace_note(&c->input, now_of(c), c->session->bytes_in);
     if (is_written) {
@@ -45,25 +50,37 @@ static void note_paces(struct front_connection *c, bool is_written)
     pace_note(&c->output, now_of(c), c->written);
 }
 
-static uint64_t idle_limit(const struct front_connection *c)
+void front_patience_note(struct front_client *c, enum session_wait wait, bool is_written)
 {
-    const routed_limits *limits = limits_of(c);
-    return c->is_http2 ? limits->http2_idle_timeout : limits->idle_timeout;
+    note_wait(c, wait);
+    note_paces(c, is_written);
 }
 
-static milliseconds wait_deadline(const struct front_connection *c)
+/* ---- until when ---- */
+
+static size_t greeting_limit(const struct front_client *c, milliseconds *since)
+{
+    return c->kind->greeting ? c->kind->greeting(c, since) : 0;
+}
+
+static milliseconds idle_deadline(const struct front_client *c)
 {
     const routed_limits *limits = limits_of(c);
-    if (c->greeting == FRONT_GREETING_TLS)
-        return clock_after(c->opened_at, limits->handshake_timeout);
-    if (buffer_size(&c->held) && c->wait == SESSION_IDLE) /* part of a preface */
-        return clock_after(c->wait_since, limits->header_timeout);
+    milliseconds idle = clock_after(c->wait_since, limit_value(limits, c->idle_limit));
+    milliseconds life = clock_after(c->opened_at, limits->connection_lifetime);
+    return idle < life ? idle : life;
+}
+
+static milliseconds wait_deadline(const struct front_client *c)
+{
+    const routed_limits *limits = limits_of(c);
+    milliseconds since;
+    size_t greeting = greeting_limit(c, &since);
+    if (greeting)
+        return clock_after(since, limit_value(limits, greeting));
     switch (c->wait) {
-    case SESSION_IDLE: {
-        milliseconds idle = clock_after(c->wait_since, idle_limit(c));
-        milliseconds life = clock_after(c->opened_at, limits->connection_lifetime);
-        return idle < life ? idle : life;
-    }
+    case SESSION_IDLE:
+        return idle_deadline(c);
     case SESSION_HEAD:
         return clock_after(c->wait_since, limits->header_timeout);
     case SESSION_BODY:
@@ -80,7 +97,9 @@ static milliseconds wait_deadline(const struct front_connection *c)
     return CLOCK_NEVER;
 }
 
-static milliseconds deadline(const struct front_connection *c)
+/* The timer is only ever moved forward: a deadline that went further away is found when the old
+ * one fires, so a request on a busy connection costs no timer. */
+void front_patience_set(struct front_client *c, milliseconds earlier)
 {
     milliseconds due = wait_deadline(c);
     if (c->session->due < due)
@@ -88,44 +107,41 @@ static milliseconds deadline(const struct front_connection *c)
     milliseconds output = pace_deadline(&c->output, limits_of(c));
     if (output < due)
         due = output;
-    return c->probe_at < due ? c->probe_at : due;
-}
-
-/* The timer is only ever moved forward: a deadline that went further away is found when the old
- * one fires, so a request on a busy connection costs no timer. */
-void front_patience_set(struct front_connection *c)
-{
-    milliseconds due = deadline(c);
+    if (earlier < due)
+        due = earlier;
     if (due != CLOCK_NEVER && (!loop_timer_is_set(&c->timer) || due < c->timer.due))
         loop_timer_set(c->worker->loop, &c->timer, due);
 }
 
-static void fail(struct front_connection *c, int error, size_t limit)
+/* ---- the end of patience ---- */
+
+static void fail(struct front_client *c, int error, size_t limit)
 {
-    front_metrics_hit(&c->worker->metrics, limit);
+    hit(c, limit);
     c->session->ops->fail(c->session, error);
 }
 
-static void check_wait(struct front_connection *c, milliseconds now)
+static void end_idle(struct front_client *c, milliseconds now)
 {
+    bool was_idle = now >= clock_after(c->wait_since, limit_value(limits_of(c), c->idle_limit));
+    hit(c, was_idle ? c->idle_limit : offsetof(routed_limits, connection_lifetime));
+    c->session->ops->shut(c->session);
+}
+
+static enum front_verdict check_wait(struct front_client *c, milliseconds now, int *error)
+{
+    milliseconds since;
+    size_t greeting = greeting_limit(c, &since);
     if (now < wait_deadline(c))
-        return;
-    if (c->greeting == FRONT_GREETING_TLS) {
-        front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, handshake_timeout));
-        front_connection_abort(c, ROUTED_ERROR_REQUEST_TIMEOUT);
-        return;
+        return FRONT_GO_ON;
+    if (greeting) {
+        hit(c, greeting);
+        *error = ROUTED_ERROR_REQUEST_TIMEOUT;
+        return FRONT_CUT;
     }
     switch (c->wait) {
     case SESSION_IDLE:
-        if (buffer_size(&c->held))
-            front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, header_timeout));
-        else if (now >= clock_after(c->wait_since, idle_limit(c)))
-            front_metrics_hit(&c->worker->metrics, c->is_http2
-                                                       ? offsetof(routed_limits, http2_idle_timeout)
-                                                       : offsetof(routed_limits, idle_timeout));
-        else
-            front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, connection_lifetime));
-        c->session->ops->shut(c->session);
+        end_idle(c, now);
         break;
     case SESSION_HEAD:
         fail(c, ROUTED_ERROR_REQUEST_TIMEOUT, offsetof(routed_limits, header_timeout));
@@ -135,53 +151,50 @@ static void check_wait(struct front_connection *c, milliseconds now)
         c->session->ops->fail(c->session, ROUTED_ERROR_TOO_SLOW);
         break;
     case SESSION_LINGER:
-        front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, linger_timeout));
-        c->has_lingered = true;
-        break;
+        hit(c, offsetof(routed_limits, linger_timeout));
+        return FRONT_LINGERED;
     default:
         break;
     }
+    return FRONT_GO_ON;
 }
 
-static void check_paces(struct front_connection *c, milliseconds now)
+static size_t limit_of_pace(enum pace_verdict verdict)
+{
+    return verdict == PACE_SLOW ? offsetof(routed_limits, rate)
+                                : offsetof(routed_limits, stall_timeout);
+}
+
+static enum front_verdict check_paces(struct front_client *c, milliseconds now, int *error)
 {
     const routed_limits *limits = limits_of(c);
     enum pace_verdict verdict = pace_check(&c->input, now, c->session->bytes_in, limits);
     if (verdict != PACE_GOOD)
         fail(c, verdict == PACE_SLOW ? ROUTED_ERROR_TOO_SLOW : ROUTED_ERROR_REQUEST_TIMEOUT,
-             verdict == PACE_SLOW ? offsetof(routed_limits, rate)
-                                  : offsetof(routed_limits, stall_timeout));
+             limit_of_pace(verdict));
     verdict = pace_check(&c->output, now, c->written, limits);
     if (verdict == PACE_GOOD)
-        return;
-    front_metrics_hit(&c->worker->metrics, verdict == PACE_SLOW
-                                               ? offsetof(routed_limits, rate)
-                                               : offsetof(routed_limits, stall_timeout));
-    front_connection_abort(c, ROUTED_ERROR_TOO_SLOW);
+        return FRONT_GO_ON;
+    hit(c, limit_of_pace(verdict));
+    *error = ROUTED_ERROR_TOO_SLOW;
+    return FRONT_CUT;
 }
 
 /* Even where the socket takes nothing, so that the same moment is not due again. */
 static void remind(struct session *s)
 {
     struct span unused;
-    s->ops->drain(s, &unused, 1);
+    if (s->ops->drain)
+        s->ops->drain(s, &unused, 1);
 }
 
-void front_patience_note(struct front_connection *c, bool is_written)
-{
-    note_wait(c);
-    note_paces(c, is_written);
-}
-
-void front_patience_check(struct front_connection *c)
+enum front_verdict front_patience_check(struct front_client *c, int *error)
 {
     milliseconds now = now_of(c);
-    if (now >= c->probe_at) {
-        c->probe_at = CLOCK_NEVER;
-        c->session->ops->probe(c->session);
-    }
     if (now >= c->session->due)
         remind(c->session);
-    check_wait(c, now);
-    check_paces(c, now);
+    enum front_verdict verdict = check_wait(c, now, error);
+    if (verdict != FRONT_CUT && check_paces(c, now, error) == FRONT_CUT)
+        verdict = FRONT_CUT;
+    return verdict;
 }

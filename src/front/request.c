@@ -1,7 +1,7 @@
 #include "front/request.h"
 
 #include "base/memory.h"
-#include "front/connection.h"
+#include "front/client.h"
 
 #define REQUEST_ID_MAX  64
 #define REQUEST_ID_SIZE 32
@@ -46,10 +46,17 @@ static struct span new_request_id(struct front_worker *w, struct arena *a)
     return span_of(text, REQUEST_ID_SIZE);
 }
 
-static void identify(struct front_connection *c, struct exchange *x)
+/* A client that moves takes its new address to its next requests only. */
+static struct span peer_text(struct front_client *c, struct exchange *x)
+{
+    struct span text = span_of(c->peer_text, c->peer_text_size);
+    return c->may_move ? arena_copy(&x->arena, text) : text;
+}
+
+static void identify(struct front_client *c, struct exchange *x)
 {
     const struct field *given = field_list_find(&x->request.fields, FIELD_X_REQUEST_ID);
-    x->peer.address = span_of(c->peer_text, c->peer_text_size);
+    x->peer.address = peer_text(c, x);
     x->peer.port = c->peer_port;
     x->tls = c->tls;
     x->request_id = given && request_id_is_valid(given->value)
@@ -68,7 +75,7 @@ static bool is_short_of_memory(const struct front_shared *shared)
 }
 
 /* A connection ends after the answer to this request when it has had its share. */
-static void end_old_connection(struct front_connection *c)
+static void end_old_connection(struct front_client *c)
 {
     const routed_limits *limits = &c->worker->shared->limits;
     size_t limit;
@@ -82,12 +89,20 @@ static void end_old_connection(struct front_connection *c)
     c->session->ops->shut(c->session);
 }
 
+static enum front_metric metric_of(enum http_protocol protocol)
+{
+    return protocol == HTTP_3   ? FRONT_REQUESTS_HTTP3
+           : protocol == HTTP_2 ? FRONT_REQUESTS_HTTP2
+                                : FRONT_REQUESTS_HTTP1;
+}
+
 void front_request_begin(void *host, struct exchange *x)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     struct front_worker *w = c->worker;
     const struct face *face = &w->shared->face;
     metric_add(&w->metrics, FRONT_REQUESTS, 1);
+    metric_add(&w->metrics, metric_of(x->request.protocol), 1);
     metric_add(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
     if (w->shared->access_log.path) {
         x->clock = loop_clock;
@@ -100,7 +115,7 @@ void front_request_begin(void *host, struct exchange *x)
         exchange_fail(x, ROUTED_ERROR_OVERLOADED);
         return;
     }
-    if (c->transport.tls && !tls_session_covers(c->transport.tls, x->request.authority)) {
+    if (c->kind->covers && !c->kind->covers(c, x->request.authority)) {
         exchange_fail(x, ROUTED_ERROR_MISDIRECTED);
         return;
     }
@@ -109,7 +124,28 @@ void front_request_begin(void *host, struct exchange *x)
 
 /* ---- the end ---- */
 
-static void count_end(struct front_worker *w, int error)
+/* Budgets of HTTP/2 and HTTP/3 share their errors, not their limits. */
+static void count_limit(struct front_worker *w, const struct exchange *x, int error)
+{
+    static const struct {
+        int error;
+        size_t limit;
+    } pairs[] = {
+        {ROUTED_ERROR_HTTP2_FIELDS, offsetof(routed_limits, http3_fields_count)},
+        {ROUTED_ERROR_HTTP2_RESETS, offsetof(routed_limits, http3_resets)},
+        {ROUTED_ERROR_HTTP2_GLITCHES, offsetof(routed_limits, http3_glitches)},
+        {ROUTED_ERROR_HTTP2_SMALL_FRAMES, offsetof(routed_limits, http3_small_frames)},
+    };
+    for (size_t i = 0; x->request.protocol == HTTP_3 && i < sizeof(pairs) / sizeof(*pairs); i++) {
+        if (pairs[i].error == error) {
+            front_metrics_hit(&w->metrics, pairs[i].limit);
+            return;
+        }
+    }
+    front_metrics_error(&w->metrics, error);
+}
+
+static void count_end(struct front_worker *w, const struct exchange *x, int error)
 {
     metric_subtract(&w->metrics, FRONT_EXCHANGES_OPEN, 1);
     if (error == ROUTED_ERROR_CLIENT_GONE)
@@ -117,11 +153,10 @@ static void count_end(struct front_worker *w, int error)
     else if (error)
         metric_add(&w->metrics, FRONT_EXCHANGES_FAILED, 1);
     if (error)
-        front_metrics_error(&w->metrics, error);
+        count_limit(w, x, error);
 }
 
-static void write_down(struct front_connection *c, const struct exchange *x, int error,
-                       uint16_t status)
+static void write_down(struct front_client *c, const struct exchange *x, int error, uint16_t status)
 {
     struct front_worker *w = c->worker;
     if (status)
@@ -141,8 +176,8 @@ static void write_down(struct front_connection *c, const struct exchange *x, int
 
 void front_request_end(void *host, struct exchange *x, int error)
 {
-    struct front_connection *c = host;
-    count_end(c->worker, error);
+    struct front_client *c = host;
+    count_end(c->worker, x, error);
     if (x->is_unread)
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, unread_content));
     write_down(c, x, error, x->status);
@@ -151,11 +186,11 @@ void front_request_end(void *host, struct exchange *x, int error)
 /* What was refused has no peer yet: its identity was never asked for. */
 void front_request_refused(void *host, const struct exchange *x, int error, uint16_t status)
 {
-    struct front_connection *c = host;
+    struct front_client *c = host;
     struct exchange told = *x;
     told.peer.address = span_of(c->peer_text, c->peer_text_size);
     told.peer.port = c->peer_port;
     metric_add(&c->worker->metrics, FRONT_REQUESTS_REFUSED, 1);
-    front_metrics_error(&c->worker->metrics, error);
+    count_limit(c->worker, x, error);
     write_down(c, &told, error, status);
 }

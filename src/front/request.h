@@ -5,7 +5,7 @@
 
 #include "exchange/session.h"
 
-/* `host` is the struct front_connection. */
+/* `host` is the struct front_client. */
 void front_request_begin(void *host, struct exchange *x);
 void front_request_end(void *host, struct exchange *x, int error);
 void front_request_refused(void *host, const struct exchange *x, int error, uint16_t status);

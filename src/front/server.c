@@ -112,6 +112,14 @@ static void resolve_limits(struct front_server *s, const struct front_options *o
         limits->connections = usable;
 }
 
+static void make_secret(uint8_t *out, size_t size)
+{
+    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+        uint64_t bits = system_random();
+        memcpy(out + i, &bits, sizeof(bits));
+    }
+}
+
 static int init_shared(struct front_server *s, const struct front_options *options,
                        struct failure *why)
 {
@@ -120,6 +128,10 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     s->shared.log = options->log;
     s->shared.face = options->face;
     s->shared.has_http2 = options->has_http2;
+    s->shared.has_http3 = options->has_http3;
+    s->shared.has_early_data = options->has_early_data;
+    s->shared.worker_count = s->count;
+    make_secret(s->shared.quic_secret, sizeof(s->shared.quic_secret));
     s->shared.tls = options->tls;
     if (options->tls)
         tls_context_retain(options->tls);
@@ -150,7 +162,7 @@ static int init_workers(struct front_server *s, struct failure *why)
         m->worker.next = &s->members[(i + 1) % s->count].worker;
         m->stop_message.on_delivery = on_stop;
         m->cut_message.on_delivery = on_cut;
-        int error = front_worker_init(&m->worker, &s->shared);
+        int error = front_worker_init(&m->worker, &s->shared, i);
         if (error)
             return failure_set(why, error, "worker %u: %s", i, routed_error_text(error));
     }

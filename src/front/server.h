@@ -21,7 +21,11 @@ struct front_options {
     /* With a context there is a TLS listener too, on `secure_port`. A reference is taken. */
     struct tls_context *tls;
     uint16_t secure_port;
-    bool has_http2;        /* in the clear by prior knowledge; over TLS, ALPN decides */
+    bool has_http2; /* in the clear by prior knowledge; over TLS, ALPN decides */
+    /* Needs `tls`: UDP on the same addresses and port as TCP with TLS. */
+    bool has_http3;
+    bool has_early_data;
+    bool is_advertised;    /* Alt-Svc tells clients of it (RFC 7838) */
     const char *unix_path; /* or NULL */
     int backlog;
     bool v6_only;

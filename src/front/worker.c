@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "front/connection.h"
+#include "front/protocols.h"
+#include "front/quic.h"
 #include "io/system.h"
 
 #define ACCEPTS_A_TURN      64
@@ -48,33 +50,32 @@ static void on_accept_timer(struct loop_timer *t)
     front_worker_listen_again(LIST_ITEM(t, struct front_worker, accept_timer));
 }
 
-/* The first of a list whose client did not send anything that is still unread: a request may be
- * in the socket before the loop tells of it. */
-static struct front_connection *first_quiet(const struct list_link *list)
+/* The first of a list that did not send anything that is still unread. */
+static struct front_client *first_quiet(const struct list_link *list)
 {
     const struct list_link *l = list->next;
     for (int i = 0; l != list && i < QUIET_TRIES; i++, l = l->next) {
-        struct front_connection *c = LIST_ITEM(l, struct front_connection, idle_link);
-        if (!socket_has_input(c->handle.fd))
+        struct front_client *c = LIST_ITEM(l, struct front_client, idle_link);
+        if (c->kind->is_quiet(c))
             return c;
     }
     return NULL;
 }
 
-/* The connection that has been idle longest, or NULL. */
-static struct front_connection *idlest(const struct front_worker *w)
+/* The client that has been idle longest, or NULL. */
+static struct front_client *idlest(const struct front_worker *w)
 {
-    struct front_connection *c = first_quiet(&w->resting);
+    struct front_client *c = first_quiet(&w->resting);
     return c ? c : first_quiet(&w->idle);
 }
 
 bool front_worker_evict(struct front_worker *w)
 {
-    struct front_connection *c = idlest(w);
+    struct front_client *c = idlest(w);
     if (!c)
         return false;
     metric_add(&w->metrics, FRONT_CONNECTIONS_EVICTED, 1);
-    front_connection_close(c, ROUTED_ERROR_LIMIT);
+    c->kind->close(c, ROUTED_ERROR_LIMIT);
     return true;
 }
 
@@ -95,9 +96,7 @@ bool front_worker_is_full(const struct front_worker *w)
            shared->limits.connections;
 }
 
-/* Is there room for one more, if need be by closing an idle connection? Otherwise clients wait in
- * the kernel's queue until a connection closes, maybe an idle one of another worker. */
-static bool may_accept(struct front_worker *w)
+bool front_worker_has_room(struct front_worker *w)
 {
     if (!has_memory(w))
         return false;
@@ -108,22 +107,28 @@ static bool may_accept(struct front_worker *w)
 }
 
 /* Nobody is closed for a client that is refused, nor before there is a client. */
-static void admit(struct front_worker *w, int fd, const struct socket_address *peer, bool is_secure)
+bool front_worker_admit(struct front_worker *w, uint64_t key)
 {
     struct front_shared *shared = w->shared;
-    uint64_t key = socket_address_key(peer, shared->address_seed);
     if (!address_table_enter(shared->addresses, key, shared->limits.connections_per_address)) {
         front_metrics_hit(&w->metrics, offsetof(routed_limits, connections_per_address));
-        socket_close(fd);
-        return;
+        return false;
     }
     if (front_worker_is_full(w)) {
         front_metrics_hit(&w->metrics, offsetof(routed_limits, connections));
         front_worker_evict(w);
     }
     atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
-    struct front_connection *c = front_connection_open(w, fd, peer, key, is_secure);
-    if (!c)
+    return true;
+}
+
+static void welcome(struct front_worker *w, int fd, const struct socket_address *peer,
+                    bool is_secure)
+{
+    uint64_t key = socket_address_key(peer, w->shared->address_seed);
+    if (!front_worker_admit(w, key))
+        socket_close(fd);
+    else if (!front_connection_open(w, fd, peer, key, is_secure))
         metric_add(&w->metrics, FRONT_ACCEPT_FAILURES, 1);
 }
 
@@ -151,7 +156,7 @@ static bool accept_client(struct front_listener *l)
         pause_listener(l);
         return false;
     }
-    if (!may_accept(w)) {
+    if (!front_worker_has_room(w)) {
         if (front_worker_is_full(w) && socket_has_input(listener))
             front_plea_send(&w->plea);
         pause_listeners(w, ACCEPT_PAUSE_MS);
@@ -160,7 +165,7 @@ static bool accept_client(struct front_listener *l)
     struct socket_address peer;
     int fd = socket_accept(listener, &peer);
     if (fd >= 0)
-        admit(w, fd, &peer, l->is_secure);
+        welcome(w, fd, &peer, l->is_secure);
     return fd >= 0 || fd == SOCKET_DEAD ||
            (fd == SOCKET_EXHAUSTED && make_room_for_descriptor(w, listener));
 }
@@ -212,7 +217,7 @@ void front_worker_close_listeners(struct front_worker *w, unsigned keep)
 
 /* ---- idle connections ---- */
 
-void front_worker_connection_idle(struct front_worker *w, struct front_connection *c)
+void front_worker_client_idle(struct front_worker *w, struct front_client *c)
 {
     list_append(&w->idle, &c->idle_link);
     if (!loop_timer_is_set(&w->rest_timer))
@@ -224,15 +229,14 @@ static void on_rest_timer(struct loop_timer *t)
 {
     struct front_worker *w = LIST_ITEM(t, struct front_worker, rest_timer);
     while (!list_is_empty(&w->idle)) {
-        struct front_connection *c = LIST_ITEM(w->idle.next, struct front_connection, idle_link);
+        struct front_client *c = LIST_ITEM(w->idle.next, struct front_client, idle_link);
         if (loop_now(w->loop) < c->wait_since + REST_AFTER_MS) {
             loop_timer_set(w->loop, &w->rest_timer, c->wait_since + REST_AFTER_MS);
             return;
         }
         list_remove(&c->idle_link);
         list_append(&w->resting, &c->idle_link);
-        c->session->ops->rest(c->session);
-        front_transport_rest(&c->transport);
+        c->kind->rest(c);
     }
     http1_spare_release(&w->http1_spare);
     spare_release(&w->blocks);
@@ -267,11 +271,11 @@ void front_worker_log_request(struct front_worker *w, const struct access_record
 
 static void end_if_drained(struct front_worker *w)
 {
-    if (w->phase == FRONT_WORKER_DRAINING && list_is_empty(&w->connections))
+    if (w->phase == FRONT_WORKER_DRAINING && list_is_empty(&w->clients))
         w->phase = FRONT_WORKER_ENDED;
 }
 
-void front_worker_connection_closed(struct front_worker *w, uint64_t address_key)
+void front_worker_client_gone(struct front_worker *w, uint64_t address_key)
 {
     address_table_leave(w->shared->addresses, address_key);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
@@ -305,68 +309,13 @@ static void on_tls_timer(struct loop_timer *t)
     loop_timer_set(w->loop, t, loop_now(w->loop) + TLS_TICK_MS);
 }
 
-static size_t bounded(uint64_t limit)
-{
-    return limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)limit;
-}
-
-static uint32_t bounded_word(uint64_t limit)
-{
-    return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
-}
-
-static struct http1_session_options http1_options(struct front_worker *w, struct span scheme)
-{
-    const routed_limits *limits = &w->shared->limits;
-    return (struct http1_session_options){
-        .limits = {.request_line_max = bounded(limits->request_line),
-                   .field_line_max = bounded(limits->field_line),
-                   .fields_bytes_max = bounded(limits->fields_bytes),
-                   .fields_count_max = bounded(limits->fields_count),
-                   .chunk_extension_max = bounded(limits->chunk_extension),
-                   .chunk_extensions_max = bounded(limits->chunk_extensions),
-                   .chunk_overhead_max = bounded(limits->chunk_overhead),
-                   .content_max = (int64_t)bounded(limits->content)},
-        .pipeline_depth = bounded(limits->pipelined),
-        .linger_max = bounded(limits->unread_content),
-        .response_window = bounded(limits->window),
-        .scheme = scheme,
-        .spare = &w->http1_spare,
-        .date = w->date};
-}
-
-static struct http2_session_options http2_options(struct front_worker *w, struct span scheme)
-{
-    const routed_limits *limits = &w->shared->limits;
-    struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
-    struct http2_limits *own = &options.limits;
-    own->target_max = bounded(limits->request_line);
-    own->field_max = bounded(limits->field_line);
-    own->fields_count_max = bounded(limits->fields_count);
-    own->fields_count_hard = bounded(limits->http2_fields_count);
-    own->fields_bytes_max = bounded(limits->fields_bytes);
-    own->content_max = (int64_t)bounded(limits->content);
-    own->streams_max = bounded_word(limits->http2_streams);
-    own->resets.burst = bounded_word(limits->http2_resets);
-    own->glitches.burst = bounded_word(limits->http2_glitches);
-    own->small_data.burst = bounded_word(limits->http2_small_frames);
-    own->continuations_max = bounded_word(limits->http2_continuations);
-    own->overhead_slack = limits->http2_overhead;
-    own->send_rate = bounded_word(limits->rate);
-    own->send_grace = bounded_word(limits->rate_grace);
-    options.scheme = scheme;
-    options.response_window = bounded(limits->window);
-    options.date = w->date;
-    options.now = &w->now;
-    options.spare = &w->blocks;
-    return options;
-}
-
-int front_worker_init(struct front_worker *w, struct front_shared *shared)
+int front_worker_init(struct front_worker *w, struct front_shared *shared, unsigned number)
 {
     w->shared = shared;
     front_plea_init(&w->plea, w);
-    list_init(&w->connections);
+    w->number = number;
+    shared->workers[number] = w;
+    list_init(&w->clients);
     list_init(&w->idle);
     list_init(&w->resting);
     loop_timer_init(&w->rest_timer, on_rest_timer);
@@ -377,11 +326,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     w->random.state = system_random();
     w->date_seconds = -1;
     http1_spare_init(&w->http1_spare);
-    w->http1 = http1_options(w, SPAN("http"));
-    w->http1.has_http2 = shared->has_http2;
-    w->https1 = http1_options(w, SPAN("https"));
-    w->http2 = http2_options(w, SPAN("http"));
-    w->https2 = http2_options(w, SPAN("https"));
+    front_protocols_init(w);
     if (shared->tls) {
         w->sealed_block = block_new(FRONT_READ_SIZE);
         if (!w->sealed_block)
@@ -389,7 +334,8 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared)
     }
     if (front_metrics_init(&w->metrics) != ROUTED_OK)
         return ROUTED_ERROR_MEMORY;
-    return loop_open(&w->loop);
+    int error = loop_open(&w->loop);
+    return error || !shared->has_http3 ? error : front_quic_open(&w->quic, w);
 }
 
 /* The face closes here, not at the end of the thread: until then its numbers can be read. */
@@ -397,9 +343,12 @@ void front_worker_release(struct front_worker *w)
 {
     if (w->is_face_open && w->shared->face.close)
         w->shared->face.close(w->context);
+    if (w->quic)
+        front_quic_close(w->quic);
     if (w->loop)
         front_worker_close_listeners(w, 0);
     loop_free(w->loop);
+    front_quic_free(w->quic);
     http1_spare_release(&w->http1_spare);
     spare_release(&w->blocks);
     block_release(w->read_block);
@@ -439,6 +388,8 @@ void front_worker_run(struct front_worker *w)
 {
     while (w->phase != FRONT_WORKER_ENDED)
         loop_turn(w->loop, -1);
+    if (w->quic) /* or the kernel would go on giving it datagrams of other workers */
+        front_quic_close(w->quic);
     access_log_flush(&w->shared->access_log, &w->log_lines, &w->metrics);
 }
 
@@ -452,10 +403,13 @@ void front_worker_drain(struct front_worker *w, milliseconds timeout)
     w->phase = FRONT_WORKER_DRAINING;
     front_worker_close_listeners(w, 0);
     struct list_link *next;
-    for (struct list_link *l = w->connections.next; l != &w->connections; l = next) {
+    for (struct list_link *l = w->clients.next; l != &w->clients; l = next) {
         next = l->next;
-        front_connection_shut(LIST_ITEM(l, struct front_connection, link));
+        struct front_client *c = LIST_ITEM(l, struct front_client, link);
+        c->kind->shut(c);
     }
+    if (w->quic)
+        front_quic_shut(w->quic);
     if (w->shared->face.shut)
         w->shared->face.shut(w->context, w->loop);
     loop_timer_set(w->loop, &w->drain_timer, clock_after(loop_now(w->loop), timeout));
@@ -470,8 +424,11 @@ void front_worker_cut(struct front_worker *w)
         return;
     loop_timer_clear(w->loop, &w->drain_timer);
     w->was_cut = true;
-    while (!list_is_empty(&w->connections))
-        front_connection_close(LIST_ITEM(w->connections.next, struct front_connection, link),
-                               ROUTED_ERROR_STOPPING);
+    if (w->quic)
+        front_quic_close(w->quic);
+    while (!list_is_empty(&w->clients)) {
+        struct front_client *c = LIST_ITEM(w->clients.next, struct front_client, link);
+        c->kind->close(c, ROUTED_ERROR_STOPPING);
+    }
     end_if_drained(w);
 }

@@ -13,10 +13,17 @@
 #include "http1/session.h"
 #include "http1/spare.h"
 #include "http2/session.h"
+#include "http3/endpoint.h"
 #include "io/loop.h"
 #include "io/socket.h"
 #include "tls/context.h"
 #include <pthread.h>
+
+#define FRONT_WORKERS_MAX 64
+
+struct front_client;
+struct front_quic;
+struct front_worker;
 
 /* What all workers share; lives longer than they do. */
 struct front_shared {
@@ -26,13 +33,16 @@ struct front_shared {
     struct tls_context *tls; /* NULL without TLS; a reference */
     atomic_bool wants_reload;
     bool has_http2;
+    bool has_http3; /* needs tls */
+    bool has_early_data;
+    uint8_t quic_secret[32];
+    struct front_worker *workers[FRONT_WORKERS_MAX]; /* for datagrams of each other's connections */
+    unsigned worker_count;
     struct access_log access_log; /* .path is NULL without one */
     struct address_table *addresses;
     uint64_t address_seed;
     atomic_uint_fast64_t connections;
 };
-
-struct front_connection;
 
 struct front_listener {
     struct loop_handle handle;
@@ -42,7 +52,6 @@ struct front_listener {
 };
 
 #define FRONT_LISTENERS_MAX 17
-#define FRONT_WORKERS_MAX   64
 
 enum front_worker_phase {
     FRONT_WORKER_STARTING,
@@ -55,15 +64,16 @@ struct front_worker {
     struct front_shared *shared;
     struct front_worker *next; /* the workers form a ring */
     struct front_plea plea;
+    unsigned number; /* its place in shared->workers */
     struct loop *loop;
     void *context; /* of the face, for this thread */
     atomic_bool is_face_open;
     enum front_worker_phase phase;
     struct front_listener listeners[FRONT_LISTENERS_MAX];
     unsigned listener_count;
-    struct list_link connections; /* every one */
-    struct list_link idle;        /* the idle ones, longest idle first, */
-    struct list_link resting;     /* and before them those whose memory was given back */
+    struct list_link clients; /* every one */
+    struct list_link idle;    /* the idle ones, longest idle first, */
+    struct list_link resting; /* and before them those whose memory was given back */
     struct loop_timer rest_timer;
     struct block *read_block;   /* where input lands; replaced when content slices hold it */
     struct block *sealed_block; /* where sealed input lands; NULL without TLS */
@@ -74,7 +84,10 @@ struct front_worker {
     struct http1_session_options https1;
     struct http2_session_options http2;
     struct http2_session_options https2;
-    milliseconds now; /* of this turn */
+    struct http3_session_options http3;
+    char alt_svc[32];
+    struct front_quic *quic; /* NULL without HTTP/3 */
+    milliseconds now;        /* of this turn */
     char date[HTTP_DATE_SIZE];
     int64_t date_seconds; /* the second that `date` says */
     struct random random;
@@ -87,8 +100,9 @@ struct front_worker {
     bool was_cut;                /* the drain ended by its deadline or by force */
 };
 
-/* Everything that does not need the thread. ROUTED_OK, ROUTED_ERROR_MEMORY or _SYSTEM. */
-int front_worker_init(struct front_worker *w, struct front_shared *shared);
+/* Everything that does not need the thread; `shared` knows the worker from now on. ROUTED_OK,
+ * ROUTED_ERROR_MEMORY or _SYSTEM. */
+int front_worker_init(struct front_worker *w, struct front_shared *shared, unsigned number);
 void front_worker_release(struct front_worker *w);
 
 /* Before the thread runs: this worker looks after certificates and ticket keys, for all. */
@@ -108,8 +122,12 @@ void front_worker_run(struct front_worker *w);
 void front_worker_drain(struct front_worker *w, milliseconds timeout);
 void front_worker_cut(struct front_worker *w);
 
-/* Called by connections. */
-void front_worker_connection_closed(struct front_worker *w, uint64_t address_key);
+/* Is there room for one more client, if need be by closing an idle one? */
+bool front_worker_has_room(struct front_worker *w);
+/* Counts a client of the address, and makes room for it. False: that address has its share. */
+bool front_worker_admit(struct front_worker *w, uint64_t address_key);
+/* Undoes front_worker_admit. */
+void front_worker_client_gone(struct front_worker *w, uint64_t address_key);
 /* A handshake ended, well or not. */
 void front_worker_handshake_over(struct front_worker *w);
 /* Where the next read goes, FRONT_READ_SIZE bytes, or NULL without memory. Slices of it may be
@@ -121,8 +139,8 @@ struct block *front_worker_read_block(struct front_worker *w);
 void front_worker_tell_time(struct front_worker *w);
 /* Queues an access log line. */
 void front_worker_log_request(struct front_worker *w, const struct access_record *r);
-/* The connection is idle from now on. */
-void front_worker_connection_idle(struct front_worker *w, struct front_connection *c);
+/* The client is idle from now on. */
+void front_worker_client_idle(struct front_worker *w, struct front_client *c);
 /* Closes the connection that has been idle longest; false when none is idle. */
 bool front_worker_evict(struct front_worker *w);
 /* Do all workers together hold as many connections as they may? */

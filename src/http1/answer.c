@@ -1,6 +1,7 @@
 #include "http1/state.h"
 
 #include "base/error.h"
+#include "exchange/fallback.h"
 #include "http1/response.h"
 
 #define UPGRADE_REQUIRED 426
@@ -112,6 +113,8 @@ static int begin_response(struct http1_session *s, struct http1_turn *t, uint16_
 {
     struct http1_response_head head = {
         .status = status, .fields = fields, .date = s->options->date};
+    if (s->options->alt_svc.size && !field_list_find_text(fields, SPAN("alt-svc")))
+        head.alt_svc = s->options->alt_svc;
     if (s->is_shut || t->exchange.close_after || is_content_in_doubt(t))
         t->is_persistent = false;
     choose_framing(t, length, &head);
@@ -205,24 +208,18 @@ static int on_end(struct exchange *x, const struct field_list *trailers)
 int http1_answer_error(struct http1_session *s, struct http1_turn *t, int error)
 {
     const struct error_entry *entry = error_entry(error);
-    struct span reason = http_reason(entry->status);
-    struct field items[] = {
-        {SPAN("content-type"), SPAN("text/plain; charset=utf-8"), FIELD_CONTENT_TYPE},
-        {SPAN("retry-after"), SPAN("1"), FIELD_RETRY_AFTER}};
-    struct field_list fields = {items, entry->status == 503 ? 2 : 1, 2};
     struct exchange *x = &t->exchange;
-    x->status = entry->status;
-    x->suppress_content = span_equals(x->request.method, SPAN("HEAD"));
+    struct exchange_fallback fallback;
+    exchange_fallback_make(&fallback, x, error);
     if (entry->reach == ERROR_REACH_CONNECTION ||
         (!t->request_done && t->content_left > (int64_t)s->options->linger_max))
         t->is_persistent = false;
-    if (begin_response(s, t, entry->status, &fields, (int64_t)reason.size + 1))
+    if (begin_response(s, t, x->status, &fallback.fields, fallback.length))
         return ROUTED_ERROR_MEMORY;
     t->response_done = true;
     if (x->suppress_content)
         return ROUTED_OK;
-    x->response_bytes = reason.size + 1;
-    int failed = output_copy(&s->output, reason);
+    int failed = output_copy(&s->output, fallback.text);
     return failed ? failed : output_copy(&s->output, SPAN("\n"));
 }
 

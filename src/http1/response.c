@@ -33,7 +33,8 @@ static size_t fields_bound(const struct field_list *fields)
 
 size_t http1_response_bound(const struct http1_response_head *head)
 {
-    return FIXED_BOUND + http_reason(head->status).size + fields_bound(head->fields);
+    return FIXED_BOUND + head->alt_svc.size + http_reason(head->status).size +
+           fields_bound(head->fields);
 }
 
 /* RFC 9112 section 4: the space before an empty reason stays. */
@@ -81,6 +82,8 @@ size_t http1_response_write(uint8_t *out, const struct http1_response_head *head
     out = put_status_line(out, head->status);
     if (head->date)
         out = put_field(out, SPAN("date"), span_of(head->date, HTTP_DATE_SIZE));
+    if (head->alt_svc.size)
+        out = put_field(out, SPAN("alt-svc"), head->alt_svc);
     for (size_t i = 0; i < head->fields->count; i++)
         out = put_field(out, head->fields->items[i].text, head->fields->items[i].value);
     out = put_framing(out, head->framing, head->length);

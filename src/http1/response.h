@@ -21,6 +21,7 @@ struct http1_response_head {
     uint16_t status;
     const struct field_list *fields; /* valid, without what is below */
     const char *date;                /* HTTP_DATE_SIZE bytes, or NULL */
+    struct span alt_svc;             /* RFC 7838; empty: none */
     enum http1_framing framing;
     int64_t length; /* of HTTP1_FRAMING_LENGTH */
     enum http1_connection connection;

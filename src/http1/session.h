@@ -35,11 +35,12 @@ struct http1_session_options {
     size_t linger_max;      /* unread request bytes dropped after an early answer or a refusal */
     size_t response_window; /* response bytes an application may have queued */
     struct http1_spare *spare; /* of the worker */
-    const char *date; /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
-    bool has_http2;   /* HTTP/2 may begin here too: a first line that has three words as its
-                       * preface has, but no slash as every request line has, is a preface
-                       * that is not valid (RFC 9113 section 3.4). The connection is closed
-                       * without an answer, which would be one in the wrong protocol. */
+    const char *date;    /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
+    struct span alt_svc; /* of answers that have no such field of their own; empty: none */
+    bool has_http2;      /* HTTP/2 may begin here too: a first line that has three words as its
+                          * preface has, but no slash as every request line has, is a preface
+                          * that is not valid (RFC 9113 section 3.4). The connection is closed
+                          * without an answer, which would be one in the wrong protocol. */
 };
 
 #define HTTP1_SESSION_OPTIONS_DEFAULT                                                              \

@@ -3,8 +3,9 @@
 #include "base/decimal.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "exchange/fallback.h"
 
-#define ADDED_LINES 3 /* :status, date, content-length */
+#define ADDED_LINES 4 /* :status, date, alt-svc, content-length */
 
 /* Outside the connection's calls nobody settles: the connection has to come and look. */
 static void wake(struct http2_session *s)
@@ -113,6 +114,9 @@ static int queue_head(struct http2_session *s, struct http2_stream *t,
         line_of(SPAN(":status"), span_of(status, decimal_write(status, head->status)));
     if (s->options->date && head->is_final)
         s->lines[count++] = line_of(SPAN("date"), span_of(s->options->date, HTTP_DATE_SIZE));
+    if (head->is_final && s->options->alt_svc.size &&
+        !field_list_find_text(head->fields, SPAN("alt-svc")))
+        s->lines[count++] = line_of(SPAN("alt-svc"), s->options->alt_svc);
     count = put_fields(s, t, count, head->fields);
     if (head->length != HTTP_LENGTH_UNKNOWN && head->status != 204)
         s->lines[count++] = line_of(SPAN("content-length"),
@@ -151,18 +155,11 @@ static int begin_response(struct http2_session *s, struct http2_stream *t, uint1
     return queue_head(s, t, &head);
 }
 
-/* A client that asked for a tunnel would take any 2xx for one (RFC 8441 section 5). That there is
- * none here it learns as RFC 9220 section 3 has it for a protocol that is not supported. */
-static bool is_false_tunnel(const struct exchange *x, uint16_t status)
-{
-    return x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel && status / 100 == 2;
-}
-
 static int on_respond(struct exchange *x, const struct http_response *response, int64_t length)
 {
     struct http2_session *s = http2_state_session(x);
     struct http2_stream *t = http2_state_stream(x);
-    if (is_false_tunnel(x, response->status)) {
+    if (exchange_is_false_tunnel(x, response->status)) {
         x->is_failed = true;
         http2_answer_fail(s, t, ROUTED_ERROR_UNSUPPORTED);
         return ROUTED_ERROR_UNSUPPORTED;
@@ -230,22 +227,15 @@ static int on_end(struct exchange *x, const struct field_list *trailers)
 
 static int answer_error(struct http2_session *s, struct http2_stream *t, int error)
 {
-    const struct error_entry *entry = error_entry(error);
-    struct span reason = http_reason(entry->status);
-    struct field items[] = {
-        {SPAN("content-type"), SPAN("text/plain; charset=utf-8"), FIELD_CONTENT_TYPE},
-        {SPAN("retry-after"), SPAN("1"), FIELD_RETRY_AFTER}};
-    struct field_list fields = {items, entry->status == 503 ? 2 : 1, 2};
     struct exchange *x = &t->exchange;
-    x->status = entry->status;
-    x->suppress_content = span_equals(x->request.method, SPAN("HEAD"));
+    struct exchange_fallback fallback;
+    exchange_fallback_make(&fallback, x, error);
     t->response_done = true;
-    if (begin_response(s, t, entry->status, &fields, (int64_t)reason.size + 1))
+    if (begin_response(s, t, x->status, &fallback.fields, fallback.length))
         return ROUTED_ERROR_MEMORY;
     if (x->suppress_content)
         return ROUTED_OK;
-    x->response_bytes = reason.size + 1;
-    int failed = http2_queue_append(&t->body, slice_static(reason));
+    int failed = http2_queue_append(&t->body, slice_static(fallback.text));
     return failed ? failed : http2_queue_append(&t->body, slice_static(SPAN("\n")));
 }
 
@@ -376,7 +366,7 @@ static int on_sent(nghttp2_session *machine, const nghttp2_frame *frame, void *u
         return 0;
     t->response_sent = true;
     /* RFC 9113 section 8.1: the client need not send the rest. */
-    if (!t->request_ended &&
+    if (!t->inlet.has_ended &&
         nghttp2_submit_rst_stream(machine, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_NO_ERROR))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;

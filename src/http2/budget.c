@@ -3,30 +3,13 @@
 #include <nghttp2/nghttp2.h>
 #include <routed/error.h>
 
-#define UNIT 1000 /* thousandths */
-
 /* A client gives window back for the stream and for the connection. */
 #define UPDATES_A_FRAME 2
 #define UPDATES_MAX     10000
 
-static void fill(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
-{
-    uint64_t full = (uint64_t)rate->burst * UNIT;
-    milliseconds elapsed = now > b->filled_at ? now - b->filled_at : 0;
-    b->filled_at = now;
-    if (rate->per_second && elapsed > (full - b->level) / rate->per_second)
-        b->level = full;
-    else
-        b->level += elapsed * rate->per_second;
-}
-
 static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now, int error)
 {
-    fill(b, rate, now);
-    if (b->level < UNIT)
-        return error;
-    b->level -= UNIT;
-    return ROUTED_OK;
+    return http2_bucket_take(b, rate, now) ? ROUTED_OK : error;
 }
 
 static int take_glitch(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
@@ -37,9 +20,9 @@ static int take_glitch(struct http2_budget *b, const struct http2_limits *limits
 void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
 {
     *b = (struct http2_budget){
-        .resets = {(uint64_t)limits->resets.burst * UNIT, now},
-        .glitches = {(uint64_t)limits->glitches.burst * UNIT, now},
-        .small_data = {(uint64_t)limits->small_data.burst * UNIT, now},
+        .resets = http2_bucket_full(&limits->resets, now),
+        .glitches = http2_bucket_full(&limits->glitches, now),
+        .small_data = http2_bucket_full(&limits->small_data, now),
     };
 }
 
@@ -101,7 +84,7 @@ void http2_budget_sent(struct http2_budget *b, size_t content)
 
 bool http2_budget_is_low(const struct http2_budget *b, const struct http2_limits *limits)
 {
-    return b->resets.level < (uint64_t)limits->resets.burst * UNIT / 4;
+    return http2_bucket_is_low(&b->resets, &limits->resets);
 }
 
 bool http2_budget_is_overhead(const struct http2_budget *b, const struct http2_limits *limits,

@@ -6,14 +6,8 @@
 #ifndef HTTP2_BUDGET_H
 #define HTTP2_BUDGET_H
 
-#include "base/clock.h"
+#include "http2/bucket.h"
 #include "http2/frames.h"
-#include "http2/limits.h"
-
-struct http2_bucket {
-    uint64_t level; /* thousandths of a unit that are left */
-    milliseconds filled_at;
-};
 
 struct http2_budget {
     struct http2_bucket resets;

@@ -14,11 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP2_METHOD_MAX 32 /* longer methods: RST_STREAM */
-#define HTTP2_FIELD_OVERHEAD                                                                       \
-    32 /* what a field costs beyond its name and value (RFC 9113 6.5.2)                            \
-        */
-
 /* A budget that refills: `burst` units at first and at most, `per_second` come back. */
 struct http2_rate {
     uint32_t burst;
@@ -31,7 +26,7 @@ struct http2_limits {
     size_t field_max;         /* bytes of name and value of one field: 431 */
     size_t fields_count_max;  /* 431 */
     size_t fields_count_hard; /* GOAWAY(ENHANCE_YOUR_CALM) */
-    size_t fields_bytes_max;  /* name + value + HTTP2_FIELD_OVERHEAD, pseudo-fields too: 431.
+    size_t fields_bytes_max;  /* name + value + HTTP_FIELD_OVERHEAD, pseudo-fields too: 431.
                                * Told to the client as SETTINGS_MAX_HEADER_LIST_SIZE. */
     int64_t content_max;      /* bytes: 413, when declared or when it is passed */
 

@@ -2,6 +2,26 @@
 
 #include <routed/error.h>
 
+/* ---- what HPACK decodes ---- */
+
+static struct span text_of(const void *held)
+{
+    nghttp2_vec bytes = nghttp2_rcbuf_get_buf((nghttp2_rcbuf *)held);
+    return span_of(bytes.base, bytes.len);
+}
+
+static void retain(void *held)
+{
+    nghttp2_rcbuf_incref(held);
+}
+
+static void release(void *held)
+{
+    nghttp2_rcbuf_decref(held);
+}
+
+static const struct http_keeper keeper = {.text = text_of, .retain = retain, .release = release};
+
 /* ---- making it ---- */
 
 static void set_options(nghttp2_option *option, const struct http2_limits *limits)
@@ -18,7 +38,11 @@ static void set_options(nghttp2_option *option, const struct http2_limits *limit
 static int make(struct http2_session *s, nghttp2_session_callbacks *callbacks,
                 nghttp2_option *option)
 {
-    nghttp2_mem allocator = http2_heap_allocator(&s->heap);
+    nghttp2_mem allocator = {.mem_user_data = &s->heap,
+                             .malloc = heap_new,
+                             .free = heap_free,
+                             .calloc = heap_new_zeroed,
+                             .realloc = heap_resize};
     set_options(option, &s->options->limits);
     http2_receive_set_callbacks(callbacks);
     http2_answer_set_callbacks(callbacks);
@@ -47,17 +71,32 @@ static int queue_settings(struct http2_session *s)
     return ROUTED_OK;
 }
 
+static struct http_head_limits head_limits_of(const struct http2_limits *limits)
+{
+    return (struct http_head_limits){.target_max = limits->target_max,
+                                     .field_max = limits->field_max,
+                                     .fields_count_max = limits->fields_count_max,
+                                     .fields_count_hard = limits->fields_count_hard,
+                                     .fields_bytes_max = limits->fields_bytes_max,
+                                     .content_max = limits->content_max};
+}
+
 int http2_machine_open(struct http2_session *s)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *option = NULL;
     int error = ROUTED_ERROR_MEMORY;
-    if (http2_heap_init(&s->heap, s->options->spare))
+    /* nghttp2 (seen in 1.52) frees a DATA frame that it goes on using when the queue of streams
+     * cannot grow: http2_machine_feed and _pull look whether the reserve was needed. */
+    s->heap.spare = s->options->spare;
+    if (heap_keep_reserve(&s->heap))
         return ROUTED_ERROR_MEMORY;
     if (nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&option) == 0)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
+    s->cookies.keeper = &keeper;
+    s->head_limits = head_limits_of(&s->options->limits);
     http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }
@@ -66,7 +105,7 @@ void http2_machine_close(struct http2_session *s)
 {
     nghttp2_session_del(s->machine);
     s->machine = NULL;
-    http2_heap_release(&s->heap);
+    heap_release(&s->heap);
 }
 
 /* ---- the end by our own hand ---- */

@@ -288,7 +288,7 @@ static void session_rest(struct session *base)
 {
     struct http2_session *s = http2_state_of(base);
     output_rest(&s->output);
-    http2_cookies_release(&s->cookies);
+    http_cookies_release(&s->cookies);
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;

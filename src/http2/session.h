@@ -46,6 +46,7 @@ struct http2_session_options {
     struct span scheme;      /* "http" or "https": what the transport is */
     size_t response_window;  /* response bytes an application may have queued on one stream */
     const char *date;        /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
+    struct span alt_svc;     /* of answers that have no such field of their own; empty: none */
     const milliseconds *now; /* monotonic time that the owner rewrites each turn */
     struct spare *spare;     /* of the worker */
 };

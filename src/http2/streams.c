@@ -10,7 +10,7 @@ static struct http2_stream *new_stream(struct http2_session *s)
     if (list_is_empty(&s->spare))
         return memory_new_zeroed(sizeof(struct http2_stream));
     struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
-    struct http2_head head = t->head;
+    struct http_head head = t->head;
     struct http2_queue body = t->body;
     list_remove(&t->link);
     memset(&t->link, 0, sizeof(*t) - offsetof(struct http2_stream, link));
@@ -24,9 +24,10 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
     struct http2_stream *t = new_stream(s);
     if (!t)
         return NULL;
+    t->head.keeper = s->cookies.keeper;
     exchange_init(&t->exchange, &http2_answer_carrier, s, s->loop);
     t->id = id;
-    s->fields_memory += http2_head_memory(&t->head);
+    s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
     list_append(&s->live, &t->link);
     return t;
@@ -34,7 +35,7 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
 
 static void free_stream(struct http2_stream *t)
 {
-    http2_head_release(&t->head);
+    http_head_release(&t->head);
     http2_queue_release(&t->body);
     exchange_release(&t->exchange);
     memory_free(t);
@@ -45,9 +46,9 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
 {
     list_remove(&t->link);
     list_remove(&t->due);
-    buffer_release(&t->held);
-    s->fields_memory -= http2_head_memory(&t->head);
-    http2_head_reset(&t->head);
+    exchange_inlet_release(&t->inlet);
+    s->fields_memory -= http_head_memory(&t->head);
+    http_head_reset(&t->head);
     http2_queue_reset(&t->body);
     list_prepend(&s->spare, &t->link);
 }
@@ -167,14 +168,14 @@ void http2_streams_end_input(struct http2_session *s)
     for (struct list_link *l = s->live.next; l != &s->live; l = next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
         next = l->next;
-        if (t->request_ended || t->request_done || t->is_gone)
+        if (t->inlet.has_ended || t->inlet.is_done || t->is_gone)
             continue;
         if (!t->is_exchange) {
             finish_live(s, t, ROUTED_ERROR_TRUNCATED);
             continue;
         }
         if (t->exchange.is_tunnel)
-            t->request_ended = true;
+            t->inlet.has_ended = true;
         else
             http2_answer_fail(s, t, ROUTED_ERROR_TRUNCATED);
         http2_state_is_due(s, t);
@@ -236,7 +237,7 @@ enum session_wait http2_streams_wait(const struct http2_session *s)
         is_blocked |= t->is_blocked;
         if (t->exchange.is_tunnel)
             continue;
-        if (!t->request_ended && http2_receive_is_waiting(t))
+        if (!t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
             return SESSION_BODY;
         is_all_tunnels = false;
     }
@@ -250,7 +251,8 @@ bool http2_streams_fail_waiting(struct http2_session *s, int error)
     bool any = false;
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (t->exchange.is_tunnel || t->request_ended || !http2_receive_is_waiting(t))
+        if (t->exchange.is_tunnel || t->inlet.has_ended ||
+            !exchange_inlet_is_waiting(&t->inlet, &t->exchange))
             continue;
         http2_answer_fail(s, t, error);
         any = true;

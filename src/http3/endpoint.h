@@ -8,13 +8,12 @@
 #ifndef HTTP3_ENDPOINT_H
 #define HTTP3_ENDPOINT_H
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "exchange/session.h"
 #include "http3/session.h"
 #include "tls/context.h"
-
-typedef uint64_t nanoseconds; /* a point in time or a duration of the monotonic clock */
 
 #define HTTP3_ADDRESS_MAX  28 /* a struct sockaddr_in6 */
 #define HTTP3_DATAGRAM_MAX 65535
@@ -54,6 +53,9 @@ struct http3_endpoint_host {
      * the connection, which is told once more, by on_closed. ROUTED_OK, or the connection is closed
      * (CONNECTION_REFUSED, no place for another). */
     int (*on_connection)(void *host, struct http3_connection *c, struct session_host *out);
+    /* The connection was run: its session may wait for something else now. Not before
+     * on_connection nor after on_closed. */
+    void (*on_turn)(void *host, void *connection);
     /* The front's state of a connection ends; its exchanges are closed already. */
     void (*on_closed)(void *host, void *connection);
     void *host;
@@ -78,6 +80,7 @@ enum http3_endpoint_count {
     HTTP3_MIGRATIONS, /* paths that were validated after the first */
     HTTP3_EARLY_DATA, /* connections with accepted 0-RTT */
     HTTP3_KEY_UPDATES,
+    HTTP3_REFUSALS, /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
     HTTP3_COUNT
 };
 
@@ -88,6 +91,7 @@ struct http3_endpoint_options {
     struct loop *loop;           /* handed to the exchanges */
     const nanoseconds *now;      /* the owner rewrites it before each call */
     unsigned worker;             /* of this endpoint; part of each connection id it gives out */
+    unsigned workers;            /* of the server: datagrams for a higher one are nobody's */
     uint8_t secret[32];          /* of the server: all its workers, and the process after it, share
                                   * it: connection ids, tokens, stateless resets */
     size_t connections_max;      /* of this endpoint: more are refused */
@@ -105,7 +109,8 @@ int http3_endpoint_new(struct http3_endpoint **out, const struct http3_endpoint_
  */
 void http3_endpoint_free(struct http3_endpoint *e, int error);
 
-/* Takes one datagram. Answers wait for http3_endpoint_run. */
+/* Takes one datagram. Answers of connections wait for http3_endpoint_run; those that belong to no
+ * connection are sent at once, or not at all while the socket takes no more. */
 void http3_endpoint_receive(struct http3_endpoint *e, const struct http3_datagram *datagram);
 /* Runs the connections that have something to send or whose time has come. True: it stopped after
  * a bounded share of work and has more; run again after the other work of the turn. */
@@ -131,6 +136,9 @@ void http3_connection_close(struct http3_connection *c, int error);
 const struct http3_address *http3_connection_peer(const struct http3_connection *c);
 /* What TLS agreed on; parts live as long as the connection. */
 const struct http_tls *http3_connection_tls(const struct http3_connection *c);
+/* True while what arrives may be a replay (RFC 8446 section 8): 0-RTT, before the handshake is
+ * done. Only with has_early_data, and only of clients whose address is validated. */
+bool http3_connection_is_early(const struct http3_connection *c);
 /* May it answer for host[:port]? See tls_session_covers. */
 bool http3_connection_covers(const struct http3_connection *c, struct span authority);
 /* Bytes written and acknowledged, for the minimum rate of slow readers; smoothed round trip. */

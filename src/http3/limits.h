@@ -6,6 +6,14 @@
 
 #include "http2/limits.h"
 
+/* Unidirectional streams that a client may have open at once: the three that HTTP/3 needs, and
+ * those of unknown types, which it is asked to stop (RFC 9114 section 6.2). */
+#define HTTP3_SIDE_STREAMS_MAX 16
+
+/* Bytes of one SETTINGS frame, and of one frame of an unknown type: more is H3_EXCESSIVE_LOAD. */
+#define HTTP3_SETTINGS_SIZE_MAX 512
+#define HTTP3_UNKNOWN_SIZE_MAX  65536
+
 struct http3_limits {
     /* Of one request, as in struct http2_limits. */
     size_t target_max;
@@ -19,8 +27,6 @@ struct http3_limits {
     uint32_t streams_max;       /* request streams open at once */
     uint32_t stream_window;     /* bytes */
     uint32_t connection_window; /* bytes */
-    uint32_t table_max;         /* bytes of the QPACK table that the client fills; 0: none */
-    uint32_t blocked_max;       /* streams that may wait for the table; 0: none */
 
     /* Of the connection. */
     struct http2_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
@@ -44,8 +50,6 @@ struct http3_limits {
                            .streams_max = 100,                                                     \
                            .stream_window = 65536,                                                 \
                            .connection_window = 1048576,                                           \
-                           .table_max = 0,                                                         \
-                           .blocked_max = 0,                                                       \
                            .resets = {1000, 33},                                                   \
                            .glitches = {10000, 330},                                               \
                            .small_data = {25600, 2560},                                            \

@@ -1,7 +1,8 @@
 /* http3/session.h: the HTTP/3 side (RFC 9114) of one QUIC connection, without I/O. nghttp3 is the
- * machine for frames, QPACK and priorities; meaning, limits and flow control are decided here. The
- * QUIC side, http3/connection.h, brings bytes of streams and takes bytes of streams; it is the
- * session's `transport`.
+ * machine for QPACK, for the control stream, and for the frames and priorities of what is sent; the
+ * frames of requests, meaning, limits and flow control are read and decided here. The client gets
+ * no dynamic QPACK table. The QUIC side, http3/connection.h, brings bytes of streams and takes
+ * bytes of streams; it is the session's `transport`.
  *
  * What it promises beyond exchange/session.h is what http2/session.h promises, in the words of
  * HTTP/3: a malformed request gets RESET_STREAM and STOP_SENDING with H3_MESSAGE_ERROR, content
@@ -10,8 +11,10 @@
  * GET of RFC 6455, shut sends GOAWAY twice (RFC 9114 section 5.2).
  *
  * In `struct session`, feed, feed_end, drain, drained are NULL: bytes belong to streams and pass by
- * the calls below. `wait`, `requests`, `bytes_in` hold as for every session. None of the calls may
- * be made from inside a callback of an application or host, but shut may. One thread. */
+ * the calls below. `wait`, `requests`, `bytes_in` hold as for every session; SESSION_FINISHED
+ * means, after any call, that the connection is to be closed with http3_session_close_code. None of
+ * the calls may be made from inside a callback of an application or host, but shut may. One thread.
+ */
 #ifndef HTTP3_SESSION_H
 #define HTTP3_SESSION_H
 
@@ -27,8 +30,9 @@ struct http3_transport {
      * client allows none, or ROUTED_ERROR_MEMORY. */
     int (*open_stream)(void *transport, int64_t *stream);
     /* The client may send that many bytes more on the stream (MAX_STREAM_DATA), and on the
-     * connection (MAX_DATA). What receive took of a request's content is granted once the
-     * application took it, all else at once. */
+     * connection (MAX_DATA). Everything that receive took is granted to the connection at once, so
+     * that a stream whose application waits holds up no other; to the stream, a request's content
+     * once the application took it, all else at once. Not called for streams that have ended. */
     void (*grant_stream)(void *transport, int64_t stream, size_t bytes);
     void (*grant_connection)(void *transport, size_t bytes);
     /* RESET_STREAM of our direction, STOP_SENDING of the client's, with an HTTP/3 error code. */
@@ -59,6 +63,9 @@ struct session *http3_session_base(struct http3_session *s);
 /* ---- what the QUIC connection tells. Calls that return an int: ROUTED_OK, or the connection must
  * be closed, with http3_session_close_code. ---- */
 
+/* What comes now is early data (RFC 8446 section 2.3), or is no more: a request whose head arrives
+ * in it gets 425 unless its method is safe, and is marked with "early-data: 1" (RFC 8470). */
+void http3_session_set_early(struct http3_session *s, bool is_early);
 /* The handshake is far enough that streams may be opened: control and QPACK streams, SETTINGS. */
 int http3_session_start(struct http3_session *s);
 /* Bytes of a stream, in order; `ends` with the FIN. Everything is taken (beyond the window the QUIC
@@ -83,7 +90,7 @@ uint64_t http3_session_streams_allowed(const struct http3_session *s);
  * live until they are acknowledged (http3_session_acknowledged) or the stream is closed. */
 size_t http3_session_next(struct http3_session *s, int64_t *stream, struct span *out, size_t max,
                           bool *ends);
-/* So many bytes of what next gave are in packets (0 with the FIN alone counts too). */
+/* So many bytes of what the latest next gave are in packets (0 with the FIN alone counts too). */
 int http3_session_sent(struct http3_session *s, int64_t stream, size_t bytes);
 /* The stream's own window is full: next gives others until http3_session_unblocked. */
 void http3_session_blocked(struct http3_session *s, int64_t stream);

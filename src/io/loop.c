@@ -11,16 +11,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EVENTS_MAX 256
+#define EVENTS_MAX                256
+#define NANOSECONDS_A_MILLISECOND UINT64_C(1000000)
+#define NANOSECONDS_A_SECOND      UINT64_C(1000000000)
 
 struct loop {
     int epoll;
     struct loop_handle doorbell;
     struct wheel wheel;
+    struct list_link alarms;
     struct list_link tasks;
     struct list_link tasks_end; /* stands behind the last task of this turn */
-    milliseconds now;
+    nanoseconds now;
     int64_t wall_seconds;
+    bool is_coarse;  /* the system waits in milliseconds only */
     int event_count; /* fetched this turn and not yet dispatched: from event_next on */
     int event_next;
     struct epoll_event events[EVENTS_MAX];
@@ -36,22 +40,32 @@ static struct loop_message closed_mailbox;
 /* Its address names a thread without a system call. */
 static _Thread_local char thread_marker;
 
-microseconds loop_clock(void)
+static nanoseconds read_clock(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (microseconds)t.tv_sec * 1000000 + (microseconds)t.tv_nsec / 1000;
+    return (nanoseconds)t.tv_sec * NANOSECONDS_A_SECOND + (nanoseconds)t.tv_nsec;
+}
+
+microseconds loop_clock(void)
+{
+    return read_clock() / 1000;
 }
 
 static void read_clocks(struct loop *l)
 {
     struct timespec t;
-    l->now = loop_clock() / 1000;
+    l->now = read_clock();
     clock_gettime(CLOCK_REALTIME_COARSE, &t);
     l->wall_seconds = t.tv_sec;
 }
 
 milliseconds loop_now(const struct loop *l)
+{
+    return l->now / NANOSECONDS_A_MILLISECOND;
+}
+
+nanoseconds loop_now_precise(const struct loop *l)
 {
     return l->now;
 }
@@ -182,6 +196,62 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t)
     wheel_remove(&l->wheel, t);
 }
 
+/* ---- alarms ---- */
+
+void loop_alarm_init(struct loop_alarm *a, void (*on_due)(struct loop_alarm *a))
+{
+    list_init(&a->link);
+    a->due = CLOCK_NEVER;
+    a->on_due = on_due;
+}
+
+void loop_alarm_set(struct loop *l, struct loop_alarm *a, nanoseconds due)
+{
+    a->due = due;
+    if (due == CLOCK_NEVER)
+        list_remove(&a->link);
+    else if (!list_is_linked(&a->link))
+        list_append(&l->alarms, &a->link);
+}
+
+void loop_alarm_clear(struct loop_alarm *a)
+{
+    list_remove(&a->link);
+}
+
+static nanoseconds first_alarm(const struct loop *l)
+{
+    nanoseconds first = CLOCK_NEVER;
+    for (const struct list_link *i = l->alarms.next; i != &l->alarms; i = i->next) {
+        nanoseconds due = LIST_ITEM(i, struct loop_alarm, link)->due;
+        if (due < first)
+            first = due;
+    }
+    return first;
+}
+
+/* Those that are due leave the list first: what a callback sets waits for the next turn. */
+static void ring_alarms(struct loop *l)
+{
+    struct list_link due;
+    list_init(&due);
+    for (struct list_link *i = l->alarms.next, *next; i != &l->alarms; i = next) {
+        next = i->next;
+        if (LIST_ITEM(i, struct loop_alarm, link)->due > l->now)
+            continue;
+        list_remove(i);
+        list_append(&due, i);
+    }
+    while (!list_is_empty(&due)) {
+        struct loop_alarm *a = LIST_ITEM(due.next, struct loop_alarm, link);
+        list_remove(&a->link);
+        if (a->due > l->now)
+            list_append(&l->alarms, &a->link); /* moved meanwhile */
+        else
+            a->on_due(a);
+    }
+}
+
 /* ---- tasks ---- */
 
 void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *t))
@@ -287,9 +357,10 @@ int loop_open(struct loop **out)
     if (!l)
         return ROUTED_ERROR_MEMORY;
     atomic_init(&l->references, 1);
+    list_init(&l->alarms);
     list_init(&l->tasks);
     read_clocks(l);
-    wheel_init(&l->wheel, l->now);
+    wheel_init(&l->wheel, loop_now(l));
     if (!open_descriptors(l)) {
         loop_release(l);
         return ROUTED_ERROR_SYSTEM;
@@ -327,27 +398,58 @@ void loop_release(struct loop *l)
     memory_free(l);
 }
 
-static int time_to_sleep(const struct loop *l, int wait)
+/* How long to sleep: CLOCK_NEVER without end. */
+static nanoseconds time_to_sleep(const struct loop *l, int wait)
 {
     if (!list_is_empty(&l->tasks))
         return 0;
+    nanoseconds sleep = wait < 0 ? CLOCK_NEVER : (nanoseconds)wait * NANOSECONDS_A_MILLISECOND;
     milliseconds next = wheel_next(&l->wheel);
-    if (next == CLOCK_NEVER)
-        return wait;
-    milliseconds sleep = next > l->now ? next - l->now : 0;
-    if (wait >= 0 && sleep > (milliseconds)wait)
-        return wait;
-    return sleep > INT_MAX ? INT_MAX : (int)sleep;
+    if (next != CLOCK_NEVER) {
+        milliseconds now = loop_now(l);
+        nanoseconds timer = next > now ? (next - now) * NANOSECONDS_A_MILLISECOND : 0;
+        sleep = timer < sleep ? timer : sleep;
+    }
+    nanoseconds alarm = first_alarm(l);
+    if (alarm != CLOCK_NEVER) {
+        alarm = alarm > l->now ? alarm - l->now : 0;
+        sleep = alarm < sleep ? alarm : sleep;
+    }
+    return sleep;
+}
+
+static int in_milliseconds(nanoseconds sleep)
+{
+    if (sleep == CLOCK_NEVER)
+        return -1;
+    milliseconds rounded =
+        sleep / NANOSECONDS_A_MILLISECOND + (sleep % NANOSECONDS_A_MILLISECOND != 0);
+    return rounded > INT_MAX ? INT_MAX : (int)rounded;
+}
+
+/* Only a part of a millisecond needs the newer call, which some sandboxes forbid. */
+static int await_events(struct loop *l, nanoseconds sleep)
+{
+    if (sleep != CLOCK_NEVER && sleep % NANOSECONDS_A_MILLISECOND && !l->is_coarse) {
+        struct timespec t = {.tv_sec = (time_t)(sleep / NANOSECONDS_A_SECOND),
+                             .tv_nsec = (long)(sleep % NANOSECONDS_A_SECOND)};
+        int count = epoll_pwait2(l->epoll, l->events, EVENTS_MAX, &t, NULL);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+            return count;
+        l->is_coarse = true;
+    }
+    return epoll_wait(l->epoll, l->events, EVENTS_MAX, in_milliseconds(sleep));
 }
 
 void loop_turn(struct loop *l, int wait)
 {
     atomic_store_explicit(&l->thread, &thread_marker, memory_order_relaxed);
-    int count = epoll_wait(l->epoll, l->events, EVENTS_MAX, time_to_sleep(l, wait));
+    int count = await_events(l, time_to_sleep(l, wait));
     l->event_count = count > 0 ? count : 0;
     read_clocks(l);
     dispatch_events(l);
-    wheel_advance(&l->wheel, l->now);
+    wheel_advance(&l->wheel, loop_now(l));
+    ring_alarms(l);
     run_tasks(l);
 }
 

@@ -67,6 +67,21 @@ static inline bool loop_timer_is_set(const struct loop_timer *t)
     return list_is_linked(&t->link);
 }
 
+/* ---- alarms: to the nanosecond, as far as the kernel knows it (epoll_pwait2; else the next
+ * millisecond). Each turn looks at every one that is set: for a few per loop ---- */
+
+struct loop_alarm {
+    struct list_link link;
+    nanoseconds due;
+    void (*on_due)(struct loop_alarm *a);
+};
+
+void loop_alarm_init(struct loop_alarm *a, void (*on_due)(struct loop_alarm *a));
+/* (Re)arms; fires once, not before `due`, a point in time of loop_now_precise. CLOCK_NEVER
+ * clears. */
+void loop_alarm_set(struct loop *l, struct loop_alarm *a, nanoseconds due);
+void loop_alarm_clear(struct loop_alarm *a);
+
 /* ---- later in this turn: how "a send only queues" is kept ---- */
 
 struct loop_task {
@@ -112,8 +127,9 @@ void loop_stop(struct loop *l);
 /* Becomes readable when loop_turn has something to do (the epoll descriptor). */
 int loop_descriptor(const struct loop *l);
 
-/* Monotonic milliseconds, read once a turn. */
+/* The monotonic clock, read once a turn. */
 milliseconds loop_now(const struct loop *l);
+nanoseconds loop_now_precise(const struct loop *l);
 /* Wall clock seconds since 1970, read at most once a second. */
 int64_t loop_wall_seconds(const struct loop *l);
 /* Is the caller on the thread that runs (last ran) this loop? */

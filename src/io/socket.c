@@ -192,7 +192,7 @@ int socket_resolve(const char *host, uint16_t port, struct socket_address *out, 
 
 /* ---- listening ---- */
 
-static int error_of_errno(int number)
+int socket_error_of(int number)
 {
     switch (number) {
     case EADDRINUSE:
@@ -245,14 +245,14 @@ int socket_listen(const struct socket_address *a, const struct socket_listen_opt
 {
     int fd = new_socket(a);
     if (fd < 0)
-        return error_of_errno(errno);
+        return socket_error_of(errno);
     if (!socket_address_is_unix(a))
         set_tcp_options(fd, options);
     if (family_of(a) == AF_INET6)
         set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->v6_only);
     if (bind(fd, (const struct sockaddr *)(const void *)a->storage, a->size) != 0 ||
         listen(fd, options->backlog > 0 ? options->backlog : 1024) != 0) {
-        int error = error_of_errno(errno);
+        int error = socket_error_of(errno);
         close(fd);
         return error;
     }
@@ -280,7 +280,7 @@ static int prove_unused(const char *path)
         return error;
     int fd = new_socket(&a);
     if (fd < 0)
-        return error_of_errno(errno);
+        return socket_error_of(errno);
     int result = connect(fd, (const struct sockaddr *)(const void *)a.storage, a.size);
     bool is_unused = result != 0 && (errno == ECONNREFUSED || errno == ENOENT);
     close(fd);
@@ -339,12 +339,12 @@ int socket_connect(const struct socket_address *a)
 {
     int fd = new_socket(a);
     if (fd < 0)
-        return error_of_errno(errno);
+        return socket_error_of(errno);
     if (!socket_address_is_unix(a))
         set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (connect(fd, (const struct sockaddr *)(const void *)a->storage, a->size) != 0 &&
         errno != EINPROGRESS) {
-        int error = error_of_errno(errno);
+        int error = socket_error_of(errno);
         close(fd);
         return error;
     }
@@ -357,7 +357,7 @@ int socket_connect_result(int fd)
     socklen_t size = sizeof(number);
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) != 0)
         return ROUTED_ERROR_SYSTEM;
-    return number ? error_of_errno(number) : ROUTED_OK;
+    return number ? socket_error_of(number) : ROUTED_OK;
 }
 
 static ssize_t result_of(ssize_t moved)

@@ -52,6 +52,8 @@ void socket_address_set_port(struct socket_address *a, uint16_t port);
  * ADDRESS_UNKNOWN (not of this machine) or SYSTEM. SO_REUSEADDR and TCP_NODELAY are always set
  * for TCP. */
 int socket_listen(const struct socket_address *a, const struct socket_listen_options *options);
+/* A routed_error for an errno: for the files of this room. */
+int socket_error_of(int number);
 /* Another descriptor of the same socket, or ROUTED_ERROR_SYSTEM. */
 int socket_duplicate(int fd);
 /* A socket file that nobody listens on any more is removed; one that may be in use is

@@ -96,6 +96,19 @@ static int check_doors(const routed_serve_options *o, enum doors doors, struct f
     return ROUTED_OK;
 }
 
+static int check_http3(const routed_serve_options *o, struct failure *why)
+{
+    if (o->http3 < ROUTED_SWITCH_DEFAULT || o->http3 > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3 %d is not known", o->http3);
+    if (o->alt_svc < ROUTED_SWITCH_DEFAULT || o->alt_svc > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "alt_svc %d is not known", o->alt_svc);
+    if (o->early_data < ROUTED_SWITCH_DEFAULT || o->early_data > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "early_data %d is not known", o->early_data);
+    if (o->http3 == ROUTED_SWITCH_ON && !o->tls_certificate)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "HTTP/3 needs TLS: set tls_certificate");
+    return ROUTED_OK;
+}
+
 static int check_options(const routed_serve_options *o, const routed_engine *engine,
                          struct failure *why)
 {
@@ -117,9 +130,7 @@ static int check_options(const routed_serve_options *o, const routed_engine *eng
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
     if (o->http2 < ROUTED_SWITCH_DEFAULT || o->http2 > ROUTED_SWITCH_OFF)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "http2 %d is not known", o->http2);
-    if (o->http3 == ROUTED_SWITCH_ON)
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "this build has no HTTP/3");
-    return ROUTED_OK;
+    return check_http3(o, why);
 }
 
 /* ---- the engine in process ---- */
@@ -232,6 +243,9 @@ static int start(struct routed_server *s, routed_engine *engine, const routed_se
                                   .secure_port =
                                       (uint16_t)(doors == DOOR_SECURE ? o->port : o->secure_port),
                                   .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
+                                  .has_http3 = s->tls && o->http3 != ROUTED_SWITCH_OFF,
+                                  .has_early_data = o->early_data == ROUTED_SWITCH_ON,
+                                  .is_advertised = o->alt_svc != ROUTED_SWITCH_OFF,
                                   .unix_path = o->unix_path,
                                   .backlog = (int)o->backlog,
                                   .v6_only = o->v6_only != 0,

@@ -5,12 +5,17 @@
 #include <gnutls/crypto.h>
 #include <routed/error.h>
 
-#define EXTENSION_SERVER_NAME 0
-#define NAME_TYPE_HOST        0
+#define EXTENSION_SERVER_NAME          0
+#define EXTENSION_ALPN                 16
+#define EXTENSION_TRANSPORT_PARAMETERS 57 /* RFC 9001 section 8.2 */
+#define NAME_TYPE_HOST                 0
+#define SESSION_ID_AT                  34 /* in a ClientHello, behind version and random */
 
 struct hello {
     char name[TLS_NAME_MAX + 1];
     size_t name_size;
+    bool has_alpn;
+    bool has_parameters;
 };
 
 static size_t read_16(const uint8_t *data)
@@ -19,16 +24,36 @@ static size_t read_16(const uint8_t *data)
 }
 
 /* ServerNameList, RFC 6066 section 3: one host name; further ones are refused. */
-static int read_server_name(void *context, unsigned type, const unsigned char *data, unsigned size)
+static int read_server_name(struct hello *hello, const unsigned char *data, unsigned size)
 {
-    struct hello *hello = context;
-    if (type != EXTENSION_SERVER_NAME)
-        return 0;
     if (size < 5 || read_16(data) != size - 2 || data[2] != NAME_TYPE_HOST ||
         read_16(data + 3) != size - 5)
         return GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
     hello->name_size = tls_host_read(span_of(data + 5, size - 5), hello->name);
     return 0;
+}
+
+static int read_extension(void *context, unsigned type, const unsigned char *data, unsigned size)
+{
+    struct hello *hello = context;
+    if (type == EXTENSION_SERVER_NAME)
+        return read_server_name(hello, data, size);
+    hello->has_alpn |= type == EXTENSION_ALPN;
+    hello->has_parameters |= type == EXTENSION_TRANSPORT_PARAMETERS;
+    return 0;
+}
+
+/* What QUIC asks of a ClientHello and GnuTLS does not: RFC 9001 sections 8.1, 8.2 and 8.4. */
+static int check_for_quic(struct tls_session *s, const struct hello *hello,
+                          const gnutls_datum_t *message)
+{
+    if (message->size <= SESSION_ID_AT || message->data[SESSION_ID_AT] != 0) {
+        ngtcp2_conn_set_tls_error(s->quic.get_conn(&s->quic), NGTCP2_ERR_PROTO);
+        return GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
+    }
+    if (!hello->has_alpn)
+        return GNUTLS_E_NO_APPLICATION_PROTOCOL;
+    return hello->has_parameters ? 0 : GNUTLS_E_MISSING_EXTENSION;
 }
 
 static int serve_name(struct tls_session *s, const struct hello *hello)
@@ -39,7 +64,7 @@ static int serve_name(struct tls_session *s, const struct hello *hello)
     memcpy(s->server_name, hello->name, hello->name_size);
     s->server_name_size = (uint16_t)hello->name_size;
     s->identity = tls_snapshot_identity(s->snapshot, name);
-    if (tls_snapshot_ticket_key(s->snapshot, name, key) != ROUTED_OK)
+    if (tls_snapshot_ticket_key(s->snapshot, s->carrier, name, key) != ROUTED_OK)
         return GNUTLS_E_RANDOM_FAILED;
     int result = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, s->identity->credentials);
     if (result >= 0)
@@ -51,9 +76,12 @@ static int serve_name(struct tls_session *s, const struct hello *hello)
 static int on_client_hello(struct tls_session *s, const gnutls_datum_t *message)
 {
     struct hello hello = {.name_size = 0};
-    int result = gnutls_ext_raw_parse(&hello, read_server_name, message,
-                                      GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+    int result =
+        gnutls_ext_raw_parse(&hello, read_extension, message, GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
     if (result < 0 && result != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+        return result;
+    result = s->carrier == TLS_OVER_QUIC ? check_for_quic(s, &hello, message) : 0;
+    if (result < 0)
         return result;
     if (!s->said_hello) {
         s->said_hello = true;
@@ -66,6 +94,8 @@ static int on_client_hello(struct tls_session *s, const gnutls_datum_t *message)
 
 static int on_key_update(struct tls_session *s)
 {
+    if (s->carrier == TLS_OVER_QUIC) /* RFC 9001 section 6 */
+        return GNUTLS_E_UNEXPECTED_PACKET;
     uint64_t allowed = TLS_KEY_UPDATES_MAX + s->plain_in / TLS_KEY_UPDATE_BYTES;
     if (++s->key_updates <= allowed)
         return 0;

@@ -136,6 +136,19 @@ const struct tls_peer *tls_session_peer(const struct tls_session *s)
     return &s->peer;
 }
 
+void tls_session_describe(const struct tls_session *s, struct http_tls *out)
+{
+    *out = (struct http_tls){.parts = {[HTTP_TLS_VERSION] = tls_session_version(s),
+                                       [HTTP_TLS_CIPHER] = tls_session_cipher(s),
+                                       [HTTP_TLS_ALPN] = tls_session_alpn(s),
+                                       [HTTP_TLS_SERVER_NAME] = tls_session_server_name(s)}};
+    if (!s->peer.has_certificate)
+        return;
+    out->parts[HTTP_TLS_CLIENT_SUBJECT] = s->peer.subject;
+    out->parts[HTTP_TLS_CLIENT_FINGERPRINT] = s->peer.fingerprint;
+    out->parts[HTTP_TLS_CLIENT_VERIFIED] = s->peer.verification;
+}
+
 bool tls_session_covers(const struct tls_session *s, struct span authority)
 {
     struct span host = tls_authority_host(authority);

@@ -75,6 +75,9 @@ int tls_session_fail_with(struct tls_session *s, int result)
 
 static int set_alpn(struct tls_session *s)
 {
+    static const gnutls_datum_t over_quic = {.data = (unsigned char *)(uintptr_t) "h3", .size = 2};
+    if (s->carrier == TLS_OVER_QUIC)
+        return gnutls_alpn_set_protocols(s->tls, &over_quic, 1, GNUTLS_ALPN_MANDATORY);
     const struct tls_context_options *rules = tls_context_rules(s->context);
     gnutls_datum_t protocols[TLS_ALPN_MAX];
     for (size_t i = 0; i < rules->alpn_count; i++)
@@ -103,7 +106,7 @@ static void ask_for_certificate(struct tls_session *s)
 
 static int set_up(struct tls_session *s)
 {
-    int result = gnutls_priority_set(s->tls, s->snapshot->priorities);
+    int result = gnutls_priority_set(s->tls, s->snapshot->priorities[s->carrier]);
     if (result >= 0)
         result = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, s->identity->credentials);
     if (result >= 0)
@@ -114,30 +117,39 @@ static int set_up(struct tls_session *s)
     gnutls_db_set_cache_expiration(s->tls, TLS_TICKET_LIFETIME_SECONDS);
     gnutls_handshake_set_max_packet_length(s->tls, TLS_HANDSHAKE_MAX);
     ask_for_certificate(s);
-    tls_transport_attach(s);
     tls_hello_attach(s);
     return ROUTED_OK;
 }
 
-struct tls_session *tls_session_new(struct tls_context *context)
+struct tls_session *tls_session_make(struct tls_context *context, enum tls_carrier carrier,
+                                     unsigned flags)
 {
     struct tls_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
     tls_context_retain(context);
     s->context = context;
+    s->carrier = carrier;
     s->snapshot = tls_context_snapshot(context);
     s->identity = &s->snapshot->identities[0];
     s->allowance = TLS_HANDSHAKE_MAX;
     s->cipher = s->peer.subject = s->peer.fingerprint = SPAN_EMPTY;
     s->peer.verification = SPAN("none");
-    if (gnutls_init(&s->tls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
-                                 GNUTLS_NO_AUTO_SEND_TICKET) < 0)
+    if (gnutls_init(&s->tls, GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET | flags) < 0)
         s->tls = NULL;
     if (s->tls && set_up(s) == ROUTED_OK)
         return s;
     tls_session_free(s);
     return NULL;
+}
+
+struct tls_session *tls_session_new(struct tls_context *context)
+{
+    struct tls_session *s =
+        tls_session_make(context, TLS_OVER_STREAM, GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+    if (s)
+        tls_transport_attach(s);
+    return s;
 }
 
 void tls_session_free(struct tls_session *s)

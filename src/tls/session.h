@@ -9,7 +9,7 @@
 #ifndef TLS_SESSION_H
 #define TLS_SESSION_H
 
-#include "base/span.h"
+#include "http/message.h"
 #include "tls/context.h"
 #include <sys/types.h>
 
@@ -93,6 +93,9 @@ struct tls_peer {
     struct span verification; /* "none" without a certificate, "success", or why not */
 };
 const struct tls_peer *tls_session_peer(const struct tls_session *s);
+
+/* The same for a request; the spans last as long as the session. */
+void tls_session_describe(const struct tls_session *s, struct http_tls *out);
 
 /* May this session answer for host[:port]? Yes when it is the name that the client asked for, when
  * the certificate that was served covers it, and when the client asked for no name. If not: 421

@@ -18,17 +18,39 @@ static const char built_in_priorities[] =
     ":+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-ECDSA-SHA512:+SIGN-RSA-PSS-RSAE-SHA512"
     ":+SIGN-RSA-PSS-SHA512:+SIGN-RSA-SHA512:%SERVER_PRECEDENCE";
 
-static int load_priorities(struct tls_snapshot *s, const char *text, struct failure *why)
+/* QUIC has TLS 1.3 only, without the disguise for middleboxes (RFC 9001 section 8.4) and without
+ * the cipher that protects no header (section 5.3). */
+static const char over_quic[] =
+    ":-VERS-ALL:+VERS-TLS1.3:-AES-128-CCM-8:-AES-256-CCM-8:%DISABLE_TLS13_COMPAT_MODE";
+
+static int read_priorities(gnutls_priority_t *out, const char *text, struct failure *why)
 {
     const char *position = NULL;
-    int result =
-        gnutls_priority_init2(&s->priorities, text ? text : built_in_priorities, &position, 0);
+    int result = gnutls_priority_init2(out, text, &position, 0);
     if (result >= 0)
         return ROUTED_OK;
     if (result == GNUTLS_E_MEMORY_ERROR)
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
     return failure_set(why, ROUTED_ERROR_ARGUMENT, "TLS priorities are malformed at \"%.40s\"",
                        position ? position : "");
+}
+
+static int load_priorities(struct tls_snapshot *s, const char *text, struct failure *why)
+{
+    struct buffer whole = BUFFER_EMPTY;
+    if (!text)
+        text = built_in_priorities;
+    int result = read_priorities(&s->priorities[TLS_OVER_STREAM], text, why);
+    if (result != ROUTED_OK)
+        return result;
+    if (buffer_append_text(&whole, text) != ROUTED_OK ||
+        buffer_append(&whole, over_quic, sizeof(over_quic)) != ROUTED_OK)
+        result = failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    else
+        result = read_priorities(&s->priorities[TLS_OVER_QUIC],
+                                 (const char *)buffer_span(&whole).data, why);
+    buffer_release(&whole);
+    return result;
 }
 
 /* ---- identities ---- */
@@ -118,6 +140,35 @@ const struct tls_identity *tls_snapshot_identity(const struct tls_snapshot *s, s
 
 /* ---- tickets ---- */
 
+/* Every ticket may be used again while it is fresh: early data is for requests that may be
+ * repeated (RFC 8470), and no memory that processes share could tell otherwise. */
+static int accept_again(void *unused, time_t expires, const gnutls_datum_t *key,
+                        const gnutls_datum_t *value)
+{
+    (void)unused;
+    (void)expires;
+    (void)key;
+    (void)value;
+    return 0;
+}
+
+/* As if each had been used before: GnuTLS then refuses the early data alone. */
+static int accept_none(void *unused, time_t expires, const gnutls_datum_t *key,
+                       const gnutls_datum_t *value)
+{
+    accept_again(unused, expires, key, value);
+    return GNUTLS_E_DB_ENTRY_EXISTS;
+}
+
+static int load_anti_replay(struct tls_snapshot *s, struct failure *why)
+{
+    if (gnutls_anti_replay_init(&s->replays) < 0 || gnutls_anti_replay_init(&s->no_replays) < 0)
+        return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    gnutls_anti_replay_set_add_function(s->replays, accept_again);
+    gnutls_anti_replay_set_add_function(s->no_replays, accept_none);
+    return ROUTED_OK;
+}
+
 int tls_snapshot_rotate_tickets(struct tls_snapshot *s)
 {
     uint8_t key[TLS_TICKET_KEY_SIZE];
@@ -130,19 +181,19 @@ int tls_snapshot_rotate_tickets(struct tls_snapshot *s)
     return ROUTED_OK;
 }
 
-int tls_snapshot_ticket_key(struct tls_snapshot *s, struct span name,
+int tls_snapshot_ticket_key(struct tls_snapshot *s, enum tls_carrier carrier, struct span name,
                             uint8_t out[TLS_TICKET_KEY_SIZE])
 {
-    uint8_t text[1 + TLS_NAME_MAX] = {(uint8_t)s->client_certificate};
+    uint8_t text[2 + TLS_NAME_MAX] = {(uint8_t)s->client_certificate, (uint8_t)carrier};
     uint8_t key[TLS_TICKET_KEY_SIZE];
     if (name.size > TLS_NAME_MAX)
         return ROUTED_ERROR_TLS;
     if (name.size)
-        memcpy(text + 1, name.data, name.size);
+        memcpy(text + 2, name.data, name.size);
     pthread_mutex_lock(&s->lock);
     memcpy(key, s->ticket_key, sizeof(key));
     pthread_mutex_unlock(&s->lock);
-    int result = gnutls_hmac_fast(GNUTLS_MAC_SHA512, key, sizeof(key), text, 1 + name.size, out);
+    int result = gnutls_hmac_fast(GNUTLS_MAC_SHA512, key, sizeof(key), text, 2 + name.size, out);
     gnutls_memset(key, 0, sizeof(key));
     return result < 0 ? ROUTED_ERROR_TLS : ROUTED_OK;
 }
@@ -152,6 +203,8 @@ int tls_snapshot_ticket_key(struct tls_snapshot *s, struct span name,
 static int load(struct tls_snapshot *s, struct sources *from)
 {
     int result = load_priorities(s, from->options->priorities, from->why);
+    if (result == ROUTED_OK)
+        result = load_anti_replay(s, from->why);
     if (result == ROUTED_OK)
         result = tls_client_rules_load(&from->rules, from->options, from->why);
     if (result == ROUTED_OK)
@@ -196,8 +249,13 @@ void tls_snapshot_release(struct tls_snapshot *s)
         tls_names_release(&s->identities[i].names);
     }
     memory_free(s->identities);
-    if (s->priorities)
-        gnutls_priority_deinit(s->priorities);
+    for (size_t i = 0; i < TLS_CARRIERS; i++)
+        if (s->priorities[i])
+            gnutls_priority_deinit(s->priorities[i]);
+    if (s->replays)
+        gnutls_anti_replay_deinit(s->replays);
+    if (s->no_replays)
+        gnutls_anti_replay_deinit(s->no_replays);
     pthread_mutex_destroy(&s->lock);
     gnutls_memset(s->ticket_key, 0, sizeof(s->ticket_key));
     memory_free(s);

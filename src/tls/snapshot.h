@@ -12,6 +12,12 @@
 
 #define TLS_TICKET_KEY_SIZE 64
 
+enum tls_carrier {
+    TLS_OVER_STREAM, /* records over TCP */
+    TLS_OVER_QUIC
+};
+#define TLS_CARRIERS 2
+
 /* One server name (or several), and what is served for it. */
 struct tls_identity {
     gnutls_certificate_credentials_t credentials;
@@ -20,11 +26,13 @@ struct tls_identity {
 
 struct tls_snapshot {
     atomic_uint references;
-    gnutls_priority_t priorities;
+    gnutls_priority_t priorities[TLS_CARRIERS];
     struct tls_identity *identities; /* the first is the default */
     size_t identity_count;
     enum tls_client_certificate client_certificate;
-    pthread_mutex_t lock; /* of the ticket key */
+    gnutls_anti_replay_t replays;    /* of early data, which only QUIC may have: */
+    gnutls_anti_replay_t no_replays; /* all pass, none does */
+    pthread_mutex_t lock;            /* of the ticket key */
     uint8_t ticket_key[TLS_TICKET_KEY_SIZE];
 };
 
@@ -36,9 +44,10 @@ void tls_snapshot_release(struct tls_snapshot *s); /* NULL is allowed */
 /* `name` is lower case or empty. Never NULL. */
 const struct tls_identity *tls_snapshot_identity(const struct tls_snapshot *s, struct span name);
 
-/* The key for tickets of one server name: a ticket of another name, of another snapshot or of
- * other rules for client certificates cannot even be opened. ROUTED_OK or ROUTED_ERROR_TLS. */
-int tls_snapshot_ticket_key(struct tls_snapshot *s, struct span name,
+/* The key for tickets of one server name: a ticket of another name, of another snapshot, of other
+ * rules for client certificates or of another carrier cannot even be opened. ROUTED_OK or
+ * ROUTED_ERROR_TLS. */
+int tls_snapshot_ticket_key(struct tls_snapshot *s, enum tls_carrier carrier, struct span name,
                             uint8_t out[TLS_TICKET_KEY_SIZE]);
 int tls_snapshot_rotate_tickets(struct tls_snapshot *s);
 

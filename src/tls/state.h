@@ -6,6 +6,7 @@
 #include "tls/names.h"
 #include "tls/session.h"
 #include "tls/snapshot.h"
+#include <ngtcp2/ngtcp2_crypto.h>
 
 #define TLS_SUBJECT_MAX 1024
 
@@ -16,7 +17,18 @@ enum tls_stage {
     TLS_FAILED
 };
 
+/* The handshake message of a client over QUIC that is coming, or came last. */
+struct tls_quic_message {
+    uint8_t head[4];
+    uint8_t head_size;
+    uint32_t left; /* bytes of it that are not here */
+};
+
 struct tls_session {
+    ngtcp2_crypto_conn_ref quic; /* first: GnuTLS's pointer of a session over QUIC is read by ngtcp2
+                                  * as a pointer to this */
+    struct tls_quic_message message;
+    enum tls_carrier carrier;
     gnutls_session_t tls;
     struct tls_context *context;
     struct tls_snapshot *snapshot;
@@ -46,6 +58,10 @@ struct tls_session {
     char *subject;
 };
 
+/* A session of the context's snapshot that has no way in or out yet. NULL: no memory.
+ * tls/session.c */
+struct tls_session *tls_session_make(struct tls_context *context, enum tls_carrier carrier,
+                                     unsigned flags);
 /* Gives the GnuTLS session its ways in and out. tls/transport.c */
 void tls_transport_attach(struct tls_session *s);
 /* Plain bytes were opened: they earn allowance. */

@@ -133,7 +133,7 @@ def test_parts_of_an_entry(entry, name, floor):
     "entry, present",
     [("dpkg", True), ("dpkg>=1.0", True), ("dpkg>=99", False), ("routed-no-such", False),
      ("routed-no-such?", True), ("bash=routed-no-such", True), ("routed-no-tool=routed-no-such", False),
-     ("routed-no-tool=dpkg", True)],
+     ("routed-no-tool=dpkg", True), ("bash=routed-no-such>=1", True), ("bash=dpkg>=99:1", False)],
 )
 def test_what_is_missing(tmp_path, entry, present):
     listing = tmp_path / "packages.txt"

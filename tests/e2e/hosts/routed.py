@@ -33,8 +33,10 @@ class Options(ctypes.Structure):
         ("tls_client_authorities", c_char_p),
         ("tls_client_revocations", c_char_p),
         ("tls_client", c_uint32),
-        ("reserved", c_uint32),
+        ("alt_svc", c_uint32),
         ("limits", c_void_p),
+        ("early_data", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

@@ -15,7 +15,7 @@ static void test_versions(void **state)
                         routed_ffi_version_text());
     assert_int_equal(json_integer_value(json_object_get(features, "ffi")), ROUTED_FFI_VERSION);
     assert_int_equal(json_integer_value(json_object_get(features, "bridge")), 1);
-    assert_int_equal(json_array_size(json_object_get(features, "protocols")), 3);
+    assert_int_equal(json_array_size(json_object_get(features, "protocols")), 4);
     assert_int_equal(json_array_size(json_object_get(features, "modes")), 3);
     assert_int_equal(json_array_size(json_object_get(features, "tls")), 2);
     assert_int_equal(json_object_size(features), 6);
@@ -39,13 +39,17 @@ static void expect_refusal(const routed_ffi_options *options, int code, const ch
     expect_refusal(&(const routed_ffi_options){.size = sizeof(routed_ffi_options), __VA_ARGS__},   \
                    code, text)
 
-static void test_what_this_build_lacks_is_refused(void **state)
+static void test_switches_and_files_are_checked(void **state)
 {
     (void)state;
     REFUSED(ROUTED_ERROR_FILE, "/nowhere/c.pem", .tls_certificate = "/nowhere/c.pem");
     REFUSED(ROUTED_ERROR_ARGUMENT, "tls_certificate is not set", .tls_key = "k.pem");
     REFUSED(ROUTED_ERROR_ARGUMENT, "http2 3 ", .http2 = 3);
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", .http3 = 1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http3 3 ", .http3 = 3);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "HTTP/3 needs TLS", .http3 = 1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "alt_svc 3 ", .alt_svc = 3);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "early_data 3 ", .early_data = 3);
+    REFUSED(ROUTED_ERROR_UNSUPPORTED, "reserved", .reserved = 1);
 }
 
 static void test_values_out_of_range_are_refused(void **state)
@@ -127,7 +131,7 @@ static void *fail_elsewhere(void *argument)
 {
     (void)argument;
     assert_int_equal(routed_ffi_last_error(NULL, 0), 0);
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", .http3 = 1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http2 3 ", .http2 = 3);
     return NULL;
 }
 
@@ -136,11 +140,11 @@ static void test_the_last_error_belongs_to_the_thread(void **state)
     (void)state;
     pthread_t other;
     char text[64] = "";
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", .http3 = 1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http2 3 ", .http2 = 3);
     pthread_create(&other, NULL, fail_elsewhere, NULL);
     pthread_join(other, NULL);
-    assert_int_equal(routed_ffi_last_error(text, sizeof(text)), strlen("this build has no HTTP/3"));
-    assert_string_equal(text, "this build has no HTTP/3");
+    assert_int_equal(routed_ffi_last_error(text, sizeof(text)), strlen("http2 3 is not known"));
+    assert_string_equal(text, "http2 3 is not known");
     assert_string_equal(routed_last_error(), text);
     routed_ffi_free(start_queue());
     assert_int_equal(routed_ffi_last_error(text, sizeof(text)), 0);
@@ -276,7 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_what_this_build_lacks_is_refused),
+        cmocka_unit_test(test_switches_and_files_are_checked),
         cmocka_unit_test(test_values_out_of_range_are_refused),
         cmocka_unit_test(test_what_the_system_refuses_is_told),
         cmocka_unit_test(test_a_size_that_is_none_is_refused),

@@ -614,6 +614,86 @@ static void without_descriptors_there_is_no_loop(void **state)
     assert_int_equal(memory_held(), held);
 }
 
+/* ---- alarms ---- */
+
+struct precise_bell {
+    struct loop_alarm alarm;
+    unsigned rings;
+    nanoseconds rang_at;
+    nanoseconds again; /* 0: no */
+    struct precise_bell *other;
+    nanoseconds other_due;
+};
+
+static void on_bell(struct loop_alarm *a)
+{
+    struct precise_bell *b = LIST_ITEM(a, struct precise_bell, alarm);
+    b->rings++;
+    b->rang_at = loop_now_precise(loop);
+    if (b->again)
+        loop_alarm_set(loop, a, b->again);
+    if (b->other)
+        loop_alarm_set(loop, &b->other->alarm, b->other_due);
+}
+
+static void an_alarm_rings_once_and_not_before(void **state)
+{
+    (void)state;
+    struct precise_bell b = {.rings = 0};
+    loop_alarm_init(&b.alarm, on_bell);
+    loop_turn(loop, 0);
+    nanoseconds due = loop_now_precise(loop) + 300000;
+    loop_alarm_set(loop, &b.alarm, due);
+    turn_until(&b.rings, 1);
+    assert_true(b.rang_at >= due);
+    loop_turn(loop, 0);
+    assert_int_equal(b.rings, 1);
+}
+
+static void a_cleared_alarm_is_silent(void **state)
+{
+    (void)state;
+    struct precise_bell b = {.rings = 0};
+    loop_alarm_init(&b.alarm, on_bell);
+    loop_alarm_set(loop, &b.alarm, 1);
+    loop_alarm_clear(&b.alarm);
+    loop_turn(loop, 0);
+    loop_alarm_set(loop, &b.alarm, 1);
+    loop_alarm_set(loop, &b.alarm, CLOCK_NEVER);
+    loop_turn(loop, 0);
+    assert_int_equal(b.rings, 0);
+}
+
+static void an_alarm_set_by_an_alarm_waits_for_the_next_turn(void **state)
+{
+    (void)state;
+    struct precise_bell b = {.again = 1};
+    loop_alarm_init(&b.alarm, on_bell);
+    loop_alarm_set(loop, &b.alarm, 1);
+    loop_turn(loop, -1);
+    assert_int_equal(b.rings, 1);
+    loop_turn(loop, -1);
+    assert_int_equal(b.rings, 2);
+    loop_alarm_clear(&b.alarm);
+}
+
+static void an_alarm_may_move_one_that_is_due(void **state)
+{
+    (void)state;
+    struct precise_bell second = {.rings = 0};
+    struct precise_bell first = {.other = &second, .other_due = CLOCK_NEVER - 1};
+    loop_alarm_init(&first.alarm, on_bell);
+    loop_alarm_init(&second.alarm, on_bell);
+    loop_alarm_set(loop, &first.alarm, 1);
+    loop_alarm_set(loop, &second.alarm, 1);
+    loop_turn(loop, 0);
+    assert_int_equal(first.rings, 1);
+    assert_int_equal(second.rings, 0);
+    loop_alarm_set(loop, &second.alarm, 1);
+    loop_turn(loop, 0);
+    assert_int_equal(second.rings, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -625,6 +705,10 @@ int main(void)
         cmocka_unit_test(a_bad_descriptor_is_an_error),
         cmocka_unit_test(timers_wake_the_loop),
         cmocka_unit_test(a_turn_waits_as_long_as_it_may),
+        cmocka_unit_test(an_alarm_rings_once_and_not_before),
+        cmocka_unit_test(a_cleared_alarm_is_silent),
+        cmocka_unit_test(an_alarm_set_by_an_alarm_waits_for_the_next_turn),
+        cmocka_unit_test(an_alarm_may_move_one_that_is_due),
         cmocka_unit_test(tasks_run_once_and_do_not_wait),
         cmocka_unit_test(tasks_of_tasks_run_in_the_next_turn),
         cmocka_unit_test(tasks_may_cancel_tasks),

@@ -44,7 +44,10 @@ static void test_options_are_checked(void **state)
     REFUSED(ROUTED_ERROR_ARGUMENT, "tls_certificate is not set", tls_key, "x");
     REFUSED(ROUTED_ERROR_ARGUMENT, "TLS needs tls_certificate", secure_port, 0);
     REFUSED(ROUTED_ERROR_ARGUMENT, "http2 3 ", http2, 3);
-    REFUSED(ROUTED_ERROR_UNSUPPORTED, "no HTTP/3", http3, 1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "HTTP/3 needs TLS", http3, ROUTED_SWITCH_ON);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http3 3 ", http3, 3);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "alt_svc -1 ", alt_svc, -1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "early_data 3 ", early_data, 3);
     REFUSED(ROUTED_ERROR_ADDRESS_UNKNOWN, "nowhere.invalid", host, "nowhere.invalid");
     REFUSED(ROUTED_ERROR_FILE, "access log /nowhere/x", access_log, "/nowhere/x");
     expect_refusal(NULL, NULL, ROUTED_ERROR_ARGUMENT, "needs an engine");

@@ -1,4 +1,4 @@
-#include "http2/head.h"
+#include "http/head.h"
 
 #include "base/decimal.h"
 #include "base/memory.h"
@@ -12,12 +12,6 @@
 /* What sec-websocket-key says where the protocol has none: 16 zero bytes. */
 #define WEBSOCKET_KEY "AAAAAAAAAAAAAAAAAAAAAA=="
 
-static struct span span_of_buffer(nghttp2_rcbuf *buffer)
-{
-    nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-    return span_of(bytes.base, bytes.len);
-}
-
 static bool is_pseudo(struct span name)
 {
     return name.size && name.data[0] == ':';
@@ -25,45 +19,45 @@ static bool is_pseudo(struct span name)
 
 /* ---- lines ---- */
 
-size_t http2_head_memory(const struct http2_head *h)
+size_t http_head_memory(const struct http_head *h)
 {
     size_t lines = h->capacity > FIRST_CAPACITY ? h->capacity * sizeof(h->lines[0]) : 0;
     return lines + (h->memory > FREE_MEMORY ? h->memory : 0);
 }
 
-static void forget_lines(struct http2_head *h)
+static void forget_lines(struct http_head *h)
 {
     for (size_t i = 0; i < h->count; i++) {
-        nghttp2_rcbuf_decref(h->lines[i].name);
-        nghttp2_rcbuf_decref(h->lines[i].value);
+        h->keeper->release(h->lines[i].name);
+        h->keeper->release(h->lines[i].value);
     }
-    http2_cookies_give(h->cookie);
+    http_cookies_give(h->cookie);
     h->cookie = NULL;
 }
 
-void http2_head_release(struct http2_head *h)
+void http_head_release(struct http_head *h)
 {
     forget_lines(h);
     memory_free(h->lines);
-    *h = (struct http2_head){0};
+    *h = (struct http_head){.keeper = h->keeper};
 }
 
-void http2_head_reset(struct http2_head *h)
+void http_head_reset(struct http_head *h)
 {
     if (h->capacity > FIRST_CAPACITY) {
-        http2_head_release(h);
+        http_head_release(h);
         return;
     }
     forget_lines(h);
-    *h = (struct http2_head){.lines = h->lines, .capacity = h->capacity};
+    *h = (struct http_head){.keeper = h->keeper, .lines = h->lines, .capacity = h->capacity};
 }
 
-static int count_line(struct http2_head *h, const struct http2_limits *limits, struct span name,
+static int count_line(struct http_head *h, const struct http_head_limits *limits, struct span name,
                       struct span value)
 {
     if (!is_pseudo(name))
         h->seen++;
-    h->bytes += name.size + value.size + HTTP2_FIELD_OVERHEAD;
+    h->bytes += name.size + value.size + HTTP_FIELD_OVERHEAD;
     if (is_pseudo(name) && span_equals(name, SPAN(":path")) && value.size > limits->target_max)
         return ROUTED_ERROR_TARGET_TOO_LONG;
     if (h->seen > limits->fields_count_max)
@@ -75,26 +69,26 @@ static int count_line(struct http2_head *h, const struct http2_limits *limits, s
     return ROUTED_OK;
 }
 
-static int hold_line(struct http2_head *h, nghttp2_rcbuf *name, nghttp2_rcbuf *value)
+static int hold_line(struct http_head *h, void *name, void *value)
 {
     if (h->count == h->capacity) {
         size_t capacity = h->capacity ? h->capacity * 2 : FIRST_CAPACITY;
-        struct http2_head_line *grown = memory_resize(h->lines, capacity * sizeof(*grown));
+        struct http_head_line *grown = memory_resize(h->lines, capacity * sizeof(*grown));
         if (!grown)
             return ROUTED_ERROR_MEMORY;
         h->lines = grown;
         h->capacity = capacity;
     }
-    nghttp2_rcbuf_incref(name);
-    nghttp2_rcbuf_incref(value);
-    h->lines[h->count++] = (struct http2_head_line){name, value};
+    h->keeper->retain(name);
+    h->keeper->retain(value);
+    h->lines[h->count++] = (struct http_head_line){name, value};
     return ROUTED_OK;
 }
 
-int http2_head_add(struct http2_head *h, const struct http2_limits *limits, nghttp2_rcbuf *name,
-                   nghttp2_rcbuf *value)
+int http_head_add(struct http_head *h, const struct http_head_limits *limits, void *name,
+                  void *value)
 {
-    int error = count_line(h, limits, span_of_buffer(name), span_of_buffer(value));
+    int error = count_line(h, limits, h->keeper->text(name), h->keeper->text(value));
     if (h->seen > limits->fields_count_hard)
         return ROUTED_ERROR_HTTP2_FIELDS;
     if (!h->error)
@@ -106,8 +100,8 @@ int http2_head_add(struct http2_head *h, const struct http2_limits *limits, nght
 
 /* What one pass over the lines collects. */
 struct reading {
-    struct http2_head *head;
-    const struct http2_limits *limits;
+    struct http_head *head;
+    const struct http_head_limits *limits;
     struct http_request *request;
     struct arena *arena;
     struct span method, scheme, path, authority, protocol, host;
@@ -176,8 +170,17 @@ static int read_host(struct reading *r, struct span value)
     return ROUTED_OK;
 }
 
+/* RFC 9113 section 8.2.2, RFC 9114 section 4.2. */
+static bool is_connection_specific(enum field_name name)
+{
+    return name == FIELD_CONNECTION || name == FIELD_KEEP_ALIVE || name == FIELD_PROXY_CONNECTION ||
+           name == FIELD_TRANSFER_ENCODING || name == FIELD_UPGRADE;
+}
+
 static int read_field(struct reading *r, struct field f)
 {
+    if (is_connection_specific(f.name))
+        return ROUTED_ERROR_FRAMING;
     switch (f.name) {
     case FIELD_HOST:
         return read_host(r, f.value);
@@ -188,12 +191,6 @@ static int read_field(struct reading *r, struct field f)
             return ROUTED_OK;
         r->cookie_at = r->request->fields.count;
         break;
-    case FIELD_CONNECTION: /* RFC 9113 section 8.2.2 */
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_UPGRADE:
-        return ROUTED_ERROR_FRAMING;
     case FIELD_TE:
         return span_equals_ignoring_case(f.value, SPAN("trailers")) ? ROUTED_OK
                                                                     : ROUTED_ERROR_FRAMING;
@@ -219,7 +216,7 @@ static int read_field(struct reading *r, struct field f)
     return ROUTED_OK;
 }
 
-/* A name in lower case only (RFC 9113 section 8.2.1). */
+/* A name in lower case only (RFC 9113 section 8.2.1, RFC 9114 section 4.2). */
 static bool name_is_valid(struct span name)
 {
     for (size_t i = 0; i < name.size; i++)
@@ -228,9 +225,10 @@ static bool name_is_valid(struct span name)
     return name.size > 0;
 }
 
-static int read_line(struct reading *r, const struct http2_head_line *line)
+static int read_line(struct reading *r, const struct http_head_line *line)
 {
-    struct field f = {.text = span_of_buffer(line->name), .value = span_of_buffer(line->value)};
+    struct field f = {.text = r->head->keeper->text(line->name),
+                      .value = r->head->keeper->text(line->value)};
     if (is_pseudo(f.text))
         return read_pseudo(r, f.text, f.value);
     r->has_fields = true;
@@ -255,29 +253,29 @@ static int begin(struct reading *r)
     return ROUTED_OK;
 }
 
-static int finish_cookie(struct reading *r, struct http2_cookies *cookies)
+static int finish_cookie(struct reading *r, struct http_cookies *cookies)
 {
-    struct http2_head *h = r->head;
+    struct http_head *h = r->head;
     if (r->crumb_count < 2)
         return ROUTED_OK;
-    nghttp2_rcbuf **crumbs = arena_new(r->arena, r->crumb_count * sizeof(nghttp2_rcbuf *));
+    void **crumbs = arena_new(r->arena, r->crumb_count * sizeof(void *));
     if (!crumbs)
         return ROUTED_ERROR_MEMORY;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++)
-        if (span_equals(span_of_buffer(h->lines[i].name), SPAN("cookie")))
+        if (span_equals(h->keeper->text(h->lines[i].name), SPAN("cookie")))
             crumbs[count++] = h->lines[i].value;
-    h->cookie = http2_cookies_join(cookies, crumbs, count);
+    h->cookie = http_cookies_join(cookies, crumbs, count);
     if (!h->cookie)
         return ROUTED_ERROR_MEMORY;
-    h->memory += count * sizeof(nghttp2_rcbuf *);
+    h->memory += count * sizeof(void *);
     r->request->fields.items[r->cookie_at].value = span_of(h->cookie->text, h->cookie->size);
     return ROUTED_OK;
 }
 
 static int finish_method(struct reading *r)
 {
-    if (r->method.size > HTTP2_METHOD_MAX || !field_name_is_valid(r->method))
+    if (r->method.size > HTTP_METHOD_MAX || !field_name_is_valid(r->method))
         return ROUTED_ERROR_METHOD;
     r->request->method = r->method;
     if (!span_equals(r->method, SPAN("CONNECT")))
@@ -313,7 +311,7 @@ static int finish_target(struct reading *r)
 static int finish_authority(struct reading *r)
 {
     struct span authority = r->authority.data ? r->authority : r->host;
-    if (!http_authority_is_valid(authority))
+    if (!authority.data || !http_authority_is_valid(authority))
         return ROUTED_ERROR_HOST;
     if (r->authority.data && r->has_host &&
         (!http_authority_is_valid(r->host) ||
@@ -355,7 +353,7 @@ static int finish_websocket(struct reading *r)
     return ROUTED_OK;
 }
 
-static int finish(struct reading *r, struct http2_cookies *cookies, bool ends)
+static int finish(struct reading *r, struct http_cookies *cookies, bool ends)
 {
     int error = finish_method(r);
     if (!error)
@@ -369,16 +367,15 @@ static int finish(struct reading *r, struct http2_cookies *cookies, bool ends)
     return error ? error : finish_cookie(r, cookies);
 }
 
-int http2_head_read(struct http2_head *h, const struct http2_limits *limits,
-                    struct http2_cookies *cookies, struct http_request *request,
-                    struct arena *arena, bool ends)
+int http_head_read(struct http_head *h, const struct http_head_limits *limits,
+                   struct http_cookies *cookies, struct http_request *request, struct arena *arena,
+                   bool ends)
 {
     struct reading r = {.head = h,
                         .limits = limits,
                         .request = request,
                         .arena = arena,
                         .length = HTTP_LENGTH_UNKNOWN};
-    request->protocol = HTTP_2;
     int error = begin(&r);
     for (size_t i = 0; i < h->count && !error; i++)
         error = read_line(&r, &h->lines[i]);
@@ -391,15 +388,17 @@ int http2_head_read(struct http2_head *h, const struct http2_limits *limits,
     return error ? error : finish(&r, cookies, ends);
 }
 
-int http2_head_read_trailers(struct http2_head *h, struct arena *arena, struct field_list *out)
+int http_head_read_trailers(struct http_head *h, struct arena *arena, struct field_list *out)
 {
     *out = FIELD_LIST_EMPTY;
     for (size_t i = h->trailers_from; i < h->count; i++) {
-        struct field f = {.text = span_of_buffer(h->lines[i].name),
-                          .value = span_of_buffer(h->lines[i].value)};
+        struct field f = {.text = h->keeper->text(h->lines[i].name),
+                          .value = h->keeper->text(h->lines[i].value)};
         if (!name_is_valid(f.text) || !field_value_is_valid(f.value))
             return ROUTED_ERROR_TRAILER;
         f.name = field_lookup(f.text);
+        if (is_connection_specific(f.name))
+            return ROUTED_ERROR_TRAILER;
         if (field_is_forbidden_trailer(f.name, f.text))
             continue;
         int error = field_list_append(out, arena, f);

@@ -1,6 +1,7 @@
-#include "http2/heap.h"
+#include "base/heap.h"
 
 #include "base/memory.h"
+#include "base/spare.h"
 #include <routed/error.h>
 #include <stdalign.h>
 #include <string.h>
@@ -10,22 +11,22 @@ struct size_note {
     alignas(max_align_t) size_t size;
 };
 
-/* Queues of as many streams as a client may open need less. */
+/* Queues of as many streams as a client may open on one connection need less. */
 #define RESERVE_SIZE 2048
 
-int http2_heap_init(struct http2_heap *heap, struct spare *spare)
+int heap_keep_reserve(struct heap *heap)
 {
-    *heap = (struct http2_heap){.spare = spare, .reserve = memory_new(RESERVE_SIZE)};
+    heap->reserve = memory_new(RESERVE_SIZE);
     return heap->reserve ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
-void http2_heap_release(struct http2_heap *heap)
+void heap_release(struct heap *heap)
 {
     memory_free(heap->reserve);
     heap->reserve = NULL;
 }
 
-static void *note_size(struct http2_heap *heap, struct size_note *note, size_t size)
+static void *note_size(struct heap *heap, struct size_note *note, size_t size)
 {
     if (!note)
         return NULL;
@@ -34,14 +35,19 @@ static void *note_size(struct http2_heap *heap, struct size_note *note, size_t s
     return note + 1;
 }
 
-static void *heap_new(size_t size, void *user)
+static void *take(struct heap *heap, size_t size)
 {
-    struct http2_heap *heap = user;
-    size_t whole = size + sizeof(struct size_note);
-    return whole < size ? NULL : note_size(heap, spare_take(heap->spare, whole), whole);
+    return heap->spare ? spare_take(heap->spare, size) : memory_new(size);
 }
 
-static void *heap_new_zeroed(size_t count, size_t size, void *user)
+void *heap_new(size_t size, void *user)
+{
+    struct heap *heap = user;
+    size_t whole = size + sizeof(struct size_note);
+    return whole < size ? NULL : note_size(heap, take(heap, whole), whole);
+}
+
+void *heap_new_zeroed(size_t count, size_t size, void *user)
 {
     if (size && count > SIZE_MAX / size)
         return NULL;
@@ -51,17 +57,20 @@ static void *heap_new_zeroed(size_t count, size_t size, void *user)
     return block;
 }
 
-static void heap_free(void *block, void *user)
+void heap_free(void *block, void *user)
 {
-    struct http2_heap *heap = user;
+    struct heap *heap = user;
     if (!block)
         return;
     struct size_note *note = (struct size_note *)block - 1;
     heap->held -= note->size;
-    spare_give(heap->spare, note, note->size);
+    if (heap->spare)
+        spare_give(heap->spare, note, note->size);
+    else
+        memory_free(note);
 }
 
-static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old, size_t whole)
+static void *resize_from_reserve(struct heap *heap, struct size_note *old, size_t whole)
 {
     struct size_note *note = heap->reserve;
     if (!note || whole > RESERVE_SIZE)
@@ -76,9 +85,9 @@ static void *resize_from_reserve(struct http2_heap *heap, struct size_note *old,
     return block;
 }
 
-static void *heap_resize(void *block, size_t size, void *user)
+void *heap_resize(void *block, size_t size, void *user)
 {
-    struct http2_heap *heap = user;
+    struct heap *heap = user;
     size_t whole = size + sizeof(struct size_note);
     if (whole < size)
         return NULL;
@@ -88,18 +97,9 @@ static void *heap_resize(void *block, size_t size, void *user)
     }
     struct size_note *note = (struct size_note *)block - 1;
     size_t before = note->size;
-    struct size_note *moved = memory_resize(note, spare_capacity(whole));
+    struct size_note *moved = memory_resize(note, heap->spare ? spare_capacity(whole) : whole);
     if (!moved)
         return resize_from_reserve(heap, note, whole);
     heap->held -= before;
     return note_size(heap, moved, whole);
-}
-
-nghttp2_mem http2_heap_allocator(struct http2_heap *heap)
-{
-    return (nghttp2_mem){.mem_user_data = heap,
-                         .malloc = heap_new,
-                         .free = heap_free,
-                         .calloc = heap_new_zeroed,
-                         .realloc = heap_resize};
 }

@@ -1,0 +1,104 @@
+#include "front/protocols.h"
+
+#include <stdio.h>
+
+#define ADVERTISED_SECONDS 86400
+
+static size_t bounded(uint64_t limit)
+{
+    return limit > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size_t)limit;
+}
+
+static uint32_t bounded_word(uint64_t limit)
+{
+    return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
+}
+
+static struct http1_session_options http1_options(struct front_worker *w, struct span scheme)
+{
+    const routed_limits *limits = &w->shared->limits;
+    return (struct http1_session_options){
+        .limits = {.request_line_max = bounded(limits->request_line),
+                   .field_line_max = bounded(limits->field_line),
+                   .fields_bytes_max = bounded(limits->fields_bytes),
+                   .fields_count_max = bounded(limits->fields_count),
+                   .chunk_extension_max = bounded(limits->chunk_extension),
+                   .chunk_extensions_max = bounded(limits->chunk_extensions),
+                   .chunk_overhead_max = bounded(limits->chunk_overhead),
+                   .content_max = (int64_t)bounded(limits->content)},
+        .pipeline_depth = bounded(limits->pipelined),
+        .linger_max = bounded(limits->unread_content),
+        .response_window = bounded(limits->window),
+        .scheme = scheme,
+        .spare = &w->http1_spare,
+        .date = w->date};
+}
+
+static struct http2_session_options http2_options(struct front_worker *w, struct span scheme)
+{
+    const routed_limits *limits = &w->shared->limits;
+    struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
+    struct http2_limits *own = &options.limits;
+    own->target_max = bounded(limits->request_line);
+    own->field_max = bounded(limits->field_line);
+    own->fields_count_max = bounded(limits->fields_count);
+    own->fields_count_hard = bounded(limits->http2_fields_count);
+    own->fields_bytes_max = bounded(limits->fields_bytes);
+    own->content_max = (int64_t)bounded(limits->content);
+    own->streams_max = bounded_word(limits->http2_streams);
+    own->resets.burst = bounded_word(limits->http2_resets);
+    own->glitches.burst = bounded_word(limits->http2_glitches);
+    own->small_data.burst = bounded_word(limits->http2_small_frames);
+    own->continuations_max = bounded_word(limits->http2_continuations);
+    own->overhead_slack = limits->http2_overhead;
+    own->send_rate = bounded_word(limits->rate);
+    own->send_grace = bounded_word(limits->rate_grace);
+    options.scheme = scheme;
+    options.response_window = bounded(limits->window);
+    options.date = w->date;
+    options.now = &w->now;
+    options.spare = &w->blocks;
+    return options;
+}
+
+static struct http3_session_options http3_options(const struct front_worker *w)
+{
+    const routed_limits *limits = &w->shared->limits;
+    struct http3_session_options options = HTTP3_SESSION_OPTIONS_DEFAULT;
+    struct http3_limits *own = &options.limits;
+    own->target_max = bounded(limits->request_line);
+    own->field_max = bounded(limits->field_line);
+    own->fields_count_max = bounded(limits->fields_count);
+    own->fields_count_hard = bounded(limits->http3_fields_count);
+    own->fields_bytes_max = bounded(limits->fields_bytes);
+    own->content_max = (int64_t)bounded(limits->content);
+    own->streams_max = bounded_word(limits->http3_streams);
+    own->stream_window = bounded_word(limits->http3_stream_window);
+    own->connection_window = bounded_word(limits->http3_connection_window);
+    own->resets.burst = bounded_word(limits->http3_resets);
+    own->glitches.burst = bounded_word(limits->http3_glitches);
+    own->small_data.burst = bounded_word(limits->http3_small_frames);
+    own->send_rate = bounded_word(limits->rate);
+    own->send_grace = bounded_word(limits->rate_grace);
+    options.response_window = bounded(limits->window);
+    options.date = w->date;
+    options.now = &w->now;
+    return options;
+}
+
+void front_protocols_init(struct front_worker *w)
+{
+    w->http1 = http1_options(w, SPAN("http"));
+    w->http1.has_http2 = w->shared->has_http2;
+    w->https1 = http1_options(w, SPAN("https"));
+    w->http2 = http2_options(w, SPAN("http"));
+    w->https2 = http2_options(w, SPAN("https"));
+    w->http3 = http3_options(w);
+}
+
+void front_protocols_advertise(struct front_worker *w, uint16_t port)
+{
+    int size = snprintf(w->alt_svc, sizeof(w->alt_svc), "h3=\":%u\"; ma=%d", (unsigned)port,
+                        ADVERTISED_SECONDS);
+    w->https1.alt_svc = w->https2.alt_svc = span_of(w->alt_svc, (size_t)size);
+}

@@ -1,0 +1,487 @@
+#include "front/quic.h"
+
+#include "base/memory.h"
+#include "front/patience.h"
+#include "front/request.h"
+
+#define SOCKETS_MAX      8
+#define TIME_MAX_MS      (UINT64_C(365) * 86400 * 1000)
+#define IDLE_SLACK_MS    1000 /* so that the session's own idle time ends first, with a GOAWAY */
+#define DATAGRAMS_A_TURN 256  /* so that a flood leaves the rest of the turn to others */
+
+struct quic_socket {
+    struct loop_handle handle;
+    struct datagram_socket socket;
+    struct front_quic *quic;
+    bool is_readable; /* it may have more */
+    bool is_full;     /* hears of room for output */
+};
+
+struct front_quic {
+    struct front_worker *worker;
+    struct http3_endpoint *endpoint; /* NULL once closed */
+    struct datagram_inbox *inbox;
+    nanoseconds now;
+    struct loop_task task;
+    struct loop_alarm alarm;
+    uint64_t counted[HTTP3_COUNT]; /* what the metrics have */
+    size_t connections;            /* the same */
+    atomic_uint_fast64_t forwards; /* datagrams in our mailbox */
+    unsigned socket_count;
+    struct quic_socket sockets[SOCKETS_MAX];
+};
+
+struct front_quic_connection {
+    struct front_client client;
+    struct front_quic *quic;
+    struct http3_connection *connection;
+    struct http3_address peer; /* whose text the client has */
+};
+
+static void tell_time(struct front_quic *q)
+{
+    q->now = loop_now_precise(q->worker->loop);
+    front_worker_tell_time(q->worker);
+}
+
+static void want_turn(struct front_quic *q)
+{
+    loop_task_defer(q->worker->loop, &q->task);
+}
+
+/* ---- addresses ---- */
+
+static struct http3_address address_from(const struct socket_address *a)
+{
+    struct http3_address out = {.size = 0};
+    if (a->size <= sizeof(out.storage)) {
+        memcpy(out.storage, a->storage, a->size);
+        out.size = (uint8_t)a->size;
+    }
+    return out;
+}
+
+static struct socket_address address_of(const struct http3_address *a)
+{
+    struct socket_address out = {.size = a->size};
+    memcpy(out.storage, a->storage, a->size);
+    return out;
+}
+
+static bool is_same(const struct http3_address *a, const struct http3_address *b)
+{
+    return a->size == b->size && memcmp(a->storage, b->storage, a->size) == 0;
+}
+
+/* ---- a connection as a client ---- */
+
+static struct front_quic_connection *connection_of(const struct front_client *client)
+{
+    return LIST_ITEM((void *)(uintptr_t)client, struct front_quic_connection, client);
+}
+
+static bool covers(const struct front_client *client, struct span authority)
+{
+    return http3_connection_covers(connection_of(client)->connection, authority);
+}
+
+static bool is_quiet(const struct front_client *client)
+{
+    (void)client;
+    return true;
+}
+
+static void rest(struct front_client *client)
+{
+    client->session->ops->rest(client->session);
+}
+
+static void wake(struct front_client *client)
+{
+    struct front_quic_connection *c = connection_of(client);
+    http3_connection_wake(c->connection);
+    want_turn(c->quic);
+}
+
+/* The endpoint is told once, for all of them. */
+static void shut(struct front_client *client)
+{
+    (void)client;
+}
+
+/* It leaves the worker when its endpoint runs; until then nobody chooses it a second time. */
+static void close_client(struct front_client *client, int error)
+{
+    struct front_quic_connection *c = connection_of(client);
+    loop_timer_clear(client->worker->loop, &client->timer);
+    list_remove(&client->idle_link);
+    http3_connection_close(c->connection, error);
+    want_turn(c->quic);
+}
+
+static const struct front_client_kind kind = {.covers = covers,
+                                              .is_quiet = is_quiet,
+                                              .rest = rest,
+                                              .shut = shut,
+                                              .wake = wake,
+                                              .close = close_client};
+
+static void on_timer(struct loop_timer *t)
+{
+    struct front_client *client = LIST_ITEM(t, struct front_client, timer);
+    int error = ROUTED_OK;
+    tell_time(connection_of(client)->quic);
+    if (front_patience_check(client, &error) != FRONT_GO_ON) {
+        close_client(client, error);
+        return;
+    }
+    wake(client); /* the timer is set again in on_turn, when it is known what is waited for now */
+}
+
+/* ---- what the sessions call ---- */
+
+/* The path may have changed since the last request. */
+static void follow(struct front_quic_connection *c)
+{
+    const struct http3_address *peer = http3_connection_peer(c->connection);
+    if (is_same(peer, &c->peer))
+        return;
+    c->peer = *peer;
+    struct socket_address address = address_of(peer);
+    front_client_move(&c->client, &address);
+}
+
+static void on_exchange(void *host, struct exchange *x)
+{
+    struct front_quic_connection *c = connection_of(host);
+    c->client.session = http3_connection_session(c->connection);
+    c->client.tls = http3_connection_tls(c->connection);
+    follow(c);
+    front_request_begin(host, x);
+}
+
+static void on_ready(void *host)
+{
+    wake(host);
+}
+
+/* ---- what the endpoint calls ---- */
+
+static struct quic_socket *socket_for(struct front_quic *q, const struct http3_address *local)
+{
+    struct quic_socket *any = &q->sockets[0];
+    for (unsigned i = 0; i < q->socket_count; i++) {
+        struct quic_socket *s = &q->sockets[i];
+        if (s->socket.bound.size != local->size)
+            continue;
+        if (memcmp(s->socket.bound.storage, local->storage, local->size) == 0)
+            return s;
+        any = s;
+    }
+    return any;
+}
+
+static size_t on_send(void *host, const struct http3_batch *batch)
+{
+    struct front_quic *q = host;
+    struct quic_socket *s = socket_for(q, &batch->local);
+    struct socket_address local = address_of(&batch->local), remote = address_of(&batch->remote);
+    struct datagram_batch out = {.local = &local,
+                                 .remote = &remote,
+                                 .bytes = batch->bytes,
+                                 .segment = batch->segment,
+                                 .ecn = batch->ecn};
+    size_t gone = datagram_send(&s->socket, &out);
+    if (gone < batch->bytes.size && !s->is_full) {
+        s->is_full = true;
+        loop_hear_output(q->worker->loop, &s->handle, true);
+    }
+    return gone;
+}
+
+static int on_connection(void *host, struct http3_connection *connection, struct session_host *out)
+{
+    struct front_quic *q = host;
+    struct front_worker *w = q->worker;
+    const struct http3_address *peer = http3_connection_peer(connection);
+    struct socket_address address = address_of(peer);
+    uint64_t key = socket_address_key(&address, w->shared->address_seed);
+    if (!front_worker_has_room(w) || !front_worker_admit(w, key))
+        return ROUTED_ERROR_LIMIT;
+    struct front_quic_connection *c = memory_new_zeroed(sizeof(*c));
+    if (!c) {
+        front_worker_client_gone(w, key);
+        return ROUTED_ERROR_MEMORY;
+    }
+    c->quic = q;
+    c->connection = connection;
+    c->peer = *peer;
+    c->client.kind = &kind;
+    c->client.worker = w;
+    c->client.may_move = true;
+    c->client.idle_limit = offsetof(routed_limits, http3_idle_timeout);
+    front_client_enter(&c->client, &address, key, on_timer);
+    *out = (struct session_host){.on_exchange = on_exchange,
+                                 .on_exchange_end = front_request_end,
+                                 .on_ready = on_ready,
+                                 .on_refused = front_request_refused,
+                                 .host = &c->client};
+    return ROUTED_OK;
+}
+
+static void on_turn(void *host, void *connection)
+{
+    struct front_client *client = connection;
+    (void)host;
+    client->session = http3_connection_session(connection_of(client)->connection);
+    client->written = http3_connection_acknowledged(connection_of(client)->connection);
+    front_patience_note(client, client->session->wait, true);
+    front_patience_set(client, CLOCK_NEVER);
+}
+
+static void on_closed(void *host, void *connection)
+{
+    struct front_client *client = connection;
+    (void)host;
+    front_client_leave(client);
+    memory_free(connection_of(client));
+}
+
+/* ---- between workers ---- */
+
+struct parcel {
+    struct loop_message message;
+    struct front_quic *to;
+    struct http3_datagram datagram;
+    uint8_t bytes[];
+};
+
+static void on_parcel(struct loop_message *m)
+{
+    struct parcel *p = LIST_ITEM(m, struct parcel, message);
+    struct front_quic *q = p->to;
+    atomic_fetch_sub_explicit(&q->forwards, 1, memory_order_relaxed);
+    if (q->endpoint) {
+        tell_time(q);
+        http3_endpoint_receive(q->endpoint, &p->datagram);
+        want_turn(q);
+    }
+    memory_free(p);
+}
+
+static void on_forward(void *host, unsigned worker, const struct http3_datagram *datagram)
+{
+    struct front_quic *q = host;
+    struct front_shared *shared = q->worker->shared;
+    if (worker >= shared->worker_count)
+        return;
+    struct front_quic *to = shared->workers[worker]->quic;
+    if (atomic_load_explicit(&to->forwards, memory_order_relaxed) >=
+        shared->limits.http3_forwards) {
+        front_metrics_hit(&q->worker->metrics, offsetof(routed_limits, http3_forwards));
+        return;
+    }
+    struct parcel *p = memory_new(sizeof(*p) + datagram->bytes.size);
+    if (!p)
+        return;
+    p->message.on_delivery = on_parcel;
+    p->to = to;
+    p->datagram = *datagram;
+    memcpy(p->bytes, datagram->bytes.data, datagram->bytes.size);
+    p->datagram.bytes = span_of(p->bytes, datagram->bytes.size);
+    atomic_fetch_add_explicit(&to->forwards, 1, memory_order_relaxed);
+    if (!loop_post(shared->workers[worker]->loop, &p->message)) {
+        atomic_fetch_sub_explicit(&to->forwards, 1, memory_order_relaxed);
+        memory_free(p);
+    }
+}
+
+/* ---- a turn ---- */
+
+static void on_datagram(void *user, const struct datagram *d)
+{
+    struct front_quic *q = user;
+    struct http3_datagram in = {.local = address_from(&d->local),
+                                .remote = address_from(&d->remote),
+                                .bytes = d->bytes,
+                                .ecn = d->ecn};
+    http3_endpoint_receive(q->endpoint, &in);
+}
+
+/* True: there is more. */
+static bool receive(struct front_quic *q)
+{
+    unsigned count = 0;
+    bool has_more = false;
+    for (unsigned i = 0; i < q->socket_count; i++) {
+        struct quic_socket *s = &q->sockets[i];
+        while (s->is_readable && count < DATAGRAMS_A_TURN) {
+            bool is_drained;
+            count += datagram_receive(&s->socket, q->inbox, on_datagram, q, &is_drained);
+            s->is_readable = !is_drained;
+        }
+        has_more |= s->is_readable;
+    }
+    return has_more;
+}
+
+static void note_numbers(struct front_quic *q)
+{
+    struct metric_set *metrics = &q->worker->metrics;
+    uint64_t bytes_in = q->counted[HTTP3_BYTES_IN], bytes_out = q->counted[HTTP3_BYTES_OUT];
+    for (unsigned i = 0; i < HTTP3_COUNT; i++) {
+        uint64_t count = http3_endpoint_count(q->endpoint, (enum http3_endpoint_count)i);
+        metric_add(metrics, FRONT_QUIC + i, count - q->counted[i]);
+        q->counted[i] = count;
+    }
+    metric_add(metrics, FRONT_BYTES_READ, q->counted[HTTP3_BYTES_IN] - bytes_in);
+    metric_add(metrics, FRONT_BYTES_WRITTEN, q->counted[HTTP3_BYTES_OUT] - bytes_out);
+    size_t connections = http3_endpoint_connections(q->endpoint);
+    metric_add(metrics, FRONT_QUIC_CONNECTIONS, connections - q->connections);
+    q->connections = connections;
+}
+
+static void on_task(struct loop_task *t)
+{
+    struct front_quic *q = LIST_ITEM(t, struct front_quic, task);
+    tell_time(q);
+    bool has_more = receive(q);
+    has_more |= http3_endpoint_run(q->endpoint);
+    note_numbers(q);
+    loop_alarm_set(q->worker->loop, &q->alarm, http3_endpoint_deadline(q->endpoint));
+    if (has_more)
+        want_turn(q);
+}
+
+static void on_alarm(struct loop_alarm *a)
+{
+    want_turn(LIST_ITEM(a, struct front_quic, alarm));
+}
+
+static void on_socket(struct loop_handle *h, unsigned events)
+{
+    struct quic_socket *s = LIST_ITEM(h, struct quic_socket, handle);
+    struct front_quic *q = s->quic;
+    if (events & LOOP_WRITABLE && s->is_full) {
+        s->is_full = false;
+        loop_hear_output(q->worker->loop, h, false);
+        http3_endpoint_writable(q->endpoint);
+    }
+    s->is_readable = true;
+    want_turn(q);
+}
+
+/* ---- life ---- */
+
+static unsigned word(uint64_t limit)
+{
+    return limit > INT32_MAX ? INT32_MAX : (unsigned)limit;
+}
+
+/* What has no limit ends some day. */
+static milliseconds bounded_time(uint64_t limit)
+{
+    return limit > TIME_MAX_MS ? TIME_MAX_MS : limit;
+}
+
+static int open_endpoint(struct front_quic *q)
+{
+    struct front_worker *w = q->worker;
+    const struct front_shared *shared = w->shared;
+    const routed_limits *limits = &shared->limits;
+    struct http3_endpoint_options options = {
+        .session = w->http3,
+        .tls = shared->tls,
+        .host = {.send = on_send,
+                 .forward = on_forward,
+                 .on_connection = on_connection,
+                 .on_turn = on_turn,
+                 .on_closed = on_closed,
+                 .host = q},
+        .loop = w->loop,
+        .now = &q->now,
+        .worker = w->number,
+        .workers = shared->worker_count,
+        .connections_max = word(limits->connections) + word(limits->http3_handshakes),
+        .handshakes_max = word(limits->http3_handshakes),
+        .retry_from = word(limits->http3_retry_from) - 1,
+        .handshake_time = bounded_time(limits->handshake_timeout),
+        .idle_time = bounded_time(limits->http3_idle_timeout) + IDLE_SLACK_MS,
+        .has_early_data = shared->has_early_data};
+    memcpy(options.secret, shared->quic_secret, sizeof(options.secret));
+    return http3_endpoint_new(&q->endpoint, &options);
+}
+
+int front_quic_open(struct front_quic **out, struct front_worker *w)
+{
+    struct front_quic *q = memory_new_zeroed(sizeof(*q));
+    *out = NULL;
+    if (!q)
+        return ROUTED_ERROR_MEMORY;
+    q->worker = w;
+    loop_task_init(&q->task, on_task);
+    loop_alarm_init(&q->alarm, on_alarm);
+    tell_time(q);
+    q->inbox = datagram_inbox_new();
+    int error = q->inbox ? open_endpoint(q) : ROUTED_ERROR_MEMORY;
+    if (error) {
+        front_quic_free(q);
+        return error;
+    }
+    *out = q;
+    return ROUTED_OK;
+}
+
+int front_quic_add_socket(struct front_quic *q, struct datagram_socket *given)
+{
+    struct quic_socket *s = &q->sockets[q->socket_count];
+    int error = q->socket_count < SOCKETS_MAX ? ROUTED_OK : ROUTED_ERROR_LIMIT;
+    if (!error) {
+        *s = (struct quic_socket){
+            .handle = {.fd = given->fd, .on_ready = on_socket}, .socket = *given, .quic = q};
+        error = loop_watch_input(q->worker->loop, &s->handle);
+    }
+    if (error)
+        datagram_close(given);
+    else
+        q->socket_count++;
+    return error;
+}
+
+void front_quic_drop_sockets(struct front_quic *q)
+{
+    while (q->socket_count) {
+        struct quic_socket *last = &q->sockets[--q->socket_count];
+        loop_forget(q->worker->loop, &last->handle);
+        datagram_close(&last->socket);
+    }
+}
+
+void front_quic_shut(struct front_quic *q)
+{
+    tell_time(q);
+    http3_endpoint_shut(q->endpoint);
+    want_turn(q);
+}
+
+void front_quic_close(struct front_quic *q)
+{
+    if (!q->endpoint)
+        return;
+    tell_time(q);
+    http3_endpoint_free(q->endpoint, ROUTED_ERROR_STOPPING);
+    q->endpoint = NULL;
+    metric_subtract(&q->worker->metrics, FRONT_QUIC_CONNECTIONS, q->connections);
+    q->connections = 0;
+    loop_task_cancel(&q->task);
+    loop_alarm_clear(&q->alarm);
+    front_quic_drop_sockets(q);
+}
+
+void front_quic_free(struct front_quic *q)
+{
+    if (!q)
+        return;
+    datagram_inbox_free(q->inbox);
+    memory_free(q);
+}

@@ -1,0 +1,166 @@
+#include "http3/state.h"
+
+#include <routed/error.h>
+
+/* ---- what QPACK decodes ---- */
+
+static struct span text_of(const void *held)
+{
+    nghttp3_vec bytes = nghttp3_rcbuf_get_buf(held);
+    return span_of(bytes.base, bytes.len);
+}
+
+static void retain(void *held)
+{
+    nghttp3_rcbuf_incref(held);
+}
+
+static void release(void *held)
+{
+    nghttp3_rcbuf_decref(held);
+}
+
+static const struct http_keeper keeper = {.text = text_of, .retain = retain, .release = release};
+
+/* ---- callbacks that belong to no stream of ours ---- */
+
+static int on_settings(nghttp3_conn *machine, const nghttp3_settings *settings, void *user)
+{
+    struct http3_session *s = user;
+    (void)machine;
+    (void)settings;
+    s->was_greeted = true;
+    return 0;
+}
+
+/* A request that came after the last GOAWAY. */
+static int on_reject(nghttp3_conn *machine, int64_t id, uint64_t code, void *user, void *stream)
+{
+    struct http3_session *s = user;
+    struct http3_stream *t = http3_session_find_stream(s, id);
+    (void)machine;
+    (void)stream;
+    if (!t)
+        return 0;
+    t->is_refused = true;
+    http3_answer_reset(s, t, code);
+    return 0;
+}
+
+/* ---- making it ---- */
+
+static struct http_head_limits head_limits_of(const struct http3_limits *limits)
+{
+    return (struct http_head_limits){.target_max = limits->target_max,
+                                     .field_max = limits->field_max,
+                                     .fields_count_max = limits->fields_count_max,
+                                     .fields_count_hard = limits->fields_count_hard,
+                                     .fields_bytes_max = limits->fields_bytes_max,
+                                     .content_max = limits->content_max};
+}
+
+int http3_machine_open(struct http3_session *s)
+{
+    const nghttp3_callbacks callbacks = {.acked_stream_data = http3_send_on_acknowledged,
+                                         .reset_stream = on_reject,
+                                         .recv_settings = on_settings};
+    nghttp3_settings settings;
+    nghttp3_settings_default(&settings);
+    settings.max_field_section_size = s->options->limits.fields_bytes_max;
+    settings.qpack_encoder_max_dtable_capacity = 0;
+    settings.enable_connect_protocol = 1;
+    s->allocator = (nghttp3_mem){.user_data = &s->heap,
+                                 .malloc = heap_new,
+                                 .free = heap_free,
+                                 .calloc = heap_new_zeroed,
+                                 .realloc = heap_resize};
+    s->cookies.keeper = &keeper;
+    s->head_limits = head_limits_of(&s->options->limits);
+    if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
+        nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
+        return ROUTED_ERROR_MEMORY;
+    nghttp3_conn_set_max_client_streams_bidi(s->machine, s->options->limits.streams_max);
+    return ROUTED_OK;
+}
+
+void http3_machine_close(struct http3_session *s)
+{
+    nghttp3_qpack_stream_context_del(s->spare_section);
+    nghttp3_qpack_decoder_del(s->decoder);
+    nghttp3_conn_del(s->machine);
+    s->spare_section = NULL;
+    s->decoder = NULL;
+    s->machine = NULL;
+}
+
+/* A client has to allow three streams at least (RFC 9114 section 6.2). */
+static int open_streams(struct http3_session *s, int64_t streams[3])
+{
+    const struct http3_transport *transport = &s->transport;
+    for (size_t i = 0; i < 3; i++) {
+        int error = transport->open_stream(transport->transport, &streams[i]);
+        if (error)
+            return error;
+    }
+    return ROUTED_OK;
+}
+
+void http3_machine_start(struct http3_session *s)
+{
+    int64_t streams[3];
+    if (s->is_started || s->is_broken)
+        return;
+    int error = open_streams(s, streams);
+    if (error == ROUTED_ERROR_AGAIN) {
+        http3_session_break(s, ROUTED_ERROR_FRAMING, NGHTTP3_H3_GENERAL_PROTOCOL_ERROR);
+        return;
+    }
+    if (error || nghttp3_conn_bind_control_stream(s->machine, streams[0]) ||
+        nghttp3_conn_bind_qpack_streams(s->machine, streams[1], streams[2])) {
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+        return;
+    }
+    s->is_started = true;
+    s->control_stream = streams[0];
+}
+
+/* ---- failures ---- */
+
+void http3_machine_failed(struct http3_session *s, int result)
+{
+    int error = result == NGHTTP3_ERR_NOMEM ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_FRAMING;
+    http3_session_break(s, error, nghttp3_err_infer_quic_app_error_code(result));
+    s->is_broken = true;
+}
+
+/* ---- field sections ---- */
+
+void http3_machine_renew_decoder(struct http3_session *s)
+{
+    nghttp3_qpack_decoder_del(s->decoder);
+    s->decoder = NULL;
+    if (nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+}
+
+nghttp3_qpack_stream_context *http3_machine_take_section(struct http3_session *s, int64_t id)
+{
+    nghttp3_qpack_stream_context *section = s->spare_section;
+    s->spare_section = NULL;
+    if (!section && nghttp3_qpack_stream_context_new(&section, id, &s->allocator))
+        return NULL;
+    return section;
+}
+
+void http3_machine_give_section(struct http3_session *s, nghttp3_qpack_stream_context *section,
+                                bool is_complete)
+{
+    if (!section)
+        return;
+    if (s->spare_section || !is_complete) {
+        nghttp3_qpack_stream_context_del(section);
+        return;
+    }
+    nghttp3_qpack_stream_context_reset(section);
+    s->spare_section = section;
+}

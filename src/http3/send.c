@@ -1,0 +1,236 @@
+#include "http3/state.h"
+
+#include "base/memory.h"
+#include <routed/error.h>
+
+#define VECTORS_MAX 16 /* spans of one call */
+
+/* ---- fields ---- */
+
+bool http3_send_reserve_lines(struct http3_session *s, size_t count)
+{
+    if (count <= s->lines_capacity)
+        return true;
+    nghttp3_nv *grown = memory_resize(s->lines, count * sizeof(nghttp3_nv));
+    if (!grown)
+        return false;
+    s->lines = grown;
+    s->lines_capacity = count;
+    return true;
+}
+
+/* RFC 9220, RFC 8441 section 5: the key's answer has no meaning here. */
+static bool is_left_out(const struct http3_stream *t, const struct field *f)
+{
+    return t->exchange.is_tunnel && f->name == FIELD_SEC_WEBSOCKET_ACCEPT;
+}
+
+size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,
+                             const struct field_list *fields)
+{
+    for (size_t i = 0; i < fields->count; i++)
+        if (!is_left_out(t, &fields->items[i]))
+            s->lines[count++] = http3_send_line(fields->items[i].text, fields->items[i].value);
+    return count;
+}
+
+/* ---- content, as nghttp3 asks for it ---- */
+
+void http3_send_resume(struct http3_session *s, struct http3_stream *t)
+{
+    if (!t->is_deferred || t->is_gone || s->is_broken)
+        return;
+    t->is_deferred = false;
+    if (nghttp3_conn_resume_stream(s->machine, t->id))
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+}
+
+static int submit_trailers(struct http3_session *s, const struct http3_stream *t)
+{
+    if (!http3_send_reserve_lines(s, t->trailers.count))
+        return ROUTED_ERROR_MEMORY;
+    size_t count = http3_send_put_fields(s, t, 0, &t->trailers);
+    return nghttp3_conn_submit_trailers(s->machine, t->id, s->lines, count) ? ROUTED_ERROR_MEMORY
+                                                                            : ROUTED_OK;
+}
+
+/* Hands out whole slices; they stay in the queue until they are acknowledged. */
+static size_t give_slices(struct http3_stream *t, nghttp3_vec *out, size_t max)
+{
+    size_t count = 0;
+    for (; count < max && t->given < t->body.count; count++, t->given++) {
+        const struct slice *slice = &t->body.slices[t->body.first + t->given];
+        out[count] = (nghttp3_vec){.base = (uint8_t *)slice->data, .len = slice->size};
+    }
+    return count;
+}
+
+nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec *out, size_t max,
+                                 uint32_t *flags, void *user, void *stream)
+{
+    struct http3_session *s = user;
+    struct http3_stream *t = stream;
+    (void)machine;
+    (void)id;
+    size_t count = give_slices(t, out, max);
+    bool is_all = t->given == t->body.count && t->response_done;
+    if (count == 0 && !is_all) {
+        t->is_deferred = s->was_deferred = true;
+        return NGHTTP3_ERR_WOULDBLOCK;
+    }
+    if (is_all) {
+        *flags |= NGHTTP3_DATA_FLAG_EOF;
+        if (t->trailers.count) {
+            *flags |= NGHTTP3_DATA_FLAG_NO_END_STREAM;
+            if (submit_trailers(s, t))
+                return NGHTTP3_ERR_CALLBACK_FAILURE;
+        }
+    }
+    return (nghttp3_ssize)count;
+}
+
+int http3_send_on_acknowledged(nghttp3_conn *machine, int64_t id, uint64_t size, void *user,
+                               void *stream)
+{
+    struct http3_session *s = user;
+    struct http3_stream *t = stream;
+    (void)machine;
+    (void)id;
+    t->acknowledged += size;
+    s->acknowledged += size;
+    t->uncredited += size;
+    while (size) {
+        size_t before = t->body.count;
+        struct slice slice = http2_queue_take(&t->body, (size_t)size);
+        size -= slice.size;
+        t->given -= before - t->body.count;
+        slice_release(&slice);
+    }
+    http3_state_is_due(s, t);
+    return 0;
+}
+
+/* ---- bytes of streams ---- */
+
+static size_t take_vectors(const nghttp3_vec *vectors, size_t count, struct span *out, size_t *size)
+{
+    *size = 0;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = span_of(vectors[i].base, vectors[i].len);
+        *size += vectors[i].len;
+    }
+    return count;
+}
+
+/* A stream that turns out to have nothing hides those behind it. */
+static nghttp3_ssize ask(struct http3_session *s, int64_t *stream, int *ends, nghttp3_vec *vectors,
+                         size_t max)
+{
+    nghttp3_ssize count;
+    do {
+        s->was_deferred = false;
+        count = nghttp3_conn_writev_stream(s->machine, stream, ends, vectors, max);
+    } while (count == 0 && *stream < 0 && s->was_deferred);
+    return count;
+}
+
+size_t http3_session_next(struct http3_session *s, int64_t *stream, struct span *out, size_t max,
+                          bool *ends)
+{
+    nghttp3_vec vectors[VECTORS_MAX];
+    nghttp3_ssize count = 0;
+    int has_end = 0;
+    *stream = -1;
+    http3_session_enter(s);
+    if (!s->is_broken && s->is_started) {
+        count = ask(s, stream, &has_end, vectors, max < VECTORS_MAX ? max : VECTORS_MAX);
+        if (count < 0) {
+            http3_machine_failed(s, (int)count);
+            *stream = -1;
+            count = 0;
+        }
+    }
+    s->is_silent = *stream < 0;
+    s->latest_stream = *stream;
+    s->latest_ends = *ends = has_end;
+    size_t given = take_vectors(vectors, (size_t)count, out, &s->latest_size);
+    http3_session_leave(s);
+    return given;
+}
+
+/* The rest of the request is not needed (RFC 9114 section 4.1). */
+static void response_was_sent(struct http3_session *s, struct http3_stream *t)
+{
+    t->response_sent = true;
+    if (!t->input_has_ended)
+        http3_answer_stop(s, t, NGHTTP3_H3_NO_ERROR);
+    http3_receive_give_up(s, t);
+    http3_state_is_due(s, t);
+}
+
+int http3_session_sent(struct http3_session *s, int64_t stream, size_t bytes)
+{
+    http3_session_enter(s);
+    if (!s->is_broken) {
+        struct http3_stream *t = http3_session_find_stream(s, stream);
+        int result = nghttp3_conn_add_write_offset(s->machine, stream, bytes);
+        if (result)
+            http3_machine_failed(s, result);
+        bool is_whole = stream == s->latest_stream && bytes == s->latest_size;
+        if (t && is_whole && s->latest_ends && !t->is_reset)
+            response_was_sent(s, t);
+        if (stream == s->control_stream) {
+            s->control_unacknowledged += bytes;
+            s->notice_sent = s->farewell == HTTP3_FAREWELL_NOTICE;
+        }
+    }
+    return http3_session_leave(s);
+}
+
+/* The notice was received: a client that goes by it opens no stream that would be lost. */
+static void note_control_acknowledged(struct http3_session *s, size_t bytes)
+{
+    s->control_unacknowledged -= bytes;
+    if (s->notice_sent && s->control_unacknowledged == 0)
+        s->was_noticed = true;
+}
+
+int http3_session_acknowledged(struct http3_session *s, int64_t stream, size_t bytes)
+{
+    http3_session_enter(s);
+    if (!s->is_broken) {
+        if (stream == s->control_stream)
+            note_control_acknowledged(s, bytes);
+        int result = nghttp3_conn_add_ack_offset(s->machine, stream, bytes);
+        if (result)
+            http3_machine_failed(s, result);
+    }
+    return http3_session_leave(s);
+}
+
+static void set_window_full(struct http3_session *s, int64_t stream, bool is_full)
+{
+    struct http3_stream *t = http3_session_find_stream(s, stream);
+    if (t)
+        t->is_window_full = is_full;
+}
+
+void http3_session_unblocked(struct http3_session *s, int64_t stream)
+{
+    set_window_full(s, stream, false);
+    if (!s->is_broken && nghttp3_conn_unblock_stream(s->machine, stream))
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+}
+
+void http3_session_blocked(struct http3_session *s, int64_t stream)
+{
+    set_window_full(s, stream, true);
+    if (!s->is_broken)
+        nghttp3_conn_block_stream(s->machine, stream);
+}
+
+void http3_session_closed_for_sending(struct http3_session *s, int64_t stream)
+{
+    if (!s->is_broken)
+        nghttp3_conn_shutdown_stream_write(s->machine, stream);
+}

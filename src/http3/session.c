@@ -1,0 +1,484 @@
+#include "http3/state.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* RFC 9114 section 5.2: at least a round trip between the two GOAWAY frames. */
+#define FAREWELL_MS 1000
+
+/* ---- the table of request streams ---- */
+
+static struct http3_stream **bucket_of(struct http3_session *s, int64_t id)
+{
+    return &s->buckets[((uint64_t)id >> 2) % HTTP3_BUCKETS];
+}
+
+struct http3_stream *http3_session_find_stream(struct http3_session *s, int64_t id)
+{
+    struct http3_stream *t = *bucket_of(s, id);
+    while (t && t->id != id)
+        t = t->next_in_bucket;
+    return t;
+}
+
+static void enlist(struct http3_session *s, struct http3_stream *t)
+{
+    struct http3_stream **bucket = bucket_of(s, t->id);
+    t->next_in_bucket = *bucket;
+    *bucket = t;
+}
+
+static void strike(struct http3_session *s, struct http3_stream *t)
+{
+    struct http3_stream **at = bucket_of(s, t->id);
+    while (*at != t)
+        at = &(*at)->next_in_bucket;
+    *at = t->next_in_bucket;
+}
+
+/* ---- streams ---- */
+
+static struct http3_stream *new_stream(struct http3_session *s)
+{
+    if (list_is_empty(&s->spare))
+        return memory_new_zeroed(sizeof(struct http3_stream));
+    struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
+    struct http_head head = t->head;
+    struct http2_queue body = t->body;
+    list_remove(&t->link);
+    memset(&t->link, 0, sizeof(*t) - offsetof(struct http3_stream, link));
+    t->head = head;
+    t->body = body;
+    return t;
+}
+
+static void free_stream(struct http3_stream *t)
+{
+    http_head_release(&t->head);
+    http2_queue_release(&t->body);
+    exchange_release(&t->exchange);
+    memory_free(t);
+}
+
+/* Kept for the next request. */
+static void give_stream(struct http3_session *s, struct http3_stream *t)
+{
+    strike(s, t);
+    s->stream_count--;
+    list_remove(&t->link);
+    list_remove(&t->due);
+    http3_machine_give_section(s, t->section, false);
+    exchange_inlet_release(&t->inlet);
+    s->fields_memory -= http_head_memory(&t->head);
+    http_head_reset(&t->head);
+    http2_queue_reset(&t->body);
+    list_prepend(&s->spare, &t->link);
+}
+
+/* nghttp3 makes a stream of its own when the first bytes come, or a PRIORITY_UPDATE before them. */
+static int open_in_machine(struct http3_session *s, struct http3_stream *t)
+{
+    nghttp3_pri priority;
+    t->has_update = nghttp3_conn_get_stream_priority(s->machine, &priority, t->id) == 0;
+    nghttp3_ssize result = nghttp3_conn_read_stream(s->machine, t->id, NULL, 0, 0);
+    if (result < 0 || nghttp3_conn_set_stream_user_data(s->machine, t->id, t)) {
+        http3_machine_failed(s, (int)result);
+        return ROUTED_ERROR_MEMORY;
+    }
+    return ROUTED_OK;
+}
+
+/* Opening a stream opens those below it (RFC 9000 section 2.1). */
+static void note_request(struct http3_session *s, int64_t id)
+{
+    if (id >= s->next_request)
+        s->next_request = id + 4;
+}
+
+struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id)
+{
+    struct http3_stream *t = new_stream(s);
+    if (!t)
+        return NULL;
+    exchange_init(&t->exchange, &http3_answer_carrier, s, s->loop);
+    t->exchange.request.scheme = SPAN("https");
+    t->exchange.request.protocol = HTTP_3;
+    t->head.keeper = s->cookies.keeper;
+    t->id = id;
+    s->fields_memory += http_head_memory(&t->head);
+    s->live_count++;
+    if (++s->stream_count > s->stream_most)
+        s->stream_most = s->stream_count;
+    s->waits[t->wait]++;
+    list_append(&s->live, &t->link);
+    enlist(s, t);
+    note_request(s, id);
+    open_in_machine(s, t);
+    return t;
+}
+
+static void free_spare(struct http3_session *s)
+{
+    while (!list_is_empty(&s->spare)) {
+        struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
+        list_remove(&t->link);
+        free_stream(t);
+    }
+}
+
+/* ---- what streams wait for ---- */
+
+static enum http3_wait wait_of_stream(const struct http3_stream *t)
+{
+    if (t->expects == HTTP3_EXPECTS_HEAD)
+        return HTTP3_WAIT_HEAD;
+    if (t->exchange.is_tunnel)
+        return t->body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_TUNNEL;
+    if (t->is_exchange && !t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
+        return HTTP3_WAIT_BODY;
+    return t->body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_ANSWER;
+}
+
+static void note_wait(struct http3_session *s, struct http3_stream *t)
+{
+    s->waits[t->wait]--;
+    t->wait = wait_of_stream(t);
+    s->waits[t->wait]++;
+}
+
+/* ---- the end of streams ---- */
+
+/* on_close and the host's note. The stream goes once the transport has forgotten it. */
+static void finish(struct http3_session *s, struct http3_stream *t, int error)
+{
+    error = t->error ? t->error : error;
+    t->is_over = true;
+    s->live_count--;
+    s->waits[t->wait]--;
+    list_remove(&t->link);
+    list_append(&s->finishing, &t->link);
+    if (t->is_exchange) {
+        exchange_close(&t->exchange, error);
+        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+    } else if (!t->is_refused) {
+        t->is_refused = true;
+        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+    }
+}
+
+static void finish_all_live(struct http3_session *s, int error)
+{
+    while (!list_is_empty(&s->live))
+        finish(s, LIST_ITEM(s->live.next, struct http3_stream, link), error);
+}
+
+/* One stream more may be opened. */
+static void count_closed(struct http3_session *s)
+{
+    s->streams_closed++;
+    if (!s->is_broken)
+        nghttp3_conn_set_max_client_streams_bidi(s->machine, http3_session_streams_allowed(s));
+}
+
+uint64_t http3_session_streams_allowed(const struct http3_session *s)
+{
+    return s->options->limits.streams_max + s->streams_closed;
+}
+
+void http3_session_forget_stream(struct http3_session *s, int64_t id)
+{
+    note_request(s, id);
+    count_closed(s);
+}
+
+/* ---- failures ---- */
+
+void http3_session_break(struct http3_session *s, int error, uint64_t code)
+{
+    if (s->failure || s->is_over)
+        return;
+    s->failure = error;
+    s->failure_code = code;
+}
+
+/* ---- settling ---- */
+
+static void give_credit(struct http3_stream *t)
+{
+    size_t bytes = t->uncredited;
+    t->uncredited = 0;
+    if (bytes && t->is_exchange)
+        exchange_writable(&t->exchange, bytes);
+}
+
+static void settle_stream(struct http3_session *s, struct http3_stream *t)
+{
+    if (!t->is_over) {
+        if (t->error && t->is_exchange)
+            exchange_close(&t->exchange, t->error);
+        http3_receive_deliver_held(s, t);
+        give_credit(t);
+        note_wait(s, t);
+        if (t->is_reset || (t->response_sent && t->response_done))
+            finish(s, t, ROUTED_OK);
+        else if (t->is_gone && !t->response_sent)
+            finish(s, t, ROUTED_ERROR_CLIENT_GONE);
+    }
+    if (t->is_over && t->is_gone) {
+        give_stream(s, t);
+        count_closed(s);
+    }
+}
+
+static void settle_due(struct http3_session *s)
+{
+    while (!list_is_empty(&s->due)) {
+        struct http3_stream *t = LIST_ITEM(s->due.next, struct http3_stream, due);
+        list_remove(&t->due);
+        settle_stream(s, t);
+    }
+}
+
+/* For the host's counters: what ended the connection is a fault of no request in particular. */
+static void settle_failure(struct http3_session *s)
+{
+    struct exchange nobody = {.request = {.scheme = SPAN("https"), .protocol = HTTP_3}};
+    s->is_over = s->is_broken = true;
+    s->session.host.on_refused(s->session.host.host, &nobody, s->failure, 0);
+    finish_all_live(s, s->failure);
+}
+
+static void queue_farewell(struct http3_session *s, enum http3_farewell farewell)
+{
+    s->farewell = farewell;
+    s->noticed_at = *s->options->now;
+    s->is_silent = false;
+    int failed = farewell == HTTP3_FAREWELL_NOTICE ? nghttp3_conn_submit_shutdown_notice(s->machine)
+                                                   : nghttp3_conn_shutdown(s->machine);
+    if (failed)
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+}
+
+static void settle_shut(struct http3_session *s)
+{
+    bool is_idle = s->live_count == 0 && list_is_empty(&s->finishing);
+    if (!s->is_started)
+        s->is_over = is_idle;
+    else if (s->farewell == HTTP3_FAREWELL_NONE && !is_idle)
+        queue_farewell(s, HTTP3_FAREWELL_NOTICE);
+    else if (s->farewell != HTTP3_FAREWELL_LAST &&
+             (is_idle || s->was_noticed ||
+              *s->options->now >= clock_after(s->noticed_at, FAREWELL_MS)))
+        queue_farewell(s, HTTP3_FAREWELL_LAST);
+    else if (s->farewell == HTTP3_FAREWELL_LAST && is_idle && s->is_silent)
+        s->is_over = true;
+}
+
+static void settle(struct http3_session *s)
+{
+    settle_due(s);
+    if (s->is_over)
+        return;
+    if (!s->failure && s->is_shut)
+        settle_shut(s);
+    if (s->failure)
+        settle_failure(s);
+    settle_due(s);
+}
+
+/* ---- slow readers ---- */
+
+/* Progress is what the client acknowledges: of the stream where its own window is full, else of
+ * all, for then it may be the others' turn. */
+static bool is_too_slow(const struct http3_session *s, const struct http3_stream *t)
+{
+    const struct http3_limits *limits = &s->options->limits;
+    milliseconds elapsed = *s->options->now - t->waits_since;
+    uint64_t progress = t->is_window_full ? t->acknowledged - t->acknowledged_before
+                                          : s->acknowledged - t->acknowledged_elsewhere;
+    return elapsed >= limits->send_grace && progress * 1000 < elapsed * limits->send_rate;
+}
+
+static void check_slow_readers(struct http3_session *s)
+{
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
+        if (!t->body.size || t->is_gone || t->is_reset || !is_too_slow(s, t))
+            continue;
+        t->error = ROUTED_ERROR_TOO_SLOW;
+        http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
+    }
+}
+
+/* ---- what the connection sees ---- */
+
+static enum session_wait wait_of(const struct http3_session *s)
+{
+    if (s->is_over)
+        return SESSION_FINISHED;
+    if (!s->was_greeted || (s->live_count && s->waits[HTTP3_WAIT_HEAD] == s->live_count))
+        return SESSION_HEAD;
+    if (s->live_count == 0)
+        return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_ANSWER;
+    if (s->waits[HTTP3_WAIT_BODY])
+        return SESSION_BODY;
+    if (s->waits[HTTP3_WAIT_WINDOW])
+        return SESSION_WINDOW;
+    return s->waits[HTTP3_WAIT_TUNNEL] == s->live_count ? SESSION_TUNNEL : SESSION_ANSWER;
+}
+
+/* The second GOAWAY does not wait for ever for the acknowledgement of the first. */
+static milliseconds next_due(const struct http3_session *s)
+{
+    bool is_noticing = s->farewell == HTTP3_FAREWELL_NOTICE && !s->was_noticed && !s->is_over;
+    return is_noticing ? clock_after(s->noticed_at, FAREWELL_MS) : CLOCK_NEVER;
+}
+
+/* The application may have acted since the last call. A call from inside a callback, such as shut,
+ * leaves the settling to the call that is on its way. */
+void http3_session_enter(struct http3_session *s)
+{
+    if (s->inside++ == 0)
+        settle(s);
+}
+
+int http3_session_leave(struct http3_session *s)
+{
+    if (s->inside == 1) {
+        settle(s);
+        s->session.wait = wait_of(s);
+        s->session.due = next_due(s);
+    }
+    s->inside--;
+    return s->failure;
+}
+
+uint64_t http3_session_close_code(const struct http3_session *s)
+{
+    return s->failure ? s->failure_code : NGHTTP3_H3_NO_ERROR;
+}
+
+/* ---- endings ---- */
+
+/* Those whose content did not come in time; false when there is none. */
+static bool fail_waiting(struct http3_session *s, int error)
+{
+    bool any = false;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
+        if (wait_of_stream(t) != HTTP3_WAIT_BODY)
+            continue;
+        http3_answer_fail(s, t, error);
+        any = true;
+    }
+    return any;
+}
+
+static void session_fail(struct session *base, int error)
+{
+    struct http3_session *s = http3_state_of(base);
+    http3_session_enter(s);
+    if (s->session.wait == SESSION_WINDOW)
+        check_slow_readers(s);
+    else if (s->session.wait != SESSION_BODY || !fail_waiting(s, error))
+        http3_session_break(s, error, error_entry(error)->http3);
+    http3_session_leave(s);
+}
+
+static void session_shut(struct session *base)
+{
+    struct http3_session *s = http3_state_of(base);
+    http3_session_enter(s);
+    s->is_shut = true;
+    http3_session_leave(s);
+}
+
+static void session_abort(struct session *base, int error)
+{
+    struct http3_session *s = http3_state_of(base);
+    http3_session_enter(s);
+    s->is_over = s->is_broken = true;
+    finish_all_live(s, error);
+    http3_session_leave(s);
+}
+
+/* A sign of life is QUIC's matter (RFC 9000 section 10.1.2). */
+static bool session_probe(struct session *base)
+{
+    (void)base;
+    return false;
+}
+
+/* ---- memory ---- */
+
+static void session_rest(struct session *base)
+{
+    struct http3_session *s = http3_state_of(base);
+    http_cookies_release(&s->cookies);
+    memory_free(s->lines);
+    s->lines = NULL;
+    s->lines_capacity = 0;
+    free_spare(s);
+}
+
+static void session_free(struct session *base)
+{
+    struct http3_session *s = http3_state_of(base);
+    session_abort(base, ROUTED_ERROR_CLOSED);
+    while (!list_is_empty(&s->finishing))
+        give_stream(s, LIST_ITEM(s->finishing.next, struct http3_stream, link));
+    session_rest(base);
+    http3_machine_close(s);
+    memory_free(s);
+}
+
+static const struct session_ops ops = {
+    .fail = session_fail,
+    .shut = session_shut,
+    .abort = session_abort,
+    .probe = session_probe,
+    .rest = session_rest,
+    .free = session_free,
+};
+
+struct session *http3_session_base(struct http3_session *s)
+{
+    return &s->session;
+}
+
+static void init(struct http3_session *s, const struct http3_session_options *options)
+{
+    const struct http3_limits *limits = &options->limits;
+    s->options = options;
+    list_init(&s->live);
+    list_init(&s->finishing);
+    list_init(&s->due);
+    list_init(&s->spare);
+    s->resets = http2_bucket_full(&limits->resets, *options->now);
+    s->glitches = http2_bucket_full(&limits->glitches, *options->now);
+    s->small_data = http2_bucket_full(&limits->small_data, *options->now);
+    s->control_stream = s->latest_stream = -1;
+    s->push_end = UINT64_MAX;
+    s->is_silent = true;
+}
+
+struct http3_session *http3_session_new(const struct http3_session_options *options,
+                                        const struct session_host *host,
+                                        const struct http3_transport *transport, struct loop *loop)
+{
+    struct http3_session *s = memory_new_zeroed(sizeof(*s));
+    if (!s)
+        return NULL;
+    init(s, options);
+    s->session = (struct session){
+        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
+    s->transport = *transport;
+    s->loop = loop;
+    if (http3_machine_open(s)) {
+        http3_machine_close(s);
+        memory_free(s);
+        return NULL;
+    }
+    s->idle_memory = s->heap.held;
+    return s;
+}

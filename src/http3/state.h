@@ -1,0 +1,311 @@
+/* http3/state.h: what the files of a session share. For them only: session, events, charge,
+ * machine, side, control, receive, request, answer, send.
+ *
+ * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
+ * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
+ * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
+ * request streams and request.c makes requests of them; answer.c is the exchanges' carrier; send.c
+ * hands out what nghttp3 has to send. */
+#ifndef HTTP3_STATE_H
+#define HTTP3_STATE_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "exchange/inlet.h"
+#include "http/head.h"
+#include "http2/bucket.h"
+#include "http2/queue.h"
+#include "http3/frames.h"
+#include "http3/session.h"
+#include <nghttp3/nghttp3.h>
+
+/* Bytes of nghttp3's that each open stream costs, whatever its fields are. */
+#define HTTP3_STREAM_COST 2048
+
+#define HTTP3_BUCKETS     32 /* of the table of request streams */
+
+/* Of a frame of the control stream as much is kept; a PRIORITY_UPDATE that fills it changes
+ * nothing. */
+#define HTTP3_PAYLOAD_MAX 64
+
+/* What a request stream may bring next. */
+enum http3_expects {
+    HTTP3_EXPECTS_HEAD,
+    HTTP3_EXPECTS_CONTENT, /* or trailers */
+    HTTP3_EXPECTS_END
+};
+
+/* What a live stream waits for, as enum session_wait means it. */
+enum http3_wait {
+    HTTP3_WAIT_HEAD,
+    HTTP3_WAIT_BODY,
+    HTTP3_WAIT_ANSWER,
+    HTTP3_WAIT_WINDOW,
+    HTTP3_WAIT_TUNNEL,
+    HTTP3_WAIT_COUNT
+};
+
+enum http3_farewell { /* RFC 9114 section 5.2 */
+    HTTP3_FAREWELL_NONE,
+    HTTP3_FAREWELL_NOTICE, /* GOAWAY that stops nothing was queued */
+    HTTP3_FAREWELL_LAST    /* GOAWAY with the first stream that is not taken was queued */
+};
+
+/* One request with its answer. Lives until the QUIC connection forgets the stream, for what was
+ * sent is kept until it is acknowledged. */
+struct http3_stream {
+    struct exchange exchange; /* first */
+    struct list_link link;    /* in `live`, `finishing` or `spare` */
+    struct list_link due;     /* in `due`: settle has something to do for it */
+    struct http3_stream *next_in_bucket;
+    int64_t id;
+    int error;                             /* why it failed */
+    struct http_head head;                 /* what the fields of the request are parts of */
+    nghttp3_qpack_stream_context *section; /* of the field section that is coming; or NULL */
+    struct http3_frames frames;
+    struct exchange_inlet inlet;
+    struct http2_queue body;      /* response content that is not acknowledged */
+    size_t given;                 /* slices of it that nghttp3 has, from the front */
+    struct field_list trailers;   /* of the response */
+    size_t uncredited;            /* response content that was acknowledged */
+    uint64_t announced;           /* request content, by the frames that came */
+    uint64_t acknowledged;        /* response content, ever */
+    uint64_t acknowledged_before; /* when content began to wait; and the whole session's */
+    uint64_t acknowledged_elsewhere;
+    milliseconds waits_since;
+    enum http3_expects expects;
+    enum http3_wait wait;
+    bool is_exchange;     /* the host knows it */
+    bool is_refused;      /* it never will */
+    bool is_over;         /* nobody but the transport knows it any more */
+    bool is_gone;         /* the transport has forgotten it */
+    bool is_reset;        /* by us, or by the client */
+    bool is_ignored;      /* what comes on it is thrown away */
+    bool is_stopped;      /* STOP_SENDING was queued */
+    bool is_charged;      /* for a reset */
+    bool has_update;      /* PRIORITY_UPDATE came before the request */
+    bool input_has_ended; /* FIN or RESET_STREAM came: no window is given */
+    bool data_begun;      /* a DATA frame came */
+    bool is_window_full;  /* the stream's own */
+    bool continued;       /* 100 Continue was sent */
+    bool response_begun;  /* the head is queued */
+    bool response_done;   /* the application ended it, or it was cut */
+    bool response_sent;   /* FIN went out */
+    bool is_deferred;     /* nghttp3 waits for more content */
+};
+
+enum http3_side_kind {
+    HTTP3_SIDE_FREE,
+    HTTP3_SIDE_NEW, /* its type is not known */
+    HTTP3_SIDE_IGNORED,
+    HTTP3_SIDE_CONTROL,
+    HTTP3_SIDE_QPACK
+};
+
+/* A unidirectional stream of the client. */
+struct http3_side {
+    int64_t id;
+    struct http3_number type;
+    enum http3_side_kind kind;
+};
+
+struct http3_session {
+    struct session session; /* first */
+    const struct http3_session_options *options;
+    struct http3_transport transport;
+    struct loop *loop;
+    struct http_head_limits head_limits;
+    struct heap heap;
+    nghttp3_mem allocator;
+    nghttp3_conn *machine;
+    nghttp3_qpack_decoder *decoder;
+    nghttp3_qpack_stream_context *spare_section;
+    struct http3_stream *buckets[HTTP3_BUCKETS];
+    struct list_link live;      /* streams that are not over */
+    struct list_link finishing; /* over, and the transport still has them */
+    struct list_link due;
+    struct list_link spare; /* for reuse */
+    size_t live_count;
+    size_t
+        stream_count; /* live and finishing; and the most at once, which nghttp3 keeps room for */
+    size_t stream_most;
+    size_t waits[HTTP3_WAIT_COUNT]; /* live streams, by what they wait for */
+    struct http3_side sides[HTTP3_SIDE_STREAMS_MAX];
+    struct http3_frames control;        /* of the client's control stream */
+    uint8_t payload[HTTP3_PAYLOAD_MAX]; /* of its frame, as far as it is kept */
+    size_t payload_size;
+    uint64_t push_max; /* MAX_PUSH_ID and GOAWAY of the client */
+    uint64_t push_end;
+    int64_t control_id;
+    int64_t next_request; /* the first request stream that has not come */
+    struct http2_bucket resets;
+    struct http2_bucket glitches;
+    struct http2_bucket small_data;
+    struct http_cookies cookies;
+    size_t idle_memory;   /* of nghttp3 at the beginning */
+    size_t fields_memory; /* of all streams */
+    nghttp3_nv *lines;    /* room for the lines of one response head */
+    size_t lines_capacity;
+    int64_t control_stream; /* of ours */
+    uint64_t control_unacknowledged;
+    uint64_t streams_closed; /* request streams, ever */
+    uint64_t acknowledged;   /* response content, ever */
+    int64_t latest_stream;   /* what next said last */
+    size_t latest_size;
+    milliseconds noticed_at;
+    uint64_t failure_code; /* for CONNECTION_CLOSE */
+    int failure;           /* why the connection must end; 0: it need not */
+    enum http3_farewell farewell;
+    unsigned inside; /* calls of the connection on the stack */
+    bool latest_ends;
+    bool was_deferred; /* a stream had nothing for nghttp3 */
+    bool is_started;
+    bool is_broken; /* nghttp3 must not be called any more */
+    bool is_over;
+    bool is_early;      /* what comes now is early data */
+    bool is_silent;     /* nothing was left to be sent */
+    bool control_begun; /* the first frame of the client's control stream has */
+    bool was_greeted;   /* the client's SETTINGS came */
+    bool is_shut;       /* no new requests */
+    bool notice_sent;   /* the first GOAWAY is in packets */
+    bool was_noticed;   /* and acknowledged */
+};
+
+static inline struct http3_session *http3_state_of(struct session *s)
+{
+    return (struct http3_session *)(void *)s;
+}
+
+static inline struct http3_stream *http3_state_stream(struct exchange *x)
+{
+    return (struct http3_stream *)(void *)x;
+}
+
+static inline struct http3_session *http3_state_session(const struct exchange *x)
+{
+    return x->carrier_state;
+}
+
+/* What happened to it is for settle to look at. */
+static inline void http3_state_is_due(struct http3_session *s, struct http3_stream *t)
+{
+    if (!list_is_linked(&t->due))
+        list_append(&s->due, &t->due);
+}
+
+/* RFC 9000 section 2.1. */
+static inline bool http3_state_is_request_stream(int64_t id)
+{
+    return (id & 3) == 0;
+}
+
+static inline bool http3_state_is_client_side_stream(int64_t id)
+{
+    return (id & 3) == 2;
+}
+
+/* session.c */
+
+struct http3_stream *http3_session_find_stream(struct http3_session *s, int64_t id);
+/* A stream for the next request, or NULL when there is no memory. */
+struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id);
+/* The connection must end: notes the reason, nothing more. */
+void http3_session_break(struct http3_session *s, int error, uint64_t code);
+/* Around what may call back: settles before and after. */
+void http3_session_enter(struct http3_session *s);
+/* ROUTED_OK, or why the connection must be closed. */
+int http3_session_leave(struct http3_session *s);
+/* The transport is done with a stream that was never a request. */
+void http3_session_forget_stream(struct http3_session *s, int64_t id);
+
+/* charge.c */
+
+/* Draws on a budget of the connection, for the stream once where it is given. */
+void http3_charge_reset(struct http3_session *s, struct http3_stream *t);
+void http3_charge_glitch(struct http3_session *s);
+/* The same for a frame that means nothing for a request, with its size. */
+void http3_charge_unknown(struct http3_session *s, uint64_t size);
+
+/* machine.c */
+
+/* ROUTED_OK or ROUTED_ERROR_MEMORY. */
+int http3_machine_open(struct http3_session *s);
+void http3_machine_close(struct http3_session *s);
+/* Opens our control and QPACK streams. */
+void http3_machine_start(struct http3_session *s);
+/* nghttp3 refused: the connection must end. */
+void http3_machine_failed(struct http3_session *s, int result);
+/* A decoder that met a string too long for it is of no use any more; it has no state that a new one
+ * would miss. */
+void http3_machine_renew_decoder(struct http3_session *s);
+/* A context for a field section, or NULL when there is no memory. */
+nghttp3_qpack_stream_context *http3_machine_take_section(struct http3_session *s, int64_t id);
+/* NULL is allowed. */
+void http3_machine_give_section(struct http3_session *s, nghttp3_qpack_stream_context *section,
+                                bool is_complete);
+
+/* side.c */
+
+void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends);
+/* The client reset it, or it is closed. */
+void http3_side_end(struct http3_session *s, int64_t id);
+
+/* control.c */
+
+void http3_control_receive(struct http3_session *s, struct span bytes);
+
+/* receive.c */
+
+void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends);
+/* Delivers held content as far as credit goes, and then the end. */
+void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t);
+/* Nobody wants the rest of the content. */
+void http3_receive_give_up(struct http3_session *s, struct http3_stream *t);
+
+/* request.c */
+
+/* A HEADERS frame has begun, brings a piece of its field section, is complete. `ends`: with the
+ * stream. */
+void http3_request_begin_section(struct http3_session *s, struct http3_stream *t);
+void http3_request_add_section(struct http3_session *s, struct http3_stream *t, struct span bytes);
+void http3_request_end_section(struct http3_session *s, struct http3_stream *t, bool ends);
+/* The request breaks RFC 9114 section 4.1.2 after its head, or has none: RESET_STREAM with `code`.
+ */
+void http3_request_is_malformed(struct http3_session *s, struct http3_stream *t, uint64_t code);
+/* Its priority (RFC 9218) from what the field or the frame says. */
+void http3_request_set_priority(struct http3_session *s, int64_t id, nghttp3_pri priority);
+
+/* answer.c */
+
+extern const struct exchange_carrier http3_answer_carrier;
+/* Ends the stream with `error`: an answer where there is none yet, else a reset. */
+void http3_answer_fail(struct http3_session *s, struct http3_stream *t, int error);
+/* RESET_STREAM and STOP_SENDING; the response is over. */
+void http3_answer_reset(struct http3_session *s, struct http3_stream *t, uint64_t code);
+/* STOP_SENDING: what still comes is thrown away. */
+void http3_answer_stop(struct http3_session *s, struct http3_stream *t, uint64_t code);
+
+/* send.c */
+
+/* What nghttp3 asks for and acknowledges. */
+nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec *out, size_t max,
+                                 uint32_t *flags, void *user, void *stream);
+int http3_send_on_acknowledged(nghttp3_conn *machine, int64_t id, uint64_t size, void *user,
+                               void *stream);
+/* nghttp3 copies names, in lower case, and values. */
+static inline nghttp3_nv http3_send_line(struct span name, struct span value)
+{
+    return (nghttp3_nv){.name = name.data,
+                        .value = value.data,
+                        .namelen = name.size,
+                        .valuelen = value.size,
+                        .flags = NGHTTP3_NV_FLAG_NONE};
+}
+/* Room for the lines of a response in s->lines; false when there is no memory. */
+bool http3_send_reserve_lines(struct http3_session *s, size_t count);
+size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,
+                             const struct field_list *fields);
+/* Content is there again. */
+void http3_send_resume(struct http3_session *s, struct http3_stream *t);
+
+#endif

@@ -1,0 +1,516 @@
+/* How a session waits, ends, gives memory back, and lives without memory; flow control over many
+ * requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "peer.h"
+
+static void nothing(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    (void)x;
+}
+
+static const struct peer_script waits = {.on_request = nothing};
+
+/* ---- flow control ---- */
+
+static void grant_some(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    exchange_grant(x, 1000);
+}
+
+static const struct peer_script reads_little = {.on_request = grant_some};
+
+/* The stream's window opens only as the application takes what came, the connection's at once. */
+static void test_request_credit(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &reads_little);
+    peer_post(&p, 0);
+    uint64_t before = peer_answer(&p, 0)->granted;
+    peer_data(&p, 0, 65530, false);
+    assert_int_equal(p.granted, p.sent);
+    assert_int_equal(p.content, 1000);
+    const uint64_t head = 5; /* of the DATA frame */
+    assert_int_equal(peer_answer(&p, 0)->granted - before, 1000 + head);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER); /* for the application's credit */
+    exchange_grant(p.exchange, 40000);
+    assert_int_equal(p.content, 1000); /* not from inside the application's call */
+    peer_turn(&p);
+    assert_int_equal(p.content, 41000);
+    assert_int_equal(peer_answer(&p, 0)->granted - before, 41000 + head);
+    exchange_grant(p.exchange, 100000);
+    peer_turn(&p);
+    assert_int_equal(p.content, 65530);
+    assert_int_equal(peer_wait(&p), SESSION_BODY);
+    peer_data(&p, 0, 10, true);
+    assert_int_equal(p.content, 65540);
+    assert_int_equal(p.complete, 1);
+    peer_close(&p);
+}
+
+/* Streams whose applications do not read hold up none that is read. */
+static void test_stalled_streams(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &waits);
+    for (int64_t id = 0; id < 200; id += 4) {
+        peer_post(&p, id);
+        peer_data(&p, id, 60000, false);
+    }
+    assert_int_equal(p.granted, p.sent);
+    assert_int_equal(p.content, 0);
+    peer_request(&p, 200, "POST", "/", NULL, 0, false);
+    exchange_grant(p.exchange, 100000);
+    peer_data(&p, 200, 60000, true);
+    assert_int_equal(p.content, 60000);
+    assert_int_equal(p.complete, 1);
+    peer_close(&p);
+}
+
+/* Whatever happens to streams and their content, every byte's window comes back. */
+static void test_window_does_not_leak(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &waits);
+    for (int64_t i = 0; i < 2000; i++) {
+        int64_t id = 4 * i;
+        if (i % 4 == 3) /* refused before it is an exchange */
+            peer_request(&p, id, "POST", "bad", NULL, 0, false);
+        else
+            peer_post(&p, id);
+        peer_data(&p, id, 700, false);
+        if (i % 4 == 0)
+            peer_cancel(&p, id);
+        if (i % 4 == 1)
+            peer_answer_ok(p.exchange);
+        if (i % 4 == 2)
+            exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
+        p.keeps_streams = i % 4;
+        peer_turn(&p);
+        if (i % 4) { /* was on its way when we stopped the stream */
+            peer_data(&p, id, 100, false);
+            p.keeps_streams = false;
+            peer_turn(&p);
+        }
+        assert_true(peer_answer(&p, id)->is_closed);
+        p.now += 100;
+    }
+    assert_int_equal(p.failure, ROUTED_OK);
+    assert_int_equal(p.closed, p.opened);
+    assert_int_equal(peer_wait(&p), SESSION_IDLE);
+    assert_int_equal(p.granted, p.sent);
+    assert_int_equal(http3_session_streams_allowed(p.session), 2100);
+    peer_close(&p);
+}
+
+/* ---- ends ---- */
+
+/* The latest GOAWAY on the session's control stream, and how many there were. */
+static unsigned read_farewells(const struct peer *p, uint64_t *id)
+{
+    struct span bytes = span_after(buffer_span(&p->control), 1), payload;
+    struct http3_frames frames = {0};
+    enum http3_part part;
+    unsigned count = 0;
+    while ((part = http3_frames_next(&frames, &bytes, &payload)) != HTTP3_PART_NONE) {
+        struct http3_number number = {0};
+        if (part != HTTP3_PART_PAYLOAD || frames.type != HTTP3_FRAME_GOAWAY)
+            continue;
+        assert_true(http3_number_read(&number, &payload));
+        *id = number.value;
+        count++;
+    }
+    return count;
+}
+
+static void test_shut_when_idle(void **state)
+{
+    struct peer p;
+    uint64_t id = 1;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    peer_base(&p)->ops->shut(peer_base(&p));
+    assert_int_equal(peer_wait(&p), SESSION_IDLE); /* until GOAWAY is sent */
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    assert_int_equal(read_farewells(&p, &id), 1);
+    assert_int_equal(id, 4);
+    assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
+    peer_close(&p);
+
+    peer_init(&p, &waits); /* before the handshake is done */
+    assert_true(peer_begin(&p));
+    peer_base(&p)->ops->shut(peer_base(&p));
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
+}
+
+/* 2^62-4 first; the first stream that is not taken once that is acknowledged, or after a second. */
+static void test_shut_in_two_steps(void **state)
+{
+    (void)state;
+    for (int by_time = 0; by_time < 2; by_time++) {
+        struct peer p;
+        struct span spans[4];
+        uint64_t last = 1;
+        int64_t id;
+        bool ends;
+        peer_open(&p, &waits);
+        peer_get(&p, 0);
+        struct exchange *first = p.exchange;
+        peer_base(&p)->ops->shut(peer_base(&p));
+        assert_int_equal(http3_session_next(p.session, &id, spans, 4, &ends), 1);
+        assert_int_equal(id, PEER_OURS);
+        size_t size = spans[0].size;
+        buffer_append_span(&p.control, spans[0]);
+        http3_session_sent(p.session, id, size);
+        assert_int_equal(read_farewells(&p, &last), 1);
+        assert_int_equal(last, (UINT64_C(1) << 62) - 4);
+        peer_get(&p, 4); /* was on its way */
+        peer_turn(&p);
+        assert_int_equal(p.opened, 2);
+        assert_int_equal(read_farewells(&p, &last), 1);
+        if (by_time)
+            p.now += 1000;
+        else
+            http3_session_acknowledged(p.session, PEER_OURS, size);
+        peer_turn(&p);
+        assert_int_equal(read_farewells(&p, &last), 2);
+        assert_int_equal(last, 8);
+        peer_get(&p, 8);
+        peer_turn(&p);
+        assert_int_equal(p.opened, 2);
+        assert_int_equal(peer_answer(&p, 8)->reset_code, NGHTTP3_H3_REQUEST_REJECTED);
+        peer_answer_ok(p.exchange);
+        peer_answer_ok(first);
+        peer_turn(&p);
+        assert_int_equal(peer_answer(&p, 0)->status, 200);
+        assert_int_equal(peer_answer(&p, 4)->status, 200);
+        assert_int_equal(p.closed, 2);
+        assert_int_equal(p.exchange_failure, ROUTED_OK);
+        assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+        assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
+        peer_close(&p);
+    }
+}
+
+static void shut_and_answer(struct peer *p, struct exchange *x)
+{
+    peer_base(p)->ops->shut(peer_base(p));
+    peer_answer_ok(x);
+}
+
+static const struct peer_script shuts = {.on_request = shut_and_answer};
+
+static void test_shut_from_inside(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &shuts);
+    peer_get(&p, 0);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
+    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    peer_close(&p);
+}
+
+static void keep_exchange(struct peer *p, struct exchange *x)
+{
+    p->user = x;
+}
+
+static const struct peer_script keeps = {.on_request = keep_exchange};
+
+static void test_fail(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_init(&p, &waits); /* no SETTINGS in time */
+    assert_true(peer_begin(&p));
+    assert_int_equal(http3_session_start(p.session), ROUTED_OK);
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(p.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    assert_int_equal(peer_code(&p), NGHTTP3_H3_REQUEST_CANCELLED);
+    peer_close(&p);
+
+    peer_open(&p, &waits); /* half a frame of fields */
+    peer_bytes(&p, 0, SPAN("\1\50\0\0"), false);
+    assert_int_equal(peer_wait(&p), SESSION_HEAD);
+    peer_get(&p, 4); /* beside another request it can wait */
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_close(&p);
+
+    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
+    peer_post(&p, 0);
+    peer_get(&p, 4);
+    peer_turn(&p);
+    assert_int_equal(peer_wait(&p), SESSION_BODY);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, 0)->status, 408);
+    assert_int_equal(peer_answer(&p, 4)->heads, 0);
+    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
+    peer_close(&p);
+}
+
+static void send_much(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    peer_respond(x, 200, NULL);
+    peer_send_size(x, 200000);
+    exchange_end(x, NULL);
+}
+
+static const struct peer_script sends_much = {.on_request = send_much};
+
+static void take_some(struct peer *p, int64_t id, size_t size)
+{
+    struct span spans[4];
+    int64_t stream;
+    bool ends;
+    http3_session_unblocked(p->session, id);
+    assert_true(http3_session_next(p->session, &stream, spans, 4, &ends) > 0);
+    assert_int_equal(stream, id);
+    http3_session_sent(p->session, id, size);
+    http3_session_acknowledged(p->session, id, size);
+    http3_session_blocked(p->session, id);
+}
+
+/* A window that opens by a byte now and then is not enough; 500 bytes a second are. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    for (size_t step = 1; step <= 2500; step += 2499) {
+        struct peer p;
+        peer_open(&p, &sends_much);
+        p.is_stuck = true;
+        peer_get(&p, 0);
+        take_some(&p, 0, 1000);
+        assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+        for (int i = 0; i < 10 && !p.closed; i++) {
+            p.now += 5000;
+            take_some(&p, 0, step);
+            peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+        }
+        assert_int_equal(peer_answer(&p, 0)->is_reset, step == 1);
+        assert_int_equal(p.closed, step == 1);
+        assert_int_equal(p.exchange_failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
+        assert_int_equal(peer_wait(&p), step == 1 ? SESSION_ANSWER : SESSION_WINDOW);
+        peer_close(&p);
+    }
+    struct peer p;
+    peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
+    p.is_stuck = true;
+    peer_get(&p, 0);
+    p.now += 19999;
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+    p.now += 1;
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
+    peer_close(&p);
+}
+
+/* While others are served a stream that is less urgent is not slow. */
+static void test_waiting_is_not_slowness(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &sends_much);
+    p.is_stuck = true;
+    peer_request(&p, 0, "GET", "/", (struct peer_line[]){PEER_LINE("priority", "u=7")}, 1, true);
+    peer_get(&p, 4);
+    for (int i = 0; i < 10; i++) {
+        p.now += 3000;
+        take_some(&p, 4, 2000);
+        http3_session_unblocked(p.session, 4);
+        peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    }
+    assert_int_equal(p.closed, 0);
+    peer_close(&p);
+}
+
+static void test_abort(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    peer_post(&p, 4);
+    peer_turn(&p);
+    p.is_stuck = true;
+    peer_answer_ok(p.user);
+    peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(p.closed, 2);
+    assert_int_equal(p.ended, 2);
+    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    struct span spans[2];
+    int64_t id;
+    bool ends;
+    assert_int_equal(http3_session_next(p.session, &id, spans, 2, &ends), 0);
+    assert_int_equal(id, -1);
+    peer_close(&p);
+}
+
+static void test_ready(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &keeps);
+    peer_get(&p, 0);
+    assert_false(peer_base(&p)->ops->probe(peer_base(&p)));
+    assert_int_equal(p.ready, 0);
+    peer_answer_ok(p.user);
+    assert_true(p.ready > 0);
+    peer_close(&p);
+}
+
+/* What nghttp3 had for the most streams at once it keeps. */
+static void test_rest(void **state)
+{
+    struct peer p;
+    (void)state;
+    for (int64_t at_once = 1; at_once <= 100; at_once += 99) {
+        peer_open(&p, &peer_reads_then_answers);
+        p.is_blind = true;
+        size_t idle = memory_held();
+        for (int64_t id = 0; id < 400; id += 4) {
+            peer_get(&p, id);
+            if (at_once == 1)
+                peer_turn(&p);
+        }
+        peer_turn(&p);
+        buffer_release(&p.view);
+        size_t before = memory_held();
+        peer_base(&p)->ops->rest(peer_base(&p));
+        assert_true(memory_held() <= before - (size_t)at_once * 2048);
+        assert_true(memory_held() <= idle + 12000 + (size_t)at_once * 1024);
+        assert_true(idle < 20000);
+        peer_get(&p, 400);
+        peer_turn(&p);
+        assert_int_equal(p.complete, 101);
+        peer_close(&p);
+    }
+}
+
+/* ---- without memory ---- */
+
+static void answer_with_all(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
+    struct field_list trailers = {&trailer, 1, 1};
+    struct http_response early = {.status = 103};
+    exchange_inform(x, &early);
+    peer_respond(x, 200, NULL);
+    exchange_send(x, slice_static(SPAN("hello")));
+    peer_send_size(x, 20000);
+    exchange_end(x, &trailers);
+}
+
+static void grant_a_little(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    exchange_grant(x, 3);
+}
+
+static void grant_as_it_comes(struct peer *p, struct exchange *x, struct span body)
+{
+    (void)p;
+    exchange_grant(x, body.size);
+}
+
+static const struct peer_script does_all = {
+    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
+
+static void write_all(struct peer *p)
+{
+    const struct peer_line lines[] = {PEER_LINE("cookie", "a=1"), PEER_LINE("cookie", "b=2"),
+                                      PEER_LINE("content-length", "010")};
+    static const uint8_t other[] = {0x21, 1, 2, 3};
+    peer_frame(p, PEER_CONTROL, HTTP3_FRAME_PRIORITY_UPDATE, SPAN("\4u=1"), false);
+    peer_bytes(p, 14, span_of(other, 4), false);
+    peer_request(p, 0, "POST", "/a?b", lines, 3, false);
+    peer_data(p, 0, 10, true);
+    peer_request(p, 4, "GET", "/", lines, 2, true);
+    peer_request(p, 8, "GET", "bad", NULL, 0, true);
+    peer_post(p, 12);
+    peer_data(p, 12, 5000, false);
+    peer_head(p, 12, lines, 2, true);
+    peer_post(p, 16);
+    peer_cancel(p, 16);
+    peer_turn(p);
+}
+
+static void test_failing_allocations(void **state)
+{
+    bool fired = true;
+    (void)state;
+    for (uint64_t nth = 1; fired; nth++) {
+        static struct peer p;
+        size_t before = memory_held();
+        peer_init(&p, &does_all);
+        memory_fault_set(nth);
+        p.is_blind = true;
+        if (peer_begin(&p)) {
+            peer_greet(&p);
+            write_all(&p);
+            peer_base(&p)->ops->shut(peer_base(&p));
+            peer_turn(&p);
+        }
+        fired = memory_fault_fired();
+        memory_fault_set(0);
+        if (!fired) {
+            assert_int_equal(p.complete, 3);
+            assert_int_equal(p.failure, ROUTED_OK);
+            assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+        }
+        if (p.session)
+            peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+        assert_int_equal(p.opened, p.closed);
+        assert_int_equal(p.opened, p.ended);
+        peer_close(&p);
+        assert_int_equal(memory_held(), before);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request_credit),
+        cmocka_unit_test(test_stalled_streams),
+        cmocka_unit_test(test_window_does_not_leak),
+        cmocka_unit_test(test_shut_when_idle),
+        cmocka_unit_test(test_shut_in_two_steps),
+        cmocka_unit_test(test_shut_from_inside),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_waiting_is_not_slowness),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
