@@ -250,6 +250,8 @@ static void write(struct http3_connection *c)
         written += (size_t)size;
     }
     http3_output_flush(e);
+    if (e->output.is_blocked) /* go on when the socket does */
+        http3_connection_wake(c);
     ngtcp2_conn_update_pkt_tx_time(c->conn, http3_now(e));
 }
 
