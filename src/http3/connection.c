@@ -273,17 +273,6 @@ static void run_session(struct http3_connection *c)
     http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_CLOSED);
 }
 
-/* A graceful end does not wait for a client that has stopped acknowledging. Asked at each of
- * ngtcp2's probes, which come while something is not acknowledged. */
-static bool is_deserted(const struct http3_connection *c)
-{
-    ngtcp2_conn_info state;
-    if (!c->endpoint->is_shut || http3_now(c->endpoint) < c->heard_at + DESERTED_AFTER)
-        return false;
-    ngtcp2_conn_get_conn_info(c->conn, &state);
-    return state.bytes_in_flight > 0;
-}
-
 /* What ends an idle connection, at either side (RFC 9000 section 10.1); 0: nothing. */
 static nanoseconds idle_time(const struct http3_connection *c)
 {
@@ -304,6 +293,17 @@ static void keep_alive(struct http3_connection *c)
     nanoseconds idle = idle_time(c);
     c->is_kept_alive = is_wanted;
     ngtcp2_conn_set_keep_alive_timeout(c->conn, is_wanted && idle ? idle / 2 : CLOCK_NEVER);
+}
+
+/* A graceful end does not wait for a client that has stopped acknowledging. Asked at each of
+ * ngtcp2's probes, which come while something is not acknowledged. */
+static bool is_deserted(const struct http3_connection *c)
+{
+    ngtcp2_conn_info state;
+    if (!c->endpoint->is_shut || http3_now(c->endpoint) < c->heard_at + DESERTED_AFTER)
+        return false;
+    ngtcp2_conn_get_conn_info(c->conn, &state);
+    return state.bytes_in_flight > 0;
 }
 
 bool http3_connection_run(struct http3_connection *c)
