@@ -5,9 +5,9 @@
 #include <routed/error.h>
 
 /* How long an end lasts, RFC 9000 section 10.2, in probe timeouts. */
+#define END_TIMEOUTS 3
 /* A client that was not heard of for so long, during a graceful end. */
 #define DESERTED_AFTER (3 * NGTCP2_SECONDS)
-#define END_TIMEOUTS   3
 /* What an answer to a late datagram may be larger than it. */
 #define LATE_SHARE 3
 
@@ -250,6 +250,8 @@ static void write(struct http3_connection *c)
         written += (size_t)size;
     }
     http3_output_flush(e);
+    if (e->output.is_blocked) /* go on when the socket does */
+        http3_connection_wake(c);
     ngtcp2_conn_update_pkt_tx_time(c->conn, http3_now(e));
 }
 

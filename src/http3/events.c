@@ -80,6 +80,8 @@ static void close_request_stream(struct http3_session *s, int64_t stream)
         http3_session_forget_stream(s, stream);
         return;
     }
+    if (!t->is_over && !t->response_sent) /* only STOP_SENDING ends our direction before us */
+        http3_charge_reset(s, t);
     t->is_gone = t->input_has_ended = true;
     http3_receive_give_up(s, t);
     http3_state_is_due(s, t);

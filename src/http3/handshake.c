@@ -92,10 +92,11 @@ static int submit_token(struct http3_connection *c)
 static int open_session(struct http3_connection *c)
 {
     int result = tls_quic_note_peer(c->tls);
-    if (result == ROUTED_ERROR_MEMORY)
-        return NGTCP2_ERR_NOMEM;
-    if (result != ROUTED_OK)
-        return NGTCP2_ERR_CRYPTO;
+    if (result != ROUTED_OK) {
+        http3_connection_fail(c,
+                              result == ROUTED_ERROR_MEMORY ? NGTCP2_ERR_NOMEM : NGTCP2_ERR_CRYPTO);
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
     tls_session_describe(c->tls, &c->agreed);
     return http3_streams_start(c);
 }
@@ -271,6 +272,7 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
     if (e->handshakes < e->options.handshakes_max)
         return true;
     e->counts[HTTP3_DATAGRAMS_DROPPED]++;
+    e->counts[HTTP3_HANDSHAKES_DROPPED]++;
     return false;
 }
 
@@ -284,6 +286,8 @@ void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram
     if (!is_welcome(e, &g))
         return;
     struct http3_connection *c = make_connection(e, &g);
-    if (c && http3_connection_receive(c, datagram) == NGTCP2_ERR_RETRY)
+    if (!c)
+        e->counts[HTTP3_DATAGRAMS_DROPPED]++;
+    else if (http3_connection_receive(c, datagram) == NGTCP2_ERR_RETRY)
         http3_stateless_retry(e, datagram, &g.initial);
 }

@@ -3,8 +3,8 @@
  * from elsewhere or written by the fuzzer; how time passes; what the socket takes.
  *
  * The client's packets are sealed, so that changed bytes alone would reach little: bytes of the
- * script are also written into streams and into raw packets with the endpoint's own connection
- * ids. */
+ * script are also written into streams, into raw packets with the endpoint's own connection ids,
+ * and over the frames of the client's packets before they are sealed. */
 #include "support/unit.h"
 
 #include "http3/stage.h"
@@ -53,6 +53,35 @@ static void record(struct stage *s, const struct stage_datagram *d)
         return;
     memcpy(recorded[recorded_next % 16], d->bytes, d->size);
     recorded_sizes[recorded_next++ % 16] = d->size;
+}
+
+/* What the next sealed packet says in place of its own frames. */
+static struct span frames_wanted;
+static bool frames_are_last; /* at the end of the packet, behind PADDING */
+
+static void write_frames(uint8_t *frames, size_t size, bool is_long)
+{
+    if (frames_wanted.size == 0 || frames_wanted.size > size)
+        return;
+    if (!is_long)
+        memset(frames, 0, size);
+    memcpy(frames + (frames_are_last ? size - frames_wanted.size : 0), frames_wanted.data,
+           frames_wanted.size);
+    frames_wanted = SPAN_EMPTY;
+}
+
+static void act_on_frames(struct stage *s, struct script *script)
+{
+    static const uint8_t zeros[1100];
+    struct client *c = &s->clients[0];
+    uint8_t choice = take(script);
+    int64_t id = -1;
+    frames_wanted = take_bytes(script, take(script));
+    frames_are_last = choice & 1;
+    if (c->result == 0 && c->stream_count + 4 < CLIENT_STREAMS)
+        id = client_open_stream(c, true);
+    if (id >= 0)
+        client_write(c, id, span_of(zeros, sizeof(zeros)), false);
 }
 
 static enum stage_fate choose_fate(struct stage *s, const struct stage_datagram *d, unsigned nth)
@@ -190,12 +219,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct stage *s = stage_new();
     uint8_t setting = take(&script);
     s->user = &script;
+    s->takes_anything = true;
     s->options.retry_from = setting & 1 ? 0 : 100;
     s->options.has_early_data = setting & 2;
     recorded_next = 0;
     memset(recorded_sizes, 0, sizeof(recorded_sizes));
     stage_open(s);
     s->tap = record;
+    frames_wanted = SPAN_EMPTY;
+    client_alter = write_frames;
     struct client *c = stage_client(s, NULL);
     if (setting & 4)
         stage_run(s, STAGE_SECOND / 5);
@@ -203,7 +235,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         client_get(c, "/20000");
     s->fate = choose_fate;
     for (int steps = 0; script.at < script.end && steps < 100; steps++) {
-        switch (take(&script) % 5) {
+        switch (take(&script) % 6) {
         case 0:
             replay(s, &script);
             break;
@@ -216,16 +248,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 3:
             act_on_connection(s, &script);
             break;
+        case 4:
+            act_on_frames(s, &script);
+            break;
         default:
             stage_run(s, (nanoseconds)take(&script) * STAGE_TRANSIT / 16);
         }
     }
     s->fate = NULL;
+    frames_wanted = SPAN_EMPTY;
     s->socket_room = SIZE_MAX;
     http3_endpoint_writable(s->endpoint);
     stage_run(s, STAGE_SECOND);
     c->is_silent = true;
-    stage_run(s, 60 * STAGE_SECOND);
+    stage_run(s, 10 * STAGE_HOUR); /* three probe timeouts, of whatever round trips it made up */
     require(http3_endpoint_connections(s->endpoint) == 0);
     stage_close(s);
     return 0;

@@ -30,6 +30,7 @@ struct client_wish {
     uint64_t window;                 /* 0: 1 MiB of each stream, 16 of the connection */
     ngtcp2_duration idle;            /* max_idle_timeout; 0: none */
     const struct pki_pair *identity; /* certificate; NULL: none */
+    void (*bend)(ngtcp2_transport_params *parameters);
 };
 
 /* Not base/buffer.h: where memory fails for a test, it fails for the server alone. */
@@ -103,6 +104,23 @@ static inline struct client_stream *client_stream(struct client *c, int64_t id)
     struct client_stream *s = &c->streams[c->stream_count++];
     s->id = id;
     return s;
+}
+
+/* Makes room: closed streams are forgotten. */
+static inline void client_forget_closed(struct client *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->stream_count; i++) {
+        struct client_stream s = c->streams[i];
+        c->streams[i] = (struct client_stream){0};
+        if (!s.is_closed) {
+            c->streams[kept++] = s;
+            continue;
+        }
+        free(s.out.data);
+        free(s.in.data);
+    }
+    c->stream_count = kept;
 }
 
 /* ---- what ngtcp2 tells ---- */
@@ -256,6 +274,41 @@ static inline int client_on_ticket(gnutls_session_t tls, unsigned type, unsigned
     return 0;
 }
 
+/* ---- wrong packets ---- */
+
+/* Changes what a packet says before it is sealed; one for all clients, NULL: nothing is changed. */
+static void (*client_alter)(uint8_t *frames, size_t size, bool is_long);
+
+static inline int client_encrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
+                                 const ngtcp2_crypto_aead_ctx *context, const uint8_t *frames,
+                                 size_t size, const uint8_t *nonce, size_t nonce_size,
+                                 const uint8_t *head, size_t head_size)
+{
+    uint8_t altered[2048];
+    if (client_alter && size <= sizeof(altered)) {
+        memcpy(altered, frames, size);
+        client_alter(altered, size, head[0] & 0x80);
+        frames = altered;
+    }
+    return ngtcp2_crypto_encrypt_cb(out, aead, context, frames, size, nonce, nonce_size, head,
+                                    head_size);
+}
+
+/* Changes what a packet that came says. */
+static void (*client_overlook)(uint8_t *frames, size_t size);
+
+static inline int client_decrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
+                                 const ngtcp2_crypto_aead_ctx *context, const uint8_t *sealed,
+                                 size_t size, const uint8_t *nonce, size_t nonce_size,
+                                 const uint8_t *head, size_t head_size)
+{
+    int result = ngtcp2_crypto_decrypt_cb(out, aead, context, sealed, size, nonce, nonce_size, head,
+                                          head_size);
+    if (result == 0 && client_overlook)
+        client_overlook(out, size - aead->max_overhead);
+    return result;
+}
+
 /* ---- life ---- */
 
 static inline void client_start_tls(struct client *c, const struct client_wish *wish)
@@ -289,8 +342,8 @@ static inline ngtcp2_callbacks client_callbacks(void)
 {
     return (ngtcp2_callbacks){.client_initial = ngtcp2_crypto_client_initial_cb,
                               .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
-                              .encrypt = ngtcp2_crypto_encrypt_cb,
-                              .decrypt = ngtcp2_crypto_decrypt_cb,
+                              .encrypt = client_encrypt,
+                              .decrypt = client_decrypt,
                               .hp_mask = ngtcp2_crypto_hp_mask_cb,
                               .recv_retry = client_on_retry,
                               .update_key = ngtcp2_crypto_update_key_cb,
@@ -337,6 +390,8 @@ static inline void client_open(struct client *c, const struct client_wish *wish,
     parameters.initial_max_data = wish->window ? wish->window : 1 << 24;
     parameters.max_idle_timeout = wish->idle;
     parameters.active_connection_id_limit = 7;
+    if (wish->bend)
+        wish->bend(&parameters);
     assert_int_equal(ngtcp2_conn_client_new(&c->conn, &destination, &source, &c->path.path,
                                             wish->version ? wish->version : NGTCP2_PROTO_VER_V1,
                                             &callbacks, &settings, &parameters, NULL, c),
@@ -516,7 +571,7 @@ static inline struct client_bytes client_content(struct client *c, int64_t id)
     struct client_bytes content = {0};
     const struct client_bytes *all = &client_stream(c, id)->in;
     struct span in = span_of(all->data, all->size);
-    uint64_t type, size;
+    uint64_t type, size = 0;
     size_t used;
     while ((used = client_number(in, &type))) {
         in = span_after(in, used);

@@ -78,7 +78,8 @@ struct stage {
     unsigned ends; /* on_close */
     int end_error; /* the latest */
     uint64_t content;
-    bool refuses; /* on_connection fails */
+    bool refuses;        /* on_connection fails */
+    bool takes_anything; /* content need not be what the stage sends */
     uint64_t random;
     void *user; /* the test's */
 };
@@ -151,7 +152,7 @@ static inline void stage_on_body(struct exchange *x, struct slice body)
 {
     struct stage_answer *a = x->application_state;
     if (a) {
-        for (size_t i = 0; i < body.size; i++)
+        for (size_t i = 0; i < body.size && !a->stage->takes_anything; i++)
             assert_int_equal(body.data[i], stage_byte(a->at + i));
         a->at += body.size;
         a->stage->content += body.size;
