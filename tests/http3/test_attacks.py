@@ -25,6 +25,8 @@ from quic_peer import (
 )  # fmt: skip
 from showcase import eventually, read_cpu_seconds
 
+pytestmark = pytest.mark.sanitizer
+
 MB = 1 << 20
 PACKET = 1150  # bytes of frames that fit into a packet
 

@@ -90,10 +90,11 @@ def test_black_hole_for_large_datagrams(site, size):
 def test_hundred_new_ports_in_one_upload(site):
     if FOREIGN:
         pytest.skip("the foreign server takes no upload")
-    with Relay(site.address, both={"delay": 1}, rebind_every=35) as relay:
-        result = quic_go(relay.address, site.authority, ["/digest"], upload=4000000, timeout=60)
+    link = {"delay": 1, "rate": 10e6, "queue": 100000}
+    with Relay(site.address, both=link, rebind_every=27) as relay:
+        result = quic_go(relay.address, site.authority, ["/digest"], upload=3250000, timeout=60)
         assert relay.counts()["rebinds"] >= 100
-    assert '"length":4000000' in result.log
+    assert '"length":3250000' in result.log
 
 
 def test_two_clients_with_the_same_port(site):
