@@ -39,8 +39,9 @@ static int face_open(void *state, struct loop *loop, const routed_limits *limits
     client->loop = loop;
     client->limits = limits;
     client->log = log;
+    _Atomic uint64_t *row = options->rows ? metric_rows_take(options->rows) : NULL;
     client->metrics =
-        (struct metric_set){bridge_metric_names, BRIDGE_METRIC_COUNT, client->numbers};
+        (struct metric_set){bridge_metric_names, BRIDGE_METRIC_COUNT, row ? row : client->numbers};
     int error = bridge_pool_init(&client->pool, loop, options, limits, log, &client->metrics);
     if (error) {
         memory_free(client);

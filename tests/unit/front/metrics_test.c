@@ -9,7 +9,7 @@ static void names_are_unique(void **state)
 {
     (void)state;
     struct metric_set s;
-    assert_int_equal(front_metrics_init(&s), ROUTED_OK);
+    assert_int_equal(front_metrics_init(&s, NULL), ROUTED_OK);
     assert_int_equal(s.count, FRONT_METRIC_COUNT + limit_count);
     for (unsigned i = 0; i < s.count; i++) {
         assert_non_null(s.names[i].name);
@@ -40,7 +40,7 @@ static void limits_and_statuses_are_counted_under_their_name(void **state)
                  {404, "responses.4xx"}, {599, "responses.5xx"},   {101, "responses.other"},
                  {0, "responses.other"}, {600, "responses.other"}, {999, "responses.other"}};
     struct metric_set s;
-    assert_int_equal(front_metrics_init(&s), ROUTED_OK);
+    assert_int_equal(front_metrics_init(&s, NULL), ROUTED_OK);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         uint64_t before = metric_read(&s, number_of(&s, cases[i].name));
         front_metrics_status(&s, cases[i].status);
@@ -64,7 +64,7 @@ static void without_memory_it_says_so(void **state)
     (void)state;
     struct metric_set s;
     memory_fault_set(1);
-    assert_int_equal(front_metrics_init(&s), ROUTED_ERROR_MEMORY);
+    assert_int_equal(front_metrics_init(&s, NULL), ROUTED_ERROR_MEMORY);
     memory_fault_set(0);
     front_metrics_release(&s);
 }
