@@ -244,6 +244,13 @@ static void stop(struct supervisor *s)
         stop_engines(s);
 }
 
+/* The front is gone: nobody waits for answers. */
+static void abandon(struct supervisor *s)
+{
+    shut_quic(s, SUPERVISOR_CUT, 0);
+    stop(s);
+}
+
 static void on_byte(struct supervisor *s, int byte, const struct process_gift *gift)
 {
     switch (byte) {
@@ -265,6 +272,9 @@ static void on_byte(struct supervisor *s, int byte, const struct process_gift *g
     case SUPERVISOR_QUIC:
         start(&s->quic);
         break;
+    case SUPERVISOR_STOP: /* SUPERVISOR_CUT may follow */
+        stop(s);
+        break;
     default:
         break;
     }
@@ -277,12 +287,10 @@ static void on_front(struct loop_handle *h, unsigned events)
     (void)events;
     int byte = process_hear_gift(s->front, &gift);
     on_byte(s, byte, &gift);
-    if (byte != SUPERVISOR_STOP && byte >= 0)
+    if (byte >= 0)
         return;
     loop_forget(s->loop, &s->from_front);
-    if (byte < 0) /* nobody waits for answers */
-        shut_quic(s, SUPERVISOR_CUT, 0);
-    stop(s);
+    abandon(s);
 }
 
 /* The channel stays open as long as any copy of the front's end does, and the host may have
@@ -292,8 +300,7 @@ static void on_exit_of_front(struct loop_handle *h, unsigned events)
     struct supervisor *s = LIST_ITEM(h, struct supervisor, front_exited);
     (void)events;
     loop_forget(s->loop, &s->front_exited);
-    shut_quic(s, SUPERVISOR_CUT, 0);
-    stop(s);
+    abandon(s);
 }
 
 static void on_patience(struct loop_timer *t)
