@@ -1,5 +1,5 @@
 /* serve/quic_process.h: the life of the process that serves HTTP/3 and nothing else, a front of its
- * own before the same engines (docs/decisions/0010-http3-process.md). */
+ * own before the same engines (docs/decisions/0011-http3-process.md). */
 #ifndef SERVE_QUIC_PROCESS_H
 #define SERVE_QUIC_PROCESS_H
 

@@ -69,12 +69,38 @@ static void without_memory_it_says_so(void **state)
     front_metrics_release(&s);
 }
 
+/* Counters go on where the former owner of the row ended; nothing of it is open. */
+static void rows_outlive_their_owners(void **state)
+{
+    (void)state;
+    unsigned count;
+    const struct metric_name *names = front_metrics_names(&count);
+    struct metric_rows *rows = memory_new_zeroed(metric_rows_size(count, 2));
+    *rows = (struct metric_rows){.names = names, .count = count, .rows = 2};
+    struct metric_set first, second, third;
+    assert_int_equal(front_metrics_init(&first, rows), ROUTED_OK);
+    assert_int_equal(front_metrics_init(&second, rows), ROUTED_OK);
+    assert_int_equal(front_metrics_init(&third, rows), ROUTED_ERROR_MEMORY);
+    metric_add(&first, FRONT_REQUESTS, 3);
+    metric_add(&second, FRONT_REQUESTS, 4);
+    metric_add(&second, FRONT_CONNECTIONS_OPEN, 1);
+    assert_int_equal(metric_rows_sum(rows, FRONT_REQUESTS), 7);
+    assert_int_equal(metric_rows_sum(rows, FRONT_CONNECTIONS_OPEN), 1);
+    metric_rows_abandon(rows);
+    assert_int_equal(metric_rows_sum(rows, FRONT_CONNECTIONS_OPEN), 0);
+    assert_int_equal(front_metrics_init(&third, rows), ROUTED_OK);
+    metric_add(&third, FRONT_REQUESTS, 1);
+    assert_int_equal(metric_rows_sum(rows, FRONT_REQUESTS), 8);
+    memory_free(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_unique),
         cmocka_unit_test(limits_and_statuses_are_counted_under_their_name),
         cmocka_unit_test(without_memory_it_says_so),
+        cmocka_unit_test(rows_outlive_their_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
