@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-ROOMS_WITHOUT_IO = {"http", "http1", "http2", "exchange", "wire", "websocket"}
+ROOMS_WITHOUT_IO = {"http", "http1", "http2", "http3", "exchange", "wire", "websocket"}
 
 SYSTEM_HEADERS = re.compile(
     r"^(sys/(?!types\.h|param\.h|cdefs\.h|queue\.h).*|netinet/.*|arpa/.*|net/.*|linux/.*|unistd\.h|fcntl\.h"

@@ -111,6 +111,9 @@ ROUTED_API void routed_ffi_free(routed_ffi *server);
 
 /* ---- the event queue ---- */
 
+/* From the end of a request to the head of its answer a host has limits.engine_answer_timeout;
+ * then the client gets 504 and the host ROUTED_FFI_CLOSED. */
+
 enum routed_ffi_event_kind {
     /* A request. data: the payload of a frame of type 11 (data is all of the request, and no
      * ROUTED_FFI_END follows), or of type 13 (content follows). */

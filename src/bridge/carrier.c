@@ -352,7 +352,7 @@ static void finish_exchange(struct bridge_carrier *c)
         }
     } else if (x->response_phase == EXCHANGE_ENDED) {
         c->is_discarding = !c->has_request_end;
-        end_exchange(c, exchange_is_complete(x) ? ROUTED_OK : ROUTED_ERROR_CLOSED);
+        end_exchange(c, ROUTED_OK); /* what it did not read, it chose not to */
     }
 }
 

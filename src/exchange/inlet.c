@@ -1,5 +1,8 @@
 #include "exchange/inlet.h"
 
+/* Content is copied up to this size, so that a byte does not pin a block. */
+#define COPY_BELOW 4096
+
 void exchange_inlet_release(struct exchange_inlet *in)
 {
     buffer_release(&in->held);
@@ -17,12 +20,19 @@ bool exchange_inlet_is_waiting(const struct exchange_inlet *in, const struct exc
     return is_open(in, x) && x->request_credit > 0;
 }
 
+static struct slice slice_of(struct block *block, struct span bytes)
+{
+    if (!block || bytes.size < COPY_BELOW)
+        return slice_copy(bytes);
+    return slice_of_block(block, (size_t)(bytes.data - block_data(block)), bytes.size);
+}
+
 /* Delivers from the front of the bytes what the credit covers; returns how much that was. */
-static size_t deliver_some(struct exchange *x, struct span bytes, int *error)
+static size_t deliver_some(struct exchange *x, struct block *block, struct span bytes, int *error)
 {
     uint64_t credit = (uint64_t)x->request_credit;
     size_t size = bytes.size < credit ? bytes.size : (size_t)credit;
-    struct slice slice = slice_copy(span_part(bytes, 0, size));
+    struct slice slice = slice_of(block, span_part(bytes, 0, size));
     *error = slice.data ? exchange_deliver(x, slice) : ROUTED_ERROR_MEMORY;
     return size;
 }
@@ -31,7 +41,7 @@ int exchange_inlet_deliver(struct exchange_inlet *in, struct exchange *x, size_t
 {
     int error = ROUTED_OK;
     while (!error && buffer_size(&in->held) && exchange_inlet_is_waiting(in, x)) {
-        size_t size = deliver_some(x, buffer_span(&in->held), &error);
+        size_t size = deliver_some(x, NULL, buffer_span(&in->held), &error);
         /* What the application did meanwhile may have given everything up. */
         if (in->is_done)
             break;
@@ -43,12 +53,12 @@ int exchange_inlet_deliver(struct exchange_inlet *in, struct exchange *x, size_t
     return error;
 }
 
-int exchange_inlet_receive(struct exchange_inlet *in, struct exchange *x, struct span bytes,
-                           size_t *taken)
+int exchange_inlet_receive(struct exchange_inlet *in, struct exchange *x, struct block *block,
+                           struct span bytes, size_t *taken)
 {
     int error = exchange_inlet_deliver(in, x, taken);
     while (!error && bytes.size && !buffer_size(&in->held) && exchange_inlet_is_waiting(in, x)) {
-        size_t size = deliver_some(x, bytes, &error);
+        size_t size = deliver_some(x, block, bytes, &error);
         bytes = span_after(bytes, size);
         *taken += size;
     }

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "base/metrics.h"
 #include "base/slice.h"
 #include "io/loop.h"
 #include "wire/decoder.h"
@@ -62,6 +63,7 @@ struct ffi_call {
     struct exchange *exchange;     /* worker */
     struct wire_decoder decoder;   /* worker */
     struct ffi_payload_list taken; /* worker: decoded next */
+    struct loop_timer patience;    /* worker: from the end of the request to the head */
 };
 
 /* A place for a call: a third of its id. */
@@ -77,6 +79,9 @@ struct ffi_context {
     struct loop *loop;
     unsigned number;
     size_t window;
+    uint64_t answer_timeout; /* milliseconds */
+    _Atomic uint64_t late;   /* limit.engine_answer_timeout */
+    struct metric_set metrics;
     struct ffi_slot *slots;
     uint32_t slot_count;
     uint32_t first_free; /* slot_count: none */

@@ -16,6 +16,29 @@ static void unlock(struct ffi_call *call)
     pthread_mutex_unlock(&call->context->queue->mutex);
 }
 
+/* ---- patience ---- */
+
+static void on_late(struct loop_timer *t)
+{
+    struct ffi_call *call = LIST_ITEM(t, struct ffi_call, patience);
+    metric_add(&call->context->metrics, 0, 1);
+    exchange_fail(call->exchange, ROUTED_ERROR_ENGINE_TIMEOUT);
+}
+
+/* The request is with the host, whole: from now on it is the host's turn. */
+static void await_answer(struct ffi_call *call)
+{
+    struct ffi_context *c = call->context;
+    milliseconds due = clock_after(loop_now(c->loop), c->answer_timeout);
+    if (due != CLOCK_NEVER && call->exchange->response_phase == EXCHANGE_HEAD)
+        loop_timer_set(c->loop, &call->patience, due);
+}
+
+static void stop_waiting(struct ffi_call *call)
+{
+    loop_timer_clear(call->context->loop, &call->patience);
+}
+
 /* ---- the request, to the host ---- */
 
 /* The end of such a request is in its head. A tunnel has no length. */
@@ -48,12 +71,15 @@ static void on_request(struct exchange *x, void *context)
     if (call) {
         call->exchange = x;
         call->head = head;
+        loop_timer_init(&call->patience, on_late);
         x->application_state = call;
         x->reached_application = true;
         ffi_queue_tell(c->queue, call);
     }
     pthread_mutex_unlock(&c->queue->mutex);
     if (call) {
+        if (is_whole(x))
+            await_answer(call);
         exchange_grant(x, c->window);
         return;
     }
@@ -84,6 +110,7 @@ static void on_end(struct exchange *x, const struct field_list *trailers)
     call->has_end = true;
     ffi_queue_tell(call->context->queue, call);
     unlock(call);
+    await_answer(call);
 }
 
 /* Nothing more goes to the exchange. What was cut is not told as if it were whole. */
@@ -94,6 +121,7 @@ static void settle(struct ffi_call *call, int error)
     call->has_writable = false;
     call->code = error;
     call->exchange = NULL;
+    stop_waiting(call);
     list_remove(&call->answered);
     ffi_payload_list_release(&call->sent);
     ffi_payload_list_release(&call->taken);
@@ -127,8 +155,12 @@ static int pass_head(struct ffi_call *call, const struct wire_head *head)
     int error = wire_response_read(head, &x->arena, &response);
     if (error)
         return error;
-    if (response.status < 200 && response.status != 101)
+    if (response.status < 200 && response.status != 101) {
+        if (loop_timer_is_set(&call->patience)) /* a sign of life */
+            await_answer(call);
         return exchange_inform(x, &response);
+    }
+    stop_waiting(call);
     error = wire_response_state_length(head, x->request.method, &x->arena, &response);
     if (error)
         return error;
@@ -264,6 +296,14 @@ static void on_message(struct loop_message *m)
 
 /* ---- the face ---- */
 
+static const struct metric_name names[] = {{"limit.engine_answer_timeout", METRIC_COUNTER}};
+
+static const struct metric_set *metrics_of(void *context)
+{
+    const struct ffi_context *c = context;
+    return &c->metrics;
+}
+
 static int open_context(void *state, struct loop *loop, const routed_limits *limits,
                         const struct log *log, void **context)
 {
@@ -275,6 +315,8 @@ static int open_context(void *state, struct loop *loop, const routed_limits *lim
     c->queue = q;
     c->loop = loop;
     c->window = limits->window < CREDIT_MAX ? (size_t)limits->window : (size_t)CREDIT_MAX;
+    c->answer_timeout = limits->engine_answer_timeout;
+    c->metrics = (struct metric_set){names, 1, &c->late};
     c->message.on_delivery = on_message;
     list_init(&c->answered);
     pthread_mutex_lock(&q->mutex);
@@ -295,5 +337,6 @@ static const struct exchange_application application = {
 
 void ffi_queue_face(struct face *out, struct ffi_queue *q)
 {
-    *out = (struct face){.application = &application, .open = open_context, .state = q};
+    *out = (struct face){
+        .application = &application, .open = open_context, .metrics = metrics_of, .state = q};
 }

@@ -5,7 +5,9 @@
 #include "front/request.h"
 
 #define SOCKETS_MAX      8
-#define DATAGRAMS_A_TURN 256 /* so that a flood leaves the rest of the turn to others */
+#define TIME_MAX_MS      (UINT64_C(365) * 86400 * 1000)
+#define IDLE_SLACK_MS    1000 /* so that the session's own idle time ends first, with a GOAWAY */
+#define DATAGRAMS_A_TURN 256  /* so that a flood leaves the rest of the turn to others */
 
 struct quic_socket {
     struct loop_handle handle;
@@ -133,8 +135,7 @@ static void on_timer(struct loop_timer *t)
         close_client(client, error);
         return;
     }
-    front_patience_set(client, CLOCK_NEVER);
-    wake(client);
+    wake(client); /* the timer is set again in on_turn, when it is known what is waited for now */
 }
 
 /* ---- what the sessions call ---- */
@@ -377,29 +378,36 @@ static unsigned word(uint64_t limit)
     return limit > INT32_MAX ? INT32_MAX : (unsigned)limit;
 }
 
+/* What has no limit ends some day. */
+static milliseconds bounded_time(uint64_t limit)
+{
+    return limit > TIME_MAX_MS ? TIME_MAX_MS : limit;
+}
+
 static int open_endpoint(struct front_quic *q)
 {
     struct front_worker *w = q->worker;
     const struct front_shared *shared = w->shared;
     const routed_limits *limits = &shared->limits;
-    struct http3_endpoint_options options = {.session = w->http3,
-                                             .tls = shared->tls,
-                                             .host = {.send = on_send,
-                                                      .forward = on_forward,
-                                                      .on_connection = on_connection,
-                                                      .on_turn = on_turn,
-                                                      .on_closed = on_closed,
-                                                      .host = q},
-                                             .loop = w->loop,
-                                             .now = &q->now,
-                                             .worker = w->number,
-                                             .workers = shared->worker_count,
-                                             .connections_max = word(limits->connections),
-                                             .handshakes_max = word(limits->http3_handshakes),
-                                             .retry_from = word(limits->http3_retry_from) - 1,
-                                             .handshake_time = limits->handshake_timeout,
-                                             .idle_time = limits->http3_idle_timeout,
-                                             .has_early_data = shared->has_early_data};
+    struct http3_endpoint_options options = {
+        .session = w->http3,
+        .tls = shared->tls,
+        .host = {.send = on_send,
+                 .forward = on_forward,
+                 .on_connection = on_connection,
+                 .on_turn = on_turn,
+                 .on_closed = on_closed,
+                 .host = q},
+        .loop = w->loop,
+        .now = &q->now,
+        .worker = w->number,
+        .workers = shared->worker_count,
+        .connections_max = word(limits->connections) + word(limits->http3_handshakes),
+        .handshakes_max = word(limits->http3_handshakes),
+        .retry_from = word(limits->http3_retry_from) - 1,
+        .handshake_time = bounded_time(limits->handshake_timeout),
+        .idle_time = bounded_time(limits->http3_idle_timeout) + IDLE_SLACK_MS,
+        .has_early_data = shared->has_early_data};
     memcpy(options.secret, shared->quic_secret, sizeof(options.secret));
     return http3_endpoint_new(&q->endpoint, &options);
 }

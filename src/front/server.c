@@ -247,11 +247,6 @@ uint16_t front_server_secure_port(const struct front_server *s)
     return s->ports.secure;
 }
 
-unsigned front_server_workers(const struct front_server *s)
-{
-    return s->count;
-}
-
 void front_server_stop(struct front_server *s, milliseconds timeout)
 {
     unsigned call = atomic_fetch_add(&s->stops, 1);

@@ -78,7 +78,6 @@ int front_server_start(const struct front_options *options, struct front_server 
 
 uint16_t front_server_port(const struct front_server *s);
 uint16_t front_server_secure_port(const struct front_server *s);
-unsigned front_server_workers(const struct front_server *s);
 
 /* First call: graceful, cut after `timeout` milliseconds (ROUTED_NO_LIMIT: drain_timeout);
  * second: everything is cut now. Async-signal-safe, any thread. */

@@ -366,7 +366,7 @@ static int on_sent(nghttp2_session *machine, const nghttp2_frame *frame, void *u
         return 0;
     t->response_sent = true;
     /* RFC 9113 section 8.1: the client need not send the rest. */
-    if (!t->request_ended &&
+    if (!t->inlet.has_ended &&
         nghttp2_submit_rst_stream(machine, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_NO_ERROR))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;

@@ -2,9 +2,6 @@
 
 #include "base/error.h"
 
-/* Content is copied up to this size, so that a byte does not pin a block. */
-#define COPY_BELOW 4096
-
 /* What a callback returns to make nghttp2 stop at once. */
 static int stop(struct http2_session *s, int error)
 {
@@ -130,7 +127,7 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
         http_cookies_release(&s->cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
-    t->request_ended = ends;
+    t->inlet.has_ended = ends;
     if (error)
         return refuse(s, t, error);
     begin_exchange(s, t);
@@ -140,11 +137,11 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
 
 static int receive_trailers(struct http2_session *s, struct http2_stream *t)
 {
-    t->request_ended = true;
+    t->inlet.has_ended = true;
     int error = t->head.error;
     if (!error && is_too_much_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
-    if (error && !t->request_done) {
+    if (error && !t->inlet.is_done) {
         http2_answer_fail(s, t, error);
         return http2_session_charge_reset(s);
     }
@@ -154,57 +151,23 @@ static int receive_trailers(struct http2_session *s, struct http2_stream *t)
 
 /* ---- content ---- */
 
-bool http2_receive_is_waiting(const struct http2_stream *t)
-{
-    const struct exchange *x = &t->exchange;
-    bool is_open = x->request.upgrade == HTTP_UPGRADE_NONE || x->is_tunnel;
-    return t->is_exchange && !t->request_done && is_open && x->request_credit > 0;
-}
-
 /* Of the stream. The connection's was given back when the content came: what waits is bounded by
  * the windows of the streams, so that those that stall do not hold up the others. */
 static void give_window(struct http2_session *s, const struct http2_stream *t, size_t size)
 {
-    if (size && !s->is_broken)
+    if (size && !s->is_broken && !t->is_gone)
         nghttp2_session_consume_stream(s->machine, t->id, size);
 }
 
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
 {
-    size_t size = buffer_size(&t->held);
-    t->request_done = true;
-    buffer_release(&t->held);
-    if (!t->is_gone)
-        give_window(s, t, size);
-}
-
-static struct slice slice_of_input(const struct http2_session *s, struct span bytes)
-{
-    if (!s->input || bytes.size < COPY_BELOW)
-        return slice_copy(bytes);
-    return slice_of_block(s->input, (size_t)(bytes.data - block_data(s->input)), bytes.size);
-}
-
-static size_t credit_for(const struct http2_stream *t, size_t size)
-{
-    uint64_t credit = (uint64_t)t->exchange.request_credit;
-    return size < credit ? size : (size_t)credit;
-}
-
-/* Takes the slice. */
-static void deliver(struct http2_session *s, struct http2_stream *t, struct slice slice,
-                    size_t size)
-{
-    give_window(s, t, size);
-    int error = slice.data ? exchange_deliver(&t->exchange, slice) : ROUTED_ERROR_MEMORY;
-    if (error)
-        http2_answer_fail(s, t, error);
+    give_window(s, t, exchange_inlet_give_up(&t->inlet));
 }
 
 static void deliver_end(struct http2_session *s, struct http2_stream *t)
 {
     struct field_list trailers;
-    t->request_done = true;
+    t->inlet.is_done = true;
     int error = http_head_read_trailers(&t->head, &t->exchange.arena, &trailers);
     if (!error)
         error = exchange_deliver_end(&t->exchange, trailers.count ? &trailers : NULL);
@@ -214,44 +177,29 @@ static void deliver_end(struct http2_session *s, struct http2_stream *t)
 
 void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
 {
-    const struct exchange *x = &t->exchange;
-    while (http2_receive_is_waiting(t) && buffer_size(&t->held)) {
-        struct span held = buffer_span(&t->held);
-        size_t size = credit_for(t, held.size);
-        struct slice slice = slice_copy(span_part(held, 0, size));
-        buffer_consume(&t->held, size);
-        deliver(s, t, slice, size);
-    }
-    if (buffer_size(&t->held))
-        return;
-    buffer_release(&t->held);
-    bool is_open = x->request.upgrade == HTTP_UPGRADE_NONE || x->is_tunnel;
-    if (t->is_exchange && t->request_ended && !t->request_done && is_open)
+    size_t taken = 0;
+    int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
+    give_window(s, t, taken);
+    if (error)
+        http2_answer_fail(s, t, error);
+    else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
         deliver_end(s, t);
 }
 
 static bool is_over_content_max(const struct http2_session *s, const struct http2_stream *t,
                                 size_t more)
 {
-    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->held) + more;
+    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->inlet.held) + more;
     return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
 }
 
 static void receive_content(struct http2_session *s, struct http2_stream *t, struct span bytes)
 {
-    http2_receive_deliver_held(s, t);
-    while (bytes.size && !buffer_size(&t->held) && http2_receive_is_waiting(t)) {
-        size_t size = credit_for(t, bytes.size);
-        struct slice slice = slice_of_input(s, span_part(bytes, 0, size));
-        bytes = span_after(bytes, size);
-        deliver(s, t, slice, size);
-    }
-    if (t->request_done) {
-        give_window(s, t, bytes.size);
-    } else if (bytes.size && buffer_append_span(&t->held, bytes)) {
-        give_window(s, t, bytes.size);
-        http2_answer_fail(s, t, ROUTED_ERROR_MEMORY);
-    }
+    size_t taken = 0;
+    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->input, bytes, &taken);
+    give_window(s, t, taken);
+    if (error)
+        http2_answer_fail(s, t, error);
 }
 
 static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, const uint8_t *data,
@@ -265,7 +213,7 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     if (!t)
         return 0;
     t->data_begun = true;
-    if (t->request_done) {
+    if (t->inlet.is_done) {
         give_window(s, t, size);
     } else if (is_over_content_max(s, t, size)) {
         give_window(s, t, size);
@@ -312,7 +260,7 @@ static int on_frame(nghttp2_session *machine, const nghttp2_frame *frame, void *
         return receive_headers(s, t, frame) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     case NGHTTP2_DATA:
         if (t && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
-            t->request_ended = true;
+            t->inlet.has_ended = true;
             http2_receive_deliver_held(s, t);
         }
         break;

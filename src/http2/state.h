@@ -6,10 +6,10 @@
 #ifndef HTTP2_STATE_H
 #define HTTP2_STATE_H
 
-#include "base/buffer.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
+#include "exchange/inlet.h"
 #include "http/head.h"
 #include "http2/budget.h"
 #include "http2/order.h"
@@ -45,23 +45,21 @@ struct http2_stream {
     struct list_link link;    /* in `live`, `finishing` or `spare` */
     struct list_link due;     /* in `due`: settle has something to do for it */
     int32_t id;
-    int error;                  /* why it failed */
-    struct http_head head;      /* what the fields of the request are parts of */
-    struct buffer held;         /* request content beyond the credit */
-    struct http2_queue body;    /* response content that nghttp2 has not asked for */
-    struct field_list trailers; /* of the response */
-    size_t uncredited;          /* response content that went into the output */
-    uint64_t response_end;      /* of the output, once the last frame is in it; 0 before */
-    uint64_t sent;              /* response content that went into the output, ever */
-    uint64_t sent_before;       /* when it was blocked */
+    int error;                   /* why it failed */
+    struct http_head head;       /* what the fields of the request are parts of */
+    struct exchange_inlet inlet; /* of request content */
+    struct http2_queue body;     /* response content that nghttp2 has not asked for */
+    struct field_list trailers;  /* of the response */
+    size_t uncredited;           /* response content that went into the output */
+    uint64_t response_end;       /* of the output, once the last frame is in it; 0 before */
+    uint64_t sent;               /* response content that went into the output, ever */
+    uint64_t sent_before;        /* when it was blocked */
     milliseconds blocked_at;
     bool is_blocked;     /* nghttp2 does not take content that is here */
     bool is_exchange;    /* the host knows it */
     bool is_refused;     /* it never will */
     bool is_gone;        /* nghttp2 has closed it */
     bool data_begun;     /* a DATA frame came */
-    bool request_ended;  /* END_STREAM came */
-    bool request_done;   /* the end is delivered, or the content is given up */
     bool continued;      /* 100 Continue was sent */
     bool response_begun; /* the head is queued */
     bool response_done;  /* the application ended it, or it was cut */
@@ -185,8 +183,6 @@ void http2_receive_set_callbacks(nghttp2_session_callbacks *callbacks);
 void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t);
 /* Nobody wants the rest of the content. */
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t);
-/* Could content that comes be delivered? */
-bool http2_receive_is_waiting(const struct http2_stream *t);
 
 /* answer.c */
 

@@ -46,7 +46,7 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
 {
     list_remove(&t->link);
     list_remove(&t->due);
-    buffer_release(&t->held);
+    exchange_inlet_release(&t->inlet);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
     http2_queue_reset(&t->body);
@@ -168,14 +168,14 @@ void http2_streams_end_input(struct http2_session *s)
     for (struct list_link *l = s->live.next; l != &s->live; l = next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
         next = l->next;
-        if (t->request_ended || t->request_done || t->is_gone)
+        if (t->inlet.has_ended || t->inlet.is_done || t->is_gone)
             continue;
         if (!t->is_exchange) {
             finish_live(s, t, ROUTED_ERROR_TRUNCATED);
             continue;
         }
         if (t->exchange.is_tunnel)
-            t->request_ended = true;
+            t->inlet.has_ended = true;
         else
             http2_answer_fail(s, t, ROUTED_ERROR_TRUNCATED);
         http2_state_is_due(s, t);
@@ -237,7 +237,7 @@ enum session_wait http2_streams_wait(const struct http2_session *s)
         is_blocked |= t->is_blocked;
         if (t->exchange.is_tunnel)
             continue;
-        if (!t->request_ended && http2_receive_is_waiting(t))
+        if (!t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
             return SESSION_BODY;
         is_all_tunnels = false;
     }
@@ -251,7 +251,8 @@ bool http2_streams_fail_waiting(struct http2_session *s, int error)
     bool any = false;
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (t->exchange.is_tunnel || t->request_ended || !http2_receive_is_waiting(t))
+        if (t->exchange.is_tunnel || t->inlet.has_ended ||
+            !exchange_inlet_is_waiting(&t->inlet, &t->exchange))
             continue;
         http2_answer_fail(s, t, error);
         any = true;

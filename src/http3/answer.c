@@ -43,7 +43,7 @@ void http3_answer_reset(struct http3_session *s, struct http3_stream *t, uint64_
         nghttp3_conn_shutdown_stream_write(s->machine, t->id);
         s->transport.reset(s->transport.transport, t->id, code);
         if (is_caused_by_client(code))
-            http3_session_charge_reset(s, t);
+            http3_charge_reset(s, t);
     }
     wake(s, t);
 }
@@ -140,8 +140,8 @@ static int on_respond(struct exchange *x, const struct http_response *response, 
     struct http3_stream *t = http3_state_stream(x);
     if (exchange_is_false_tunnel(x, response->status)) {
         x->is_failed = true;
-        http3_answer_fail(s, t, ROUTED_ERROR_RESPONSE);
-        return ROUTED_ERROR_RESPONSE;
+        http3_answer_fail(s, t, ROUTED_ERROR_UNSUPPORTED);
+        return ROUTED_ERROR_UNSUPPORTED;
     }
     uint16_t status = x->is_tunnel ? 200 : response->status;
     if (begin_response(s, t, status, &response->fields, length))

@@ -6,6 +6,8 @@
 
 /* How long an end lasts, RFC 9000 section 10.2, in probe timeouts. */
 #define END_TIMEOUTS 3
+/* A client that was not heard of for so long, during a graceful end. */
+#define DESERTED_AFTER (3 * NGTCP2_SECONDS)
 /* What an answer to a late datagram may be larger than it. */
 #define LATE_SHARE 3
 
@@ -81,13 +83,18 @@ static void answer_late(struct http3_connection *c, const struct http3_datagram 
 static void check_memory(struct http3_connection *c)
 {
     const struct http3_limits *limits = &c->endpoint->options.session.limits;
-    ngtcp2_conn_info state;
-    size_t fixed = HTTP3_CONNECTION_COST + limits->memory_slack;
-    if (c->heap.held <= fixed + limits->memory_share * c->bytes_in)
-        return;
-    ngtcp2_conn_get_conn_info(c->conn, &state); /* what is on its way is kept as well */
-    if (c->heap.held > fixed + limits->memory_share * c->bytes_in + state.bytes_in_flight)
+    uint64_t fixed = HTTP3_CONNECTION_COST + limits->memory_slack;
+    if (c->heap.held > fixed + limits->memory_share * c->bytes_in + c->most_in_flight)
         http3_connection_close(c, ROUTED_ERROR_BUDGET);
+}
+
+/* What was on its way is kept as well: there is most of it before an acknowledgement is read. */
+static void note_flight(struct http3_connection *c)
+{
+    ngtcp2_conn_info state;
+    ngtcp2_conn_get_conn_info(c->conn, &state);
+    if (c->most_in_flight < state.bytes_in_flight)
+        c->most_in_flight = state.bytes_in_flight;
 }
 
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram)
@@ -103,7 +110,9 @@ int http3_connection_receive(struct http3_connection *c, const struct http3_data
         return 0;
     }
     http3_path_read(&path, &datagram->local, &datagram->remote);
+    c->heard_at = http3_now(c->endpoint);
     c->bytes_in += datagram->bytes.size;
+    note_flight(c);
     int result = ngtcp2_conn_read_pkt(c->conn, &path.path, &mark, datagram->bytes.data,
                                       datagram->bytes.size, http3_now(c->endpoint));
     http3_connection_fail(c, result);
@@ -241,6 +250,8 @@ static void write(struct http3_connection *c)
         written += (size_t)size;
     }
     http3_output_flush(e);
+    if (e->output.is_blocked) /* go on when the socket does */
+        http3_connection_wake(c);
     ngtcp2_conn_update_pkt_tx_time(c->conn, http3_now(e));
 }
 
@@ -262,6 +273,39 @@ static void run_session(struct http3_connection *c)
     http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_CLOSED);
 }
 
+/* What ends an idle connection, at either side (RFC 9000 section 10.1); 0: nothing. */
+static nanoseconds idle_time(const struct http3_connection *c)
+{
+    const ngtcp2_transport_params *remote = ngtcp2_conn_get_remote_transport_params(c->conn);
+    nanoseconds theirs = remote ? remote->max_idle_timeout : 0;
+    nanoseconds ours = ngtcp2_conn_get_local_transport_params(c->conn)->max_idle_timeout;
+    return !theirs || (ours && ours < theirs) ? ours : theirs;
+}
+
+/* A connection that waits for its application, or carries a tunnel, is not idle. A client that is
+ * gone answers no PING. */
+static void keep_alive(struct http3_connection *c)
+{
+    enum session_wait wait = http3_connection_session(c)->wait;
+    bool is_wanted = wait == SESSION_ANSWER || wait == SESSION_TUNNEL;
+    if (is_wanted == c->is_kept_alive)
+        return;
+    nanoseconds idle = idle_time(c);
+    c->is_kept_alive = is_wanted;
+    ngtcp2_conn_set_keep_alive_timeout(c->conn, is_wanted && idle ? idle / 2 : CLOCK_NEVER);
+}
+
+/* A graceful end does not wait for a client that has stopped acknowledging. Asked at each of
+ * ngtcp2's probes, which come while something is not acknowledged. */
+static bool is_deserted(const struct http3_connection *c)
+{
+    ngtcp2_conn_info state;
+    if (!c->endpoint->is_shut || http3_now(c->endpoint) < c->heard_at + DESERTED_AFTER)
+        return false;
+    ngtcp2_conn_get_conn_info(c->conn, &state);
+    return state.bytes_in_flight > 0;
+}
+
 bool http3_connection_run(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
@@ -269,6 +313,8 @@ bool http3_connection_run(struct http3_connection *c)
         return run_closed(c);
     if (c->ending == HTTP3_STAYS && ngtcp2_conn_get_expiry(c->conn) <= http3_now(e))
         http3_connection_fail(c, ngtcp2_conn_handle_expiry(c->conn, http3_now(e)));
+    if (c->ending == HTTP3_STAYS && is_deserted(c))
+        http3_connection_close(c, ROUTED_ERROR_STOPPING);
     if (c->session && c->ending == HTTP3_STAYS)
         http3_streams_allow(c);
     if (c->ending == HTTP3_STAYS)
@@ -277,6 +323,8 @@ bool http3_connection_run(struct http3_connection *c)
         run_session(c);
     if (c->ending != HTTP3_STAYS)
         return finish(c);
+    if (c->session)
+        keep_alive(c);
     http3_path_settle(c);
     http3_deadlines_set(&e->deadlines, &c->deadline, ngtcp2_conn_get_expiry(c->conn));
     if (c->is_told)

@@ -92,10 +92,11 @@ static int submit_token(struct http3_connection *c)
 static int open_session(struct http3_connection *c)
 {
     int result = tls_quic_note_peer(c->tls);
-    if (result == ROUTED_ERROR_MEMORY)
-        return NGTCP2_ERR_NOMEM;
-    if (result != ROUTED_OK)
-        return NGTCP2_ERR_CRYPTO;
+    if (result != ROUTED_OK) {
+        http3_connection_fail(c,
+                              result == ROUTED_ERROR_MEMORY ? NGTCP2_ERR_NOMEM : NGTCP2_ERR_CRYPTO);
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
     tls_session_describe(c->tls, &c->agreed);
     return http3_streams_start(c);
 }
@@ -213,9 +214,11 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
         !write_parameters(e, g, &id, &parameters))
         return ROUTED_ERROR_SYSTEM;
     c->memory = memory;
-    if (ngtcp2_conn_server_new(&c->conn, &g->initial.scid, &id, &path.path, g->initial.version,
+    ngtcp2_conn *conn; /* where this fails, it is left pointing to nothing */
+    if (ngtcp2_conn_server_new(&conn, &g->initial.scid, &id, &path.path, g->initial.version,
                                &e->callbacks, &settings, &parameters, &c->memory, c) != 0)
         return ROUTED_ERROR_MEMORY;
+    c->conn = conn;
     int result = http3_table_add(&e->table, &id, c, &c->routes);
     if (result == ROUTED_OK)
         result = http3_table_add(&e->table, &g->initial.dcid, c, &c->routes);
@@ -236,10 +239,11 @@ static struct http3_connection *make_connection(struct http3_endpoint *e, const 
     list_append(&e->connections, &c->all);
     e->count++;
     e->handshakes++;
-    bool has_early_data = e->options.has_early_data && g->token != TLS_QUIC_TOKEN_NONE;
+    enum tls_quic_early early = !e->options.has_early_data        ? TLS_QUIC_EARLY_OFF
+                                : g->token == TLS_QUIC_TOKEN_NONE ? TLS_QUIC_EARLY_LATER
+                                                                  : TLS_QUIC_EARLY_NOW;
     if (http3_deadlines_reserve(&e->deadlines, e->count + e->closed) == ROUTED_OK &&
-        make_conn(c, g) == ROUTED_OK &&
-        (c->tls = tls_quic_new(e->options.tls, c->conn, has_early_data)))
+        make_conn(c, g) == ROUTED_OK && (c->tls = tls_quic_new(e->options.tls, c->conn, early)))
         return c;
     http3_connection_forget(c);
     return NULL;
@@ -281,6 +285,8 @@ void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram
     if (!is_welcome(e, &g))
         return;
     struct http3_connection *c = make_connection(e, &g);
-    if (c && http3_connection_receive(c, datagram) == NGTCP2_ERR_RETRY)
+    if (!c)
+        e->counts[HTTP3_DATAGRAMS_DROPPED]++;
+    else if (http3_connection_receive(c, datagram) == NGTCP2_ERR_RETRY)
         http3_stateless_retry(e, datagram, &g.initial);
 }

@@ -35,7 +35,7 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
     grant(s, t, taken);
     if (error)
         http3_answer_fail(s, t, error);
-    else if (t->is_exchange && exchange_inlet_is_at_end(&t->inlet, &t->exchange))
+    else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
         deliver_end(s, t);
 }
 
@@ -54,7 +54,7 @@ static void receive_content(struct http3_session *s, struct http3_stream *t, str
         error = ROUTED_ERROR_CONTENT_TOO_LARGE;
     } else if (!t->inlet.is_done) {
         taken = 0;
-        error = exchange_inlet_receive(&t->inlet, &t->exchange, bytes, &taken);
+        error = exchange_inlet_receive(&t->inlet, &t->exchange, NULL, bytes, &taken);
     }
     grant(s, t, taken);
     if (error)
@@ -77,7 +77,7 @@ static void charge_data(struct http3_session *s, struct http3_stream *t, bool is
     if (is_last)
         return;
     if (t->frames.left == 0)
-        http3_session_charge_glitch(s);
+        http3_charge_glitch(s);
     else if (!is_first && t->frames.left < limits->small_data_below &&
              !http2_bucket_take(&s->small_data, &limits->small_data, *s->options->now))
         http3_session_break(s, ROUTED_ERROR_HTTP2_SMALL_FRAMES, NGHTTP3_H3_EXCESSIVE_LOAD);
@@ -126,7 +126,7 @@ static void begin_frame(struct http3_session *s, struct http3_stream *t, bool is
              type == HTTP3_FRAME_PRIORITY_UPDATE_PUSH || http3_frames_is_http2(type))
         refuse_frame(s);
     else
-        http3_session_charge_unknown(s, t->frames.left);
+        http3_charge_unknown(s, t->frames.left);
 }
 
 static void receive_payload(struct http3_session *s, struct http3_stream *t, struct span payload)

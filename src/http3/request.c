@@ -90,7 +90,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
     t->is_refused = true;
     t->error = error;
     http3_receive_give_up(s, t);
-    http3_session_charge_reset(s, t);
+    http3_charge_reset(s, t);
     if (status == 400 || status == 0) {
         http3_answer_reset(s, t, NGHTTP3_H3_MESSAGE_ERROR);
         status = 0;
@@ -110,10 +110,9 @@ void http3_request_is_malformed(struct http3_session *s, struct http3_stream *t,
 
 /* ---- priority ---- */
 
-void http3_request_set_priority(struct http3_session *s, struct http3_stream *t,
-                                nghttp3_pri priority)
+void http3_request_set_priority(struct http3_session *s, int64_t id, nghttp3_pri priority)
 {
-    if (nghttp3_conn_set_server_stream_priority(s->machine, t->id, &priority) == NGHTTP3_ERR_NOMEM)
+    if (nghttp3_conn_set_server_stream_priority(s->machine, id, &priority) == NGHTTP3_ERR_NOMEM)
         http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
 }
 
@@ -130,7 +129,7 @@ static void set_first_priority(struct http3_session *s, struct http3_stream *t)
         if (f->name == FIELD_OTHER && span_equals(f->text, SPAN("priority")))
             nghttp3_pri_parse_priority(&priority, f->value.data, f->value.size);
     }
-    http3_request_set_priority(s, t, priority);
+    http3_request_set_priority(s, t->id, priority);
 }
 
 /* ---- requests ---- */
@@ -189,7 +188,7 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
         http3_answer_fail(s, t, error);
-        http3_session_charge_reset(s, t);
+        http3_charge_reset(s, t);
     }
 }
 

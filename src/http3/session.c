@@ -85,9 +85,14 @@ static int open_in_machine(struct http3_session *s, struct http3_stream *t)
         http3_machine_failed(s, (int)result);
         return ROUTED_ERROR_MEMORY;
     }
-    if (t->has_update)
-        http3_request_set_priority(s, t, priority);
     return ROUTED_OK;
+}
+
+/* Opening a stream opens those below it (RFC 9000 section 2.1). */
+static void note_request(struct http3_session *s, int64_t id)
+{
+    if (id >= s->next_request)
+        s->next_request = id + 4;
 }
 
 struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id)
@@ -107,6 +112,7 @@ struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t 
     s->waits[t->wait]++;
     list_append(&s->live, &t->link);
     enlist(s, t);
+    note_request(s, id);
     open_in_machine(s, t);
     return t;
 }
@@ -179,7 +185,13 @@ uint64_t http3_session_streams_allowed(const struct http3_session *s)
     return s->options->limits.streams_max + s->streams_closed;
 }
 
-/* ---- budgets ---- */
+void http3_session_forget_stream(struct http3_session *s, int64_t id)
+{
+    note_request(s, id);
+    count_closed(s);
+}
+
+/* ---- failures ---- */
 
 void http3_session_break(struct http3_session *s, int error, uint64_t code)
 {
@@ -187,32 +199,6 @@ void http3_session_break(struct http3_session *s, int error, uint64_t code)
         return;
     s->failure = error;
     s->failure_code = code;
-}
-
-void http3_session_charge_reset(struct http3_session *s, struct http3_stream *t)
-{
-    const struct http2_rate *rate = &s->options->limits.resets;
-    if (t && t->is_charged)
-        return;
-    if (t)
-        t->is_charged = true;
-    if (!http2_bucket_take(&s->resets, rate, *s->options->now))
-        http3_session_break(s, ROUTED_ERROR_HTTP2_RESETS, NGHTTP3_H3_EXCESSIVE_LOAD);
-    else if (http2_bucket_is_low(&s->resets, rate))
-        s->is_shut = true;
-}
-
-void http3_session_charge_glitch(struct http3_session *s)
-{
-    if (!http2_bucket_take(&s->glitches, &s->options->limits.glitches, *s->options->now))
-        http3_session_break(s, ROUTED_ERROR_HTTP2_GLITCHES, NGHTTP3_H3_EXCESSIVE_LOAD);
-}
-
-void http3_session_charge_unknown(struct http3_session *s, uint64_t size)
-{
-    http3_session_charge_glitch(s);
-    if (size > HTTP3_UNKNOWN_SIZE_MAX)
-        http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
 
 /* ---- settling ---- */
@@ -372,104 +358,6 @@ uint64_t http3_session_close_code(const struct http3_session *s)
     return s->failure ? s->failure_code : NGHTTP3_H3_NO_ERROR;
 }
 
-/* ---- what the QUIC connection tells ---- */
-
-void http3_session_set_early(struct http3_session *s, bool is_early)
-{
-    s->is_early = is_early;
-}
-
-int http3_session_start(struct http3_session *s)
-{
-    http3_session_enter(s);
-    http3_machine_start(s);
-    return http3_session_leave(s);
-}
-
-int http3_session_receive(struct http3_session *s, int64_t stream, struct span bytes, bool ends)
-{
-    http3_session_enter(s);
-    s->session.bytes_in += bytes.size;
-    if (!s->is_over) {
-        http3_machine_start(s);
-        if (bytes.size)
-            s->transport.grant_connection(s->transport.transport, bytes.size);
-        if (!s->failure && http3_state_is_request_stream(stream))
-            http3_receive(s, stream, bytes, ends);
-        else if (!s->failure && http3_state_is_client_side_stream(stream))
-            http3_side_receive(s, stream, bytes, ends);
-    }
-    return http3_session_leave(s);
-}
-
-/* A request that its client cannot want any more, or cannot complete. */
-static void client_cancelled(struct http3_session *s, struct http3_stream *t)
-{
-    http3_session_charge_reset(s, t);
-    if (t->is_over || t->is_reset)
-        return;
-    t->error = ROUTED_ERROR_CLIENT_GONE;
-    http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
-}
-
-int http3_session_stream_reset(struct http3_session *s, int64_t stream, uint64_t code)
-{
-    http3_session_enter(s);
-    struct http3_stream *t = http3_session_find_stream(s, stream);
-    (void)code;
-    if (http3_state_is_client_side_stream(stream)) {
-        http3_side_end(s, stream);
-    } else if (!t) {
-        http3_session_charge_reset(s, NULL);
-    } else {
-        t->input_has_ended = true;
-        if (!t->is_stopped) /* else it is what we asked for */
-            client_cancelled(s, t);
-    }
-    return http3_session_leave(s);
-}
-
-int http3_session_stream_stopped(struct http3_session *s, int64_t stream, uint64_t code)
-{
-    http3_session_enter(s);
-    struct http3_stream *t = http3_session_find_stream(s, stream);
-    (void)code;
-    if (t)
-        client_cancelled(s, t);
-    else if (http3_state_is_request_stream(stream))
-        http3_session_charge_reset(s, NULL);
-    else if (s->is_started) /* one of our three */
-        http3_session_break(s, ROUTED_ERROR_FRAMING, NGHTTP3_H3_CLOSED_CRITICAL_STREAM);
-    return http3_session_leave(s);
-}
-
-static void close_request_stream(struct http3_session *s, int64_t stream)
-{
-    struct http3_stream *t = http3_session_find_stream(s, stream);
-    if (!s->is_broken)
-        nghttp3_conn_close_stream(s->machine, stream, NGHTTP3_H3_NO_ERROR);
-    if (!t) {
-        count_closed(s);
-        return;
-    }
-    t->is_gone = t->input_has_ended = true;
-    http3_receive_give_up(s, t);
-    http3_state_is_due(s, t);
-}
-
-int http3_session_stream_closed(struct http3_session *s, int64_t stream, uint64_t code)
-{
-    http3_session_enter(s);
-    (void)code;
-    if (http3_state_is_request_stream(stream))
-        close_request_stream(s, stream);
-    else if (http3_state_is_client_side_stream(stream))
-        http3_side_end(s, stream);
-    else
-        http3_session_break(s, ROUTED_ERROR_FRAMING, NGHTTP3_H3_CLOSED_CRITICAL_STREAM);
-    return http3_session_leave(s);
-}
-
 /* ---- endings ---- */
 
 /* Those whose content did not come in time; false when there is none. */
@@ -570,6 +458,7 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     s->glitches = http2_bucket_full(&limits->glitches, *options->now);
     s->small_data = http2_bucket_full(&limits->small_data, *options->now);
     s->control_stream = s->latest_stream = -1;
+    s->push_end = UINT64_MAX;
     s->is_silent = true;
 }
 

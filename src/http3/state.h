@@ -1,10 +1,11 @@
-/* http3/state.h: what the files of a session share. For them only: session, machine, side, receive,
- * request, answer, send.
+/* http3/state.h: what the files of a session share. For them only: session, events, charge,
+ * machine, side, control, receive, request, answer, send.
  *
- * session.c owns the life cycle and settles what is over; machine.c makes and ends what nghttp3
- * does; side.c takes unidirectional streams; receive.c takes the frames of request streams and
- * request.c makes requests of them; answer.c is the exchanges' carrier; send.c hands out what
- * nghttp3 has to send. */
+ * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
+ * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
+ * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
+ * request streams and request.c makes requests of them; answer.c is the exchanges' carrier; send.c
+ * hands out what nghttp3 has to send. */
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
@@ -133,7 +134,10 @@ struct http3_session {
     struct http3_frames control;        /* of the client's control stream */
     uint8_t payload[HTTP3_PAYLOAD_MAX]; /* of its frame, as far as it is kept */
     size_t payload_size;
-    uint64_t max_push_id;
+    uint64_t push_max; /* MAX_PUSH_ID and GOAWAY of the client */
+    uint64_t push_end;
+    int64_t control_id;
+    int64_t next_request; /* the first request stream that has not come */
     struct http2_bucket resets;
     struct http2_bucket glitches;
     struct http2_bucket small_data;
@@ -211,11 +215,16 @@ void http3_session_break(struct http3_session *s, int error, uint64_t code);
 void http3_session_enter(struct http3_session *s);
 /* ROUTED_OK, or why the connection must be closed. */
 int http3_session_leave(struct http3_session *s);
+/* The transport is done with a stream that was never a request. */
+void http3_session_forget_stream(struct http3_session *s, int64_t id);
+
+/* charge.c */
+
 /* Draws on a budget of the connection, for the stream once where it is given. */
-void http3_session_charge_reset(struct http3_session *s, struct http3_stream *t);
-void http3_session_charge_glitch(struct http3_session *s);
+void http3_charge_reset(struct http3_session *s, struct http3_stream *t);
+void http3_charge_glitch(struct http3_session *s);
 /* The same for a frame that means nothing for a request, with its size. */
-void http3_session_charge_unknown(struct http3_session *s, uint64_t size);
+void http3_charge_unknown(struct http3_session *s, uint64_t size);
 
 /* machine.c */
 
@@ -241,6 +250,10 @@ void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, 
 /* The client reset it, or it is closed. */
 void http3_side_end(struct http3_session *s, int64_t id);
 
+/* control.c */
+
+void http3_control_receive(struct http3_session *s, struct span bytes);
+
 /* receive.c */
 
 void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends);
@@ -260,8 +273,7 @@ void http3_request_end_section(struct http3_session *s, struct http3_stream *t, 
  */
 void http3_request_is_malformed(struct http3_session *s, struct http3_stream *t, uint64_t code);
 /* Its priority (RFC 9218) from what the field or the frame says. */
-void http3_request_set_priority(struct http3_session *s, struct http3_stream *t,
-                                nghttp3_pri priority);
+void http3_request_set_priority(struct http3_session *s, int64_t id, nghttp3_pri priority);
 
 /* answer.c */
 

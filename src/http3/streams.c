@@ -16,6 +16,14 @@ static int judge(struct http3_connection *c, int result)
     return NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
+/* ngtcp2 tells of RESET_STREAM but not of STOP_SENDING, which it answers by itself. A stream that
+ * closes with a code was stopped if it is not marked as told: neither reset by anybody, nor stopped
+ * by us. */
+static void mark_told(struct http3_connection *c, int64_t stream)
+{
+    ngtcp2_conn_set_stream_user_data(c->conn, stream, c);
+}
+
 /* ---- what the client did ---- */
 
 static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t offset,
@@ -38,6 +46,7 @@ static int on_reset(ngtcp2_conn *conn, int64_t stream, uint64_t final_size, uint
     (void)conn;
     (void)final_size;
     (void)stream_user;
+    mark_told(c, stream);
     return c->session ? judge(c, http3_session_stream_reset(c->session, stream, code)) : 0;
 }
 
@@ -45,13 +54,18 @@ static int on_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t 
                     void *stream_user)
 {
     struct http3_connection *c = user;
-    (void)stream_user;
     c->endpoint->counts[HTTP3_PACKETS_LOST] += ngtcp2_conn_get_stream_loss_count(conn, stream);
     if (!ngtcp2_is_bidi_stream(stream) && !ngtcp2_conn_is_local_stream(conn, stream))
         ngtcp2_conn_extend_max_streams_uni(conn, 1);
-    if (!(flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET))
+    if (!c->session)
+        return 0;
+    bool has_code = flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET;
+    int failed = has_code && !stream_user
+                     ? judge(c, http3_session_stream_stopped(c->session, stream, code))
+                     : 0;
+    if (!has_code)
         code = error_entry(ROUTED_OK)->http3;
-    return c->session ? judge(c, http3_session_stream_closed(c->session, stream, code)) : 0;
+    return failed ? failed : judge(c, http3_session_stream_closed(c->session, stream, code));
 }
 
 static int on_acknowledged(ngtcp2_conn *conn, int64_t stream, uint64_t offset, uint64_t size,
@@ -124,12 +138,14 @@ static void grant_connection(void *transport, size_t bytes)
 static void reset_stream(void *transport, int64_t stream, uint64_t code)
 {
     struct http3_connection *c = transport;
+    mark_told(c, stream);
     check(c, ngtcp2_conn_shutdown_stream_write(c->conn, 0, stream, code));
 }
 
 static void stop_stream(void *transport, int64_t stream, uint64_t code)
 {
     struct http3_connection *c = transport;
+    mark_told(c, stream);
     check(c, ngtcp2_conn_shutdown_stream_read(c->conn, 0, stream, code));
 }
 
@@ -195,6 +211,7 @@ static void take_piece(struct http3_connection *c, struct piece *piece)
 /* The client stopped the stream: ngtcp2 tells it here first, when there is more to send. */
 static int stop_sending(struct http3_connection *c, int64_t stream)
 {
+    mark_told(c, stream);
     http3_session_closed_for_sending(c->session, stream);
     return judge(c, http3_session_stream_stopped(c->session, stream,
                                                  error_entry(ROUTED_ERROR_CLIENT_GONE)->http3));

@@ -8,10 +8,53 @@
 /* RFC 9001 section 4.6.1: the limit of early data is that of streams. */
 #define EARLY_DATA_ANY 0xffffffffu
 
+/* RFC 8446 section 4. */
+#define MESSAGE_FINISHED         20
+#define ALERT_UNEXPECTED_MESSAGE 10
+
+/* ---- messages of the client ---- */
+
+/* Its Finished is the last: neither KeyUpdate nor what answers a CertificateRequest may follow in
+ * QUIC (RFC 9001 sections 6 and 4.4), and GnuTLS 3.7 overlooks what stands behind. */
+static bool is_after_finished(struct tls_quic_message *m, struct span bytes)
+{
+    while (bytes.size) {
+        if (m->head_size == sizeof(m->head) && m->left == 0) {
+            if (m->head[0] == MESSAGE_FINISHED)
+                return true;
+            m->head_size = 0;
+        }
+        size_t take = m->left < bytes.size ? m->left : bytes.size;
+        if (m->head_size < sizeof(m->head)) {
+            take = 1;
+            m->head[m->head_size++] = *bytes.data;
+            if (m->head_size == sizeof(m->head))
+                m->left = (uint32_t)m->head[1] << 16 | (uint32_t)m->head[2] << 8 | m->head[3];
+        } else {
+            m->left -= (uint32_t)take;
+        }
+        bytes = span_of(bytes.data + take, bytes.size - take);
+    }
+    return false;
+}
+
+static int on_crypto_data(ngtcp2_conn *conn, ngtcp2_encryption_level level, uint64_t offset,
+                          const uint8_t *data, size_t size, void *user)
+{
+    struct tls_session *s = gnutls_session_get_ptr(ngtcp2_conn_get_tls_native_handle(conn));
+    if (is_after_finished(&s->message, span_of(data, size))) {
+        ngtcp2_conn_set_tls_alert(conn, ALERT_UNEXPECTED_MESSAGE);
+        return NGTCP2_ERR_CRYPTO;
+    }
+    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+}
+
+/* ---- the session ---- */
+
 void tls_quic_callbacks(ngtcp2_callbacks *callbacks)
 {
     callbacks->recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-    callbacks->recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    callbacks->recv_crypto_data = on_crypto_data;
     callbacks->encrypt = ngtcp2_crypto_encrypt_cb;
     callbacks->decrypt = ngtcp2_crypto_decrypt_cb;
     callbacks->hp_mask = ngtcp2_crypto_hp_mask_cb;
@@ -22,18 +65,15 @@ void tls_quic_callbacks(ngtcp2_callbacks *callbacks)
     callbacks->version_negotiation = ngtcp2_crypto_version_negotiation_cb;
 }
 
-/* ---- the session ---- */
-
 static ngtcp2_conn *connection_of(ngtcp2_crypto_conn_ref *reference)
 {
     return reference->user_data;
 }
 
 struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
-                                 bool has_early_data)
+                                 enum tls_quic_early early)
 {
-    unsigned flags =
-        GNUTLS_NO_END_OF_EARLY_DATA | (has_early_data ? (unsigned)GNUTLS_ENABLE_EARLY_DATA : 0);
+    unsigned flags = GNUTLS_NO_END_OF_EARLY_DATA | (early ? (unsigned)GNUTLS_ENABLE_EARLY_DATA : 0);
     struct tls_session *s = tls_session_make(context, TLS_OVER_QUIC, flags);
     if (!s)
         return NULL;
@@ -42,8 +82,9 @@ struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
         tls_session_free(s);
         return NULL;
     }
-    if (has_early_data) {
-        gnutls_anti_replay_enable(s->tls, s->snapshot->anti_replay);
+    if (early) {
+        gnutls_anti_replay_enable(s->tls, early == TLS_QUIC_EARLY_NOW ? s->snapshot->replays
+                                                                      : s->snapshot->no_replays);
         gnutls_record_set_max_early_data_size(s->tls, EARLY_DATA_ANY);
     }
     ngtcp2_conn_set_tls_native_handle(conn, s->tls);

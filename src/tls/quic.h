@@ -13,10 +13,16 @@
 /* Fills in what is cryptography of the callbacks of a server. */
 void tls_quic_callbacks(ngtcp2_callbacks *callbacks);
 
-/* For a connection that was just made, and outlives the session. Early data (0-RTT) is refused
- * unless `has_early_data`. NULL: no memory. */
+enum tls_quic_early {
+    TLS_QUIC_EARLY_OFF,
+    TLS_QUIC_EARLY_LATER, /* refused now; the ticket allows it for the next connection */
+    TLS_QUIC_EARLY_NOW
+};
+
+/* For a connection that was just made, and outlives the session. `early` is about early data
+ * (0-RTT). NULL: no memory. */
 struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
-                                 bool has_early_data);
+                                 enum tls_quic_early early);
 /* Once, when keys of the application's bytes are here: notes what was agreed and judges the
  * client's certificate. ROUTED_OK, ROUTED_ERROR_TLS (the connection knows the alert) or _MEMORY. */
 int tls_quic_note_peer(struct tls_session *s);

@@ -152,11 +152,20 @@ static int accept_again(void *unused, time_t expires, const gnutls_datum_t *key,
     return 0;
 }
 
+/* As if each had been used before: GnuTLS then refuses the early data alone. */
+static int accept_none(void *unused, time_t expires, const gnutls_datum_t *key,
+                       const gnutls_datum_t *value)
+{
+    accept_again(unused, expires, key, value);
+    return GNUTLS_E_DB_ENTRY_EXISTS;
+}
+
 static int load_anti_replay(struct tls_snapshot *s, struct failure *why)
 {
-    if (gnutls_anti_replay_init(&s->anti_replay) < 0)
+    if (gnutls_anti_replay_init(&s->replays) < 0 || gnutls_anti_replay_init(&s->no_replays) < 0)
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
-    gnutls_anti_replay_set_add_function(s->anti_replay, accept_again);
+    gnutls_anti_replay_set_add_function(s->replays, accept_again);
+    gnutls_anti_replay_set_add_function(s->no_replays, accept_none);
     return ROUTED_OK;
 }
 
@@ -243,8 +252,10 @@ void tls_snapshot_release(struct tls_snapshot *s)
     for (size_t i = 0; i < TLS_CARRIERS; i++)
         if (s->priorities[i])
             gnutls_priority_deinit(s->priorities[i]);
-    if (s->anti_replay)
-        gnutls_anti_replay_deinit(s->anti_replay);
+    if (s->replays)
+        gnutls_anti_replay_deinit(s->replays);
+    if (s->no_replays)
+        gnutls_anti_replay_deinit(s->no_replays);
     pthread_mutex_destroy(&s->lock);
     gnutls_memset(s->ticket_key, 0, sizeof(s->ticket_key));
     memory_free(s);

@@ -30,8 +30,9 @@ struct tls_snapshot {
     struct tls_identity *identities; /* the first is the default */
     size_t identity_count;
     enum tls_client_certificate client_certificate;
-    gnutls_anti_replay_t anti_replay; /* of early data, which only QUIC may have */
-    pthread_mutex_t lock;             /* of the ticket key */
+    gnutls_anti_replay_t replays;    /* of early data, which only QUIC may have: */
+    gnutls_anti_replay_t no_replays; /* all pass, none does */
+    pthread_mutex_t lock;            /* of the ticket key */
     uint8_t ticket_key[TLS_TICKET_KEY_SIZE];
 };
 

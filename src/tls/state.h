@@ -17,9 +17,17 @@ enum tls_stage {
     TLS_FAILED
 };
 
+/* The handshake message of a client over QUIC that is coming, or came last. */
+struct tls_quic_message {
+    uint8_t head[4];
+    uint8_t head_size;
+    uint32_t left; /* bytes of it that are not here */
+};
+
 struct tls_session {
     ngtcp2_crypto_conn_ref quic; /* first: GnuTLS's pointer of a session over QUIC is read by ngtcp2
                                   * as a pointer to this */
+    struct tls_quic_message message;
     enum tls_carrier carrier;
     gnutls_session_t tls;
     struct tls_context *context;

@@ -113,6 +113,21 @@ def test_without_faults(start, mode, tmp_path):
     assert all(len(entries) == 1 for entries in read_ledger(ledger).values())
 
 
+def test_content_that_is_not_read(start, mode, tmp_path):
+    """An answer before the end of the request is an answer, in every mode."""
+    ledger = tmp_path / "ledger"
+    server = start("--ledger", ledger, mode=mode)
+    sizes = [(1, 1), (100000, 100000), (100000, 1000000)]
+    for number, (sent, declared) in enumerate(sizes):
+        with Wire(server.address) as wire:
+            wire.send(f"POST /json?id={number} HTTP/1.1\r\nhost: x\r\ncontent-length: {declared}\r\n\r\n")
+            wire.send(b"x" * sent)
+            assert wire.answer().status == 405
+    assert eventually(lambda: len(read_ledger(ledger)) == len(sizes))
+    outcomes = [entry["outcome"] for entries in read_ledger(ledger).values() for entry in entries]
+    assert outcomes == ["done"] * len(sizes)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_with_kills(start, tmp_path, seed):
     ledger = tmp_path / "ledger"

@@ -8,7 +8,7 @@ import pytest
 from quic_peer import (
     ALERT, CANCEL_PUSH, CONTROL, DATA, DECODER, ENCODER, FLOW_CONTROL_ERROR, FRAME_ENCODING_ERROR,
     H3_CLOSED_CRITICAL_STREAM, H3_FRAME_UNEXPECTED, H3_MESSAGE_ERROR, H3_MISSING_SETTINGS,
-    H3_SETTINGS_ERROR, HANDSHAKE, HEADERS, MAX_PUSH_ID, PROTOCOL_VIOLATION,
+    H3_SETTINGS_ERROR, H3_STREAM_CREATION_ERROR, HANDSHAKE, HEADERS, MAX_PUSH_ID, PROTOCOL_VIOLATION,
     QPACK_DECODER_STREAM_ERROR, QPACK_DECOMPRESSION_FAILED, QPACK_ENCODER_STREAM_ERROR, SETTINGS,
     STREAM_LIMIT_ERROR, STREAM_STATE_ERROR, TRANSPORT_PARAMETER_ERROR, ZERO_RTT, field_section,
     frame, get, prefixed, stream_frame, varint,
@@ -176,8 +176,8 @@ def _(site):
 def _(site):
     with site.peer() as peer:
         peer.ask("/json")
-        ticket = peer.wait(lambda: peer.tickets)[0]
-    peer = site.peer(connect=False, ticket=ticket)
+        peer.wait(lambda: peer.tickets and peer.tokens)
+    peer = site.peer(connect=False, ticket=peer.tickets[0], token=peer.tokens[-1])
     peer.flush()
     peer.inject(varint(6) + varint(0) + varint(6) + b"\x08\x00\x00\x02\x00\x00", ZERO_RTT)
     return peer
@@ -230,19 +230,18 @@ def opens(*streams, fin=False):
 
 START = varint(CONTROL) + frame(SETTINGS)
 HTTP2_SETTING = varint(2) + varint(200)
-TWICE = (varint(6) + varint(1000)) * 2
 STREAMS = {
     "first frame is not SETTINGS": (varint(CONTROL) + frame(MAX_PUSH_ID, b"\x01"), H3_MISSING_SETTINGS),
     "DATA on the control stream": (START + frame(DATA), H3_FRAME_UNEXPECTED),
     "HEADERS on the control stream": (START + frame(HEADERS), H3_FRAME_UNEXPECTED),
     "second SETTINGS": (START + frame(SETTINGS), H3_FRAME_UNEXPECTED),
     "setting of HTTP/2": (varint(CONTROL) + frame(SETTINGS, HTTP2_SETTING), H3_SETTINGS_ERROR),
-    "setting twice": (varint(CONTROL) + frame(SETTINGS, TWICE), H3_SETTINGS_ERROR),
     "table capacity over the limit": (varint(ENCODER) + prefixed(0x20, 5, 10000000000), QPACK_ENCODER_STREAM_ERROR),
     "increment of 0": (varint(DECODER) + b"\x00", QPACK_DECODER_STREAM_ERROR),
 }
 for name, (data, *codes) in STREAMS.items():
     rule(HTTP3, name, *codes)(opens(data))
+rule(HTTP3, "second control stream", H3_STREAM_CREATION_ERROR)(opens(START, START))
 rule(HTTP3, "control stream is closed", H3_CLOSED_CRITICAL_STREAM)(opens(START, fin=True))
 
 

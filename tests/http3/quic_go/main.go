@@ -125,6 +125,8 @@ func (h *head) Write(piece []byte) (int, error) {
 	return len(piece), nil
 }
 
+var tokens = quic.NewLRUTokenStore(1, 4)
+
 // open makes a socket of ours.
 func open() (*quic.Transport, error) {
 	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -162,7 +164,7 @@ func round(ctx context.Context, settings *tls.Config, paths []string, print bool
 		return summary{Error: err.Error()}
 	}
 	defer socket.Close()
-	options := &quic.Config{HandshakeIdleTimeout: 20 * time.Second, KeepAlivePeriod: 2 * time.Second}
+	options := &quic.Config{HandshakeIdleTimeout: 20 * time.Second, KeepAlivePeriod: 2 * time.Second, TokenStore: tokens}
 	if *version2 {
 		options.Versions = []quic.Version{quic.Version2}
 	}

@@ -520,6 +520,41 @@ static void test_leaving_and_sending_race(void **state)
     routed_ffi_free(crowd.server);
 }
 
+/* From the end of the request to the head of the answer, as over the bridge. Who still sends, or
+ * has a head, is not late. */
+static void test_host_that_does_not_answer(void **state)
+{
+    (void)state;
+    routed_limits limits;
+    routed_limits_init(&limits);
+    limits.engine_answer_timeout = 200;
+    routed_ffi *server = start_with((routed_ffi_options){.limits = &limits});
+    int slow = client_asks(server, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nab");
+    uint64_t slow_id = expect_request(server);
+    expect_event(server, ROUTED_FFI_BODY);
+    int begun = client_asks(server, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    uint64_t begun_id = expect_request(server);
+    send_start(server, begun_id, 200);
+    int late = client_asks(server, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    uint64_t late_id = expect_request(server);
+    expect_answer(late, "HTTP/1.1 504 ", "\r\n\r\n");
+    expect_closed(server, late_id, ROUTED_ERROR_ENGINE_TIMEOUT);
+    assert_int_equal(metric(server, "limit.engine_answer_timeout"), 1);
+    write_text(slow, "c");
+    expect_event(server, ROUTED_FFI_BODY);
+    assert_true(expect_event(server, ROUTED_FFI_END).exchange == slow_id);
+    expect_answer(slow, "HTTP/1.1 504 ", "\r\n\r\n");
+    expect_closed(server, slow_id, ROUTED_ERROR_ENGINE_TIMEOUT);
+    send_mark(server, begun_id, 8);
+    expect_answer(begun, "HTTP/1.1 200 ", "\r\n\r\n");
+    expect_closed(server, begun_id, ROUTED_OK);
+    assert_int_equal(metric(server, "limit.engine_answer_timeout"), 2);
+    close(slow);
+    close(begun);
+    close(late);
+    stop_and_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_content_is_gathered_until_it_is_asked_for),
         cmocka_unit_test(test_content_waits_for_grants),
         cmocka_unit_test(test_grants_without_measure),
+        cmocka_unit_test(test_host_that_does_not_answer),
         cmocka_unit_test(test_ids_of_nobody),
         cmocka_unit_test(test_ids_are_not_used_again),
         cmocka_unit_test(test_more_exchanges_than_first_slots),

@@ -2,6 +2,8 @@
  * limits, amplification (RFC 9000 section 8). */
 #include "http3/stage.h"
 
+#include "base/buffer.h"
+
 #define INVALID_TOKEN      0x0b
 #define CONNECTION_REFUSED 0x02
 

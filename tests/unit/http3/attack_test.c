@@ -88,6 +88,23 @@ static void test_churn(void **state)
     expect_excessive(&p, ROUTED_ERROR_HTTP2_RESETS);
 }
 
+/* STOP_SENDING may be answered by QUIC alone: then only the end of the stream tells of it. */
+static void test_streams_that_end_too_early(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &waits);
+    peer_get(&p, 0);
+    for (int64_t id = 4; id < 400000 && !is_over(&p); id += 4) {
+        peer_get(&p, id);
+        peer_check(&p, http3_session_stream_closed(p.session, id, 0x10c));
+        assert_true(p.failure || p.close_error == ROUTED_ERROR_CLIENT_GONE);
+    }
+    assert_in_range(p.opened, 1001, 1003);
+    assert_int_equal(p.most_open, 2);
+    expect_excessive(&p, ROUTED_ERROR_HTTP2_RESETS);
+}
+
 /* A client that cancels now and then is left alone for ever. */
 static void test_patient_resets(void **state)
 {
@@ -581,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_rapid_reset),
         cmocka_unit_test(test_rapid_reset_beside_a_request),
         cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_streams_that_end_too_early),
         cmocka_unit_test(test_patient_resets),
         cmocka_unit_test(test_made_resets),
         cmocka_unit_test(test_field_count),

@@ -3,7 +3,6 @@
 #ifndef UNIT_HTTP3_CLIENT_H
 #define UNIT_HTTP3_CLIENT_H
 
-#include "base/buffer.h"
 #include "tls/pki.h"
 #include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2.h>
@@ -31,13 +30,21 @@ struct client_wish {
     uint64_t window;                 /* 0: 1 MiB of each stream, 16 of the connection */
     ngtcp2_duration idle;            /* max_idle_timeout; 0: none */
     const struct pki_pair *identity; /* certificate; NULL: none */
+    void (*bend)(ngtcp2_transport_params *parameters);
+};
+
+/* Not base/buffer.h: where memory fails for a test, it fails for the server alone. */
+struct client_bytes {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
 };
 
 struct client_stream {
     int64_t id;
-    struct buffer out; /* kept until the end: ngtcp2 sends again from it */
+    struct client_bytes out; /* kept until the end: ngtcp2 sends again from it */
     size_t sent;
-    struct buffer in;
+    struct client_bytes in;
     bool ends;
     bool has_ended; /* FIN in packets */
     bool came_to_end;
@@ -71,6 +78,18 @@ struct client {
     unsigned tokens;
 };
 
+static inline void client_append(struct client_bytes *b, const void *bytes, size_t size)
+{
+    if (b->size + size > b->capacity) {
+        b->capacity = 2 * (b->size + size);
+        b->data = realloc(b->data, b->capacity);
+        assert_non_null(b->data);
+    }
+    if (size)
+        memcpy(b->data + b->size, bytes, size);
+    b->size += size;
+}
+
 static inline ngtcp2_conn *client_conn(ngtcp2_crypto_conn_ref *reference)
 {
     return ((struct client *)reference->user_data)->conn;
@@ -85,6 +104,23 @@ static inline struct client_stream *client_stream(struct client *c, int64_t id)
     struct client_stream *s = &c->streams[c->stream_count++];
     s->id = id;
     return s;
+}
+
+/* Makes room: closed streams are forgotten. */
+static inline void client_forget_closed(struct client *c)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->stream_count; i++) {
+        struct client_stream s = c->streams[i];
+        c->streams[i] = (struct client_stream){0};
+        if (!s.is_closed) {
+            c->streams[kept++] = s;
+            continue;
+        }
+        free(s.out.data);
+        free(s.in.data);
+    }
+    c->stream_count = kept;
 }
 
 /* ---- what ngtcp2 tells ---- */
@@ -113,7 +149,7 @@ static inline int client_on_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, 
     struct client_stream *s = client_stream(c, id);
     (void)offset;
     (void)stream_user;
-    assert_int_equal(buffer_append(&s->in, data, size), ROUTED_OK);
+    client_append(&s->in, data, size);
     s->came_to_end |= (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
     ngtcp2_conn_extend_max_stream_offset(conn, id, size);
     ngtcp2_conn_extend_max_offset(conn, size);
@@ -238,6 +274,41 @@ static inline int client_on_ticket(gnutls_session_t tls, unsigned type, unsigned
     return 0;
 }
 
+/* ---- wrong packets ---- */
+
+/* Changes what a packet says before it is sealed; one for all clients, NULL: nothing is changed. */
+static void (*client_alter)(uint8_t *frames, size_t size, bool is_long);
+
+static inline int client_encrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
+                                 const ngtcp2_crypto_aead_ctx *context, const uint8_t *frames,
+                                 size_t size, const uint8_t *nonce, size_t nonce_size,
+                                 const uint8_t *head, size_t head_size)
+{
+    uint8_t altered[2048];
+    if (client_alter && size <= sizeof(altered)) {
+        memcpy(altered, frames, size);
+        client_alter(altered, size, head[0] & 0x80);
+        frames = altered;
+    }
+    return ngtcp2_crypto_encrypt_cb(out, aead, context, frames, size, nonce, nonce_size, head,
+                                    head_size);
+}
+
+/* Changes what a packet that came says. */
+static void (*client_overlook)(uint8_t *frames, size_t size);
+
+static inline int client_decrypt(uint8_t *out, const ngtcp2_crypto_aead *aead,
+                                 const ngtcp2_crypto_aead_ctx *context, const uint8_t *sealed,
+                                 size_t size, const uint8_t *nonce, size_t nonce_size,
+                                 const uint8_t *head, size_t head_size)
+{
+    int result = ngtcp2_crypto_decrypt_cb(out, aead, context, sealed, size, nonce, nonce_size, head,
+                                          head_size);
+    if (result == 0 && client_overlook)
+        client_overlook(out, size - aead->max_overhead);
+    return result;
+}
+
 /* ---- life ---- */
 
 static inline void client_start_tls(struct client *c, const struct client_wish *wish)
@@ -271,8 +342,8 @@ static inline ngtcp2_callbacks client_callbacks(void)
 {
     return (ngtcp2_callbacks){.client_initial = ngtcp2_crypto_client_initial_cb,
                               .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
-                              .encrypt = ngtcp2_crypto_encrypt_cb,
-                              .decrypt = ngtcp2_crypto_decrypt_cb,
+                              .encrypt = client_encrypt,
+                              .decrypt = client_decrypt,
                               .hp_mask = ngtcp2_crypto_hp_mask_cb,
                               .recv_retry = client_on_retry,
                               .update_key = ngtcp2_crypto_update_key_cb,
@@ -319,6 +390,8 @@ static inline void client_open(struct client *c, const struct client_wish *wish,
     parameters.initial_max_data = wish->window ? wish->window : 1 << 24;
     parameters.max_idle_timeout = wish->idle;
     parameters.active_connection_id_limit = 7;
+    if (wish->bend)
+        wish->bend(&parameters);
     assert_int_equal(ngtcp2_conn_client_new(&c->conn, &destination, &source, &c->path.path,
                                             wish->version ? wish->version : NGTCP2_PROTO_VER_V1,
                                             &callbacks, &settings, &parameters, NULL, c),
@@ -336,8 +409,8 @@ static inline void client_open(struct client *c, const struct client_wish *wish,
 static inline void client_close(struct client *c)
 {
     for (size_t i = 0; i < c->stream_count; i++) {
-        buffer_release(&c->streams[i].out);
-        buffer_release(&c->streams[i].in);
+        free(c->streams[i].out.data);
+        free(c->streams[i].in.data);
     }
     if (c->conn)
         ngtcp2_conn_del(c->conn);
@@ -364,7 +437,7 @@ static inline void client_write(struct client *c, int64_t id, struct span bytes,
 {
     struct client_stream *s = client_stream(c, id);
     assert_int_equal(s->sent, 0); /* ngtcp2 keeps pointers: write all before the first packet */
-    assert_int_equal(buffer_append_span(&s->out, bytes), ROUTED_OK);
+    client_append(&s->out, bytes.data, bytes.size);
     s->ends |= ends;
 }
 
@@ -429,7 +502,7 @@ static inline struct client_stream *client_next(struct client *c)
 {
     for (size_t i = 0; i < c->stream_count; i++) {
         struct client_stream *s = &c->streams[i];
-        bool has_bytes = s->sent < buffer_size(&s->out);
+        bool has_bytes = s->sent < s->out.size;
         if (!s->is_blocked && !s->is_closed && (has_bytes || (s->ends && !s->has_ended)))
             return s;
     }
@@ -445,9 +518,8 @@ static inline size_t client_make(struct client *c, uint8_t *out, size_t size, ng
         struct client_stream *s = client_next(c);
         ngtcp2_ssize taken = -1;
         ngtcp2_vec part = {NULL, 0};
-        if (s)
-            part = (ngtcp2_vec){(uint8_t *)(uintptr_t)buffer_span(&s->out).data + s->sent,
-                                buffer_size(&s->out) - s->sent};
+        if (s && s->out.size)
+            part = (ngtcp2_vec){s->out.data + s->sent, s->out.size - s->sent};
         uint32_t flags =
             NGTCP2_WRITE_STREAM_FLAG_MORE | (s && s->ends ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
         ngtcp2_ssize result =
@@ -455,7 +527,7 @@ static inline size_t client_make(struct client *c, uint8_t *out, size_t size, ng
                                       s ? s->id : -1, &part, part.len ? 1 : 0, now);
         if (s && taken >= 0) {
             s->sent += (size_t)taken;
-            s->has_ended |= s->ends && s->sent == buffer_size(&s->out);
+            s->has_ended |= s->ends && s->sent == s->out.size;
         }
         *ecn = mark.ecn;
         if (result >= 0)
@@ -493,12 +565,13 @@ static inline size_t client_number(struct span bytes, uint64_t *out)
     return size;
 }
 
-/* The content of the answer on a stream: DATA frames joined; the caller releases. */
-static inline struct buffer client_content(struct client *c, int64_t id)
+/* The content of the answer on a stream: DATA frames joined; the caller frees. */
+static inline struct client_bytes client_content(struct client *c, int64_t id)
 {
-    struct buffer content = BUFFER_EMPTY;
-    struct span in = buffer_span(&client_stream(c, id)->in);
-    uint64_t type, size;
+    struct client_bytes content = {0};
+    const struct client_bytes *all = &client_stream(c, id)->in;
+    struct span in = span_of(all->data, all->size);
+    uint64_t type, size = 0;
     size_t used;
     while ((used = client_number(in, &type))) {
         in = span_after(in, used);
@@ -506,7 +579,7 @@ static inline struct buffer client_content(struct client *c, int64_t id)
         in = span_after(in, used);
         assert_true(used && size <= in.size);
         if (type == 0)
-            assert_int_equal(buffer_append(&content, in.data, (size_t)size), ROUTED_OK);
+            client_append(&content, in.data, (size_t)size);
         in = span_after(in, (size_t)size);
     }
     return content;

@@ -496,8 +496,11 @@ static inline bool peer_settle(struct peer *p)
 
 static inline void peer_turn(struct peer *p)
 {
-    while (peer_flush(p) | peer_settle(p))
-        continue;
+    bool moved = true;
+    while (moved) {
+        moved = peer_flush(p);
+        moved |= peer_settle(p);
+    }
 }
 
 /* ---- the client writes ---- */

@@ -111,6 +111,9 @@ static void test_connection_errors(void **state)
         {"empty MAX_PUSH_ID", 2, SPAN("\x0d\0"), false, 0x106},
         {"smaller MAX_PUSH_ID", 2, SPAN("\x0d\1\5\x0d\1\4"), false, 0x108},
         {"larger GOAWAY", 2, SPAN("\7\1\4\7\1\x08"), false, 0x108},
+        {"empty PRIORITY_UPDATE", 2, SPAN("\x80\x0f\7\0\0"), false, 0x106},
+        {"cut PRIORITY_UPDATE", 2, SPAN("\x80\x0f\7\0\1\x40"), false, 0x106},
+        {"PRIORITY_UPDATE that says nothing", 2, SPAN("\x80\x0f\7\0\2\0?"), false, 0x101},
         {"PRIORITY_UPDATE beyond the streams", 2, SPAN("\x80\x0f\7\0\2\x41\x94"), false, 0x108},
         {"PRIORITY_UPDATE of no request", 2, SPAN("\x80\x0f\7\0\1\2"), false, 0x108},
         {"PRIORITY_UPDATE of a push", 2, SPAN("\x80\x0f\7\1\1\0"), false, 0x108},
@@ -273,6 +276,46 @@ static void test_tolerated(void **state)
     peer_close(&p);
 }
 
+/* nghttp3 1.8 ends the process when the frame is cut behind the stream's number. */
+static void test_priority_updates_in_pieces(void **state)
+{
+    const struct span frame = SPAN("\x80\x0f\7\0\4\0u=1");
+    (void)state;
+    for (size_t cut = 1; cut < frame.size; cut++) {
+        struct peer p;
+        peer_open(&p, &peer_reads_then_answers);
+        peer_bytes(&p, PEER_CONTROL, span_part(frame, 0, cut), false);
+        peer_bytes(&p, PEER_CONTROL, span_after(frame, cut), false);
+        peer_get(&p, 0);
+        peer_turn(&p);
+        assert_int_equal(peer_answer(&p, 0)->status, 200);
+        assert_int_equal(p.failure, ROUTED_OK);
+        peer_close(&p);
+    }
+}
+
+/* What is told of requests that are over is forgotten. */
+static void test_priority_updates_of_the_past(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    for (int64_t id = 0; id < 200; id += 4)
+        peer_get(&p, id);
+    peer_turn(&p);
+    size_t before = memory_held();
+    for (uint64_t id = 0; id < 200; id += 4) {
+        struct buffer b = BUFFER_EMPTY;
+        peer_number(&b, id);
+        buffer_append_text(&b, "u=1");
+        peer_frame(&p, PEER_CONTROL, HTTP3_FRAME_PRIORITY_UPDATE, buffer_span(&b), false);
+        buffer_release(&b);
+    }
+    assert_int_equal(memory_held(), before);
+    assert_int_equal(p.failure, ROUTED_OK);
+    peer_close(&p);
+}
+
 /* A request may overtake the client's SETTINGS. */
 static void test_request_before_settings(void **state)
 {
@@ -319,6 +362,8 @@ int main(void)
         cmocka_unit_test(test_stream_errors),
         cmocka_unit_test(test_trailers_in_a_tunnel),
         cmocka_unit_test(test_tolerated),
+        cmocka_unit_test(test_priority_updates_in_pieces),
+        cmocka_unit_test(test_priority_updates_of_the_past),
         cmocka_unit_test(test_request_before_settings),
         cmocka_unit_test(test_our_settings),
     };

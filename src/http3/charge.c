@@ -1,0 +1,29 @@
+#include "http3/state.h"
+
+#include <routed/error.h>
+
+void http3_charge_reset(struct http3_session *s, struct http3_stream *t)
+{
+    const struct http2_rate *rate = &s->options->limits.resets;
+    if (t && t->is_charged)
+        return;
+    if (t)
+        t->is_charged = true;
+    if (!http2_bucket_take(&s->resets, rate, *s->options->now))
+        http3_session_break(s, ROUTED_ERROR_HTTP2_RESETS, NGHTTP3_H3_EXCESSIVE_LOAD);
+    else if (http2_bucket_is_low(&s->resets, rate))
+        s->is_shut = true;
+}
+
+void http3_charge_glitch(struct http3_session *s)
+{
+    if (!http2_bucket_take(&s->glitches, &s->options->limits.glitches, *s->options->now))
+        http3_session_break(s, ROUTED_ERROR_HTTP2_GLITCHES, NGHTTP3_H3_EXCESSIVE_LOAD);
+}
+
+void http3_charge_unknown(struct http3_session *s, uint64_t size)
+{
+    http3_charge_glitch(s);
+    if (size > HTTP3_UNKNOWN_SIZE_MAX)
+        http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
+}

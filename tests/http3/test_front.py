@@ -1,0 +1,398 @@
+"""What the front does with HTTP/3 that is not the protocol's business: sockets, workers, limits,
+counting, logging, telling clients, starting and stopping."""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+import pki
+from http3_clients import cycle
+from quic_peer import CONNECTION_REFUSED, H3_NO_ERROR, Peer, Reset
+from showcase import BINARY, MODES, Showcase, eventually
+
+MIB = 1 << 20
+
+
+def over_tls(site, target="/json"):
+    """The answer to a GET over HTTP/1.1 with TLS."""
+    context = ssl.create_default_context(cafile=site.authority)
+    client = http.client.HTTPSConnection("localhost", site.address[1], timeout=20, context=context)
+    client.request("GET", target)
+    answer = client.getresponse()
+    answer.read()
+    client.close()
+    return answer
+
+
+def rest(site, *peers):
+    """Until the server knows that these have all they asked for: it is acknowledged."""
+
+    def are_idle():
+        for peer in peers:
+            peer.run(0.05)
+        return site.count("connections.idle") == len(peers)
+
+    assert eventually(are_idle)
+
+
+# ---- being found ----
+
+
+def test_answers_over_tls_tell_of_it(start_site):
+    site = start_site()
+    answer = over_tls(site)
+    assert answer.headers.get_all("alt-svc") == [f'h3=":{site.address[1]}"; ma=86400']
+    client = http.client.HTTPConnection(*site.server.address, timeout=20)
+    client.request("GET", "/json")
+    assert client.getresponse().headers["alt-svc"] is None
+    client.close()
+    with site.peer() as peer:
+        assert peer.ask().value("alt-svc") is None
+
+
+@pytest.mark.parametrize("flag", ["--no-alt-svc", "--no-http3"])
+def test_nothing_is_told_when_switched_off(start_site, flag):
+    assert over_tls(start_site(flag)).headers["alt-svc"] is None
+
+
+def test_without_it_nobody_listens(start_site):
+    site = start_site("--no-http3")
+    assert "HTTP/3" not in site.server.line
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(site.address)
+
+
+def test_protocol_is_never_mixed(start_site):
+    site = start_site()
+    context = ssl.create_default_context(cafile=site.authority)
+    context.set_alpn_protocols(["h3", "http/1.1"])
+    with socket.create_connection(site.address, 20) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as sock:
+            assert sock.selected_alpn_protocol() == "http/1.1"
+    with pytest.raises(Reset), site.peer(h3=False, alpn=("h2",)):
+        pass
+
+
+# ---- ports ----
+
+
+def take_port():
+    """A socket of UDP on a port that TCP could have: it may be that of somebody's connection."""
+    while True:
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        taken.bind(("127.0.0.1", 0))
+        with contextlib.suppress(OSError), socket.create_server(taken.getsockname()):
+            return taken
+        taken.close()
+
+
+def test_port_of_udp_that_is_taken(tmp_path, foreign_certificates):
+    with take_port() as other:
+        port = other.getsockname()[1]
+        result = subprocess.run(
+            [BINARY, "--port", "0", "--https", str(port), "--certificates", foreign_certificates],
+            cwd=tmp_path, capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        assert result.returncode == 1
+        assert f"listen on 127.0.0.1:{port} for HTTP/3 (UDP): " in result.stderr
+
+
+def test_both_loopbacks_have_the_same_port(start_site):
+    site = start_site("--host", "localhost")
+    used = {line.split()[3] for line in subprocess.run(["ss", "-Huln"], capture_output=True, text=True).stdout.splitlines()}
+    assert {f"127.0.0.1:{site.address[1]}", f"[::1]:{site.address[1]}"} <= used
+
+
+def test_every_interface(start_site):
+    site = start_site("--host", "any", "--port", "0")
+    for source in ("127.0.0.1", "127.0.0.5"):
+        with Peer((source, site.address[1]), site.authority, source=source) as peer:
+            assert peer.ask("/inspect").json["peer"] == {"address": source, "port": peer.port}
+
+
+# ---- modes ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_transfers_in_every_mode(start_site, mode):
+    site = start_site(mode=mode)
+    with site.peer() as peer:
+        upload = cycle(3 * MIB)
+        down, up = peer.request(f"/bytes/{3 * MIB}"), peer.request("/echo", method="POST", data=upload)
+        assert peer.answer(down).body == upload
+        assert peer.answer(up).body == upload
+        seen = peer.ask("/inspect").json
+        assert (seen["protocol"], seen["scheme"], seen["tls"]["alpn"]) == ("3", "https", "h3")
+
+
+def test_engines_have_no_socket_of_it(start_site):
+    site = start_site(mode="processes")
+    with open("/proc/net/udp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    inodes = {f"socket:[{row[9]}]" for row in rows if int(row[1].split(":")[1], 16) == site.address[1]}
+
+    def has_one(pid):
+        folder = pathlib.Path(f"/proc/{pid}/fd")
+        return any(os.readlink(entry) in inodes for entry in folder.iterdir())
+
+    assert len(inodes) == 2 and has_one(site.server.pid)
+    first = site.server.engines()
+    os.kill(first[0], signal.SIGKILL)
+    assert eventually(lambda: len(site.server.engines()) == 2 and site.server.engines() != first)
+    assert not any(has_one(pid) for pid in site.server.processes()[1:])
+
+
+# ---- counting and logging ----
+
+
+def test_numbers_and_log(start_site, tmp_path):
+    site = start_site("--access-log", f"json:{tmp_path}/log")
+    with site.peer() as peer:
+        for _ in range(3):
+            peer.ask()
+        assert eventually(lambda: site.count("requests.http3") == 3)
+        numbers = site.server.metrics()
+        assert numbers["quic.connections"] == numbers["connections.open"] == 1
+        rest(site, peer)
+        assert numbers["quic.handshakes"] == 1 and numbers["tls.handshakes"] == 0
+        assert numbers["requests"] == 3 and numbers["requests.http1"] == numbers["requests.http2"] == 0
+        assert numbers["quic.datagrams_in"] >= 5 <= numbers["quic.datagrams_out"]
+        assert numbers["bytes.read"] == numbers["quic.bytes_in"] > 1200
+        port = peer.port
+    assert eventually(lambda: site.count("quic.connections") == 0)
+    numbers = site.server.metrics()
+    assert numbers["connections.open"] == numbers["connections.idle"] == numbers["exchanges.open"] == 0
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [(line["protocol"], line["port"], line["status"]) for line in lines] == [("3", port, 200)] * 3
+
+
+def test_large_batches_leave_with_few_calls(start_site):
+    site = start_site()
+    with site.peer() as peer:
+        assert len(peer.ask(f"/bytes/{4 * MIB}").body) == 4 * MIB
+    numbers = site.server.metrics()
+    assert numbers["quic.datagrams_out"] > 2500
+    assert numbers["quic.batches_out"] * 3 < numbers["quic.datagrams_out"]
+
+
+# ---- workers ----
+
+
+def test_client_that_moves_reaches_its_worker(start_site):
+    site = start_site("--workers", "4")
+    with site.peer() as peer:
+        ports = set()
+        for _ in range(24):
+            peer.rebind()
+            seen = peer.ask("/inspect").json["peer"]
+            assert seen["address"] == "127.0.0.1"
+            ports.add(seen["port"])
+            peer.run(0.02)
+        numbers = site.server.metrics()
+        assert numbers["quic.handshakes"] == 1 and numbers["requests.http3"] == 24
+        assert numbers["quic.datagrams_forwarded"] > 0 == numbers["limit.http3_forwards"]
+        assert len(ports) > 1 and numbers["quic.migrations"] > 0
+
+
+
+
+def test_other_clients_are_served_in_a_flood(start_site):
+    """Datagrams for nobody, as fast as they can be sent."""
+    site = start_site("--workers", "1")
+    over = threading.Event()
+
+    def flood():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            junk = bytes([0x40]) + os.urandom(60)
+            while not over.is_set():
+                for _ in range(100):
+                    sock.sendto(junk, site.address)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        for _ in range(50):
+            assert site.server.get("/json") == (200, b'{"ok":true}')
+    finally:
+        over.set()
+        thread.join()
+    assert site.count("quic.datagrams_dropped") > 1000
+
+
+# ---- limits ----
+
+
+def test_connections_of_one_address(start_site):
+    site = start_site("--limit", "connections_per_address=2")
+    with site.peer() as first, site.peer() as second:
+        assert first.ask().status == second.ask().status == 200
+        with pytest.raises(Reset) as refused, site.peer() as third:
+            third.ask()
+        assert refused.value.code == CONNECTION_REFUSED
+        with site.peer(source="127.0.0.9") as other:
+            assert other.ask().status == 200
+        assert site.count("limit.connections_per_address") >= 1
+        assert first.ask().status == 200
+
+
+def test_idle_connection_makes_room(start_site):
+    site = start_site("--limit", "connections=2", "--workers", "1")
+    with site.peer() as oldest, site.peer() as newer:
+        assert oldest.ask().status == newer.ask().status == 200
+        rest(site, oldest, newer)
+        with site.peer() as third:
+            assert third.ask().status == 200
+            code, is_http3 = oldest.wait_closed()
+            assert is_http3 and site.count("connections.evicted") == 1
+            assert newer.ask().status == 200
+
+
+def test_idle_connection_ends_by_itself(start_site):
+    site = start_site("--limit", "http3_idle_timeout=300")
+    with site.peer() as peer:
+        assert peer.ask().status == 200
+        assert peer.wait_closed() == (H3_NO_ERROR, True)
+    assert site.count("limit.http3_idle_timeout") == 1
+
+
+def test_slow_answer_is_not_idle(start_site):
+    site = start_site("--limit", "http3_idle_timeout=300")
+    with site.peer() as peer:
+        assert peer.ask("/delay/2500").status == 200
+
+
+def test_client_without_settings(start_site):
+    site = start_site("--limit", "header_timeout=300")
+    with site.peer(h3=False) as peer:
+        peer.wait_closed()
+    assert site.count("limit.header_timeout") == 1
+
+
+def test_head_that_does_not_end(start_site):
+    site = start_site("--limit", "header_timeout=300")
+    with site.peer() as peer:
+        assert peer.ask().status == 200
+        peer.raw(b"\x01\x40")
+        peer.wait_closed()
+    assert site.count("limit.header_timeout") == 1
+
+
+def test_content_that_stalls(start_site):
+    site = start_site("--limit", "stall_timeout=300")
+    with site.peer() as peer:
+        stream = peer.quic.get_next_available_stream_id()
+        fields = [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/echo")]
+        peer.h3.send_headers(stream, [*fields, (b"content-length", b"10")])
+        peer.h3.send_data(stream, b"abc", end_stream=False)
+        peer.wait(lambda: peer.streams[stream].status or peer.streams[stream].reset is not None)
+        assert peer.streams[stream].status in (None, 200, 408)
+        peer.wait(lambda: peer.streams[stream].ended or peer.streams[stream].reset is not None)
+        assert peer.ask().status == 200
+    assert site.count("limit.stall_timeout") == 1
+
+
+def test_requests_of_one_connection(start_site):
+    site = start_site("--limit", "requests_per_connection=3")
+    with site.peer() as peer:
+        for _ in range(3):
+            assert peer.ask().status == 200
+        assert peer.wait_closed() == (H3_NO_ERROR, True)
+
+
+# ---- certificates ----
+
+
+def test_certificate_that_is_loaded_anew(tmp_path, start_site):
+    pki.make_authority(tmp_path, "authority")
+    for name in ("first", "second"):
+        pki.issue(tmp_path, name, f"/CN={name}", "subjectAltName=DNS:localhost\n", "authority")
+    certificate, key = tmp_path / "used.pem", tmp_path / "used-key.pem"
+
+    def put(name):
+        for source, target in ((f"{name}.pem", certificate), (f"{name}-key.pem", key)):
+            aside = target.with_suffix(".new")
+            aside.write_bytes((tmp_path / source).read_bytes())
+            os.replace(aside, target)
+
+    def subject():
+        with Peer(site.address, tmp_path / "authority.pem") as peer:
+            return peer.quic.tls._peer_certificate.subject.rfc4514_string()
+
+    put("first")
+    site = start_site("--certificate", certificate, "--key", key)
+    with Peer(site.address, tmp_path / "authority.pem") as old:
+        assert subject() == "CN=first"
+        put("second")
+        site.server.signal(signal.SIGHUP)
+        assert eventually(lambda: subject() == "CN=second", 10)
+        assert old.ask().status == 200
+
+
+# ---- the end ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_graceful_stop(tmp_path, foreign_certificates, mode):
+    server = Showcase("--https", "0", "--certificates", foreign_certificates, mode=mode, folder=tmp_path)
+    with Peer(server.secure_address, foreign_certificates / "authority.pem") as peer:
+        slow = peer.request("/delay/1500")
+        peer.flush()
+        assert eventually(lambda: server.metrics()["exchanges.open"] == 1)
+        server.signal(signal.SIGTERM)
+        assert eventually(server.refuses)
+        with pytest.raises((Reset, TimeoutError)):
+            with Peer(server.secure_address, foreign_certificates / "authority.pem", timeout=1) as late:
+                late.ask()
+        assert peer.answer(slow).status == 200
+        assert peer.wait_closed() == (H3_NO_ERROR, True)
+    server.wait()
+    server.assert_clean()
+
+
+def test_stop_that_reaches_its_deadline(tmp_path, foreign_certificates):
+    server = Showcase(
+        "--https", "0", "--certificates", foreign_certificates, "--drain", "300", mode="in-process", folder=tmp_path
+    )
+    with Peer(server.secure_address, foreign_certificates / "authority.pem") as peer:
+        peer.request("/hang")
+        peer.flush()
+        assert eventually(lambda: server.metrics()["exchanges.open"] == 1)
+        server.signal(signal.SIGTERM)
+        peer.wait_closed()
+    server.wait()
+    server.assert_clean(4)
+
+
+def test_idle_clients_do_not_hold_up_the_end(tmp_path, foreign_certificates):
+    server = Showcase("--https", "0", "--certificates", foreign_certificates, mode="in-process", folder=tmp_path)
+    with Peer(server.secure_address, foreign_certificates / "authority.pem") as peer:
+        assert peer.ask().status == 200
+        server.signal(signal.SIGTERM)
+        assert peer.wait_closed() == (H3_NO_ERROR, True)
+        assert server.wait(10) == 0
+    server.assert_clean()
+
+
+def test_client_that_vanishes_does_not_hold_up_the_end(tmp_path, foreign_certificates):
+    """Its answer is never acknowledged; the drain's deadline is what ends it at the latest."""
+    server = Showcase(
+        "--https", "0", "--certificates", foreign_certificates, "--drain", "1000", mode="in-process", folder=tmp_path
+    )
+    peer = Peer(server.secure_address, foreign_certificates / "authority.pem")
+    assert peer.ask().status == 200
+    peer.request("/bytes/10000000")
+    peer.flush()
+    peer.socket.close()
+    server.signal(signal.SIGTERM)
+    assert server.wait(10) in (0, 4)
+    assert not re.search("Sanitizer", server.errors)
