@@ -6,6 +6,7 @@
 #define BASE_METRICS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct metric_set {
     const struct metric_name *names;
     unsigned count;
     _Atomic uint64_t *values;
+    bool is_in_rows; /* the values belong to struct metric_rows */
 };
 
 static inline void metric_add(struct metric_set *s, unsigned which, uint64_t amount)

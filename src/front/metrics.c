@@ -78,13 +78,15 @@ const struct metric_name *front_metrics_names(unsigned *count)
 int front_metrics_init(struct metric_set *s, struct metric_rows *rows)
 {
     s->names = front_metrics_names(&s->count);
+    s->is_in_rows = rows != NULL;
     s->values = rows ? metric_rows_take(rows) : memory_new_zeroed(s->count * sizeof(*s->values));
     return s->values ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
 void front_metrics_release(struct metric_set *s)
 {
-    memory_free((void *)s->values);
+    if (!s->is_in_rows)
+        memory_free((void *)s->values);
     s->values = NULL;
 }
 

@@ -44,7 +44,7 @@ const struct metric_name *front_metrics_names(unsigned *count);
 /* Takes the values from `rows`, or allocates them where that is NULL. ROUTED_OK or
  * ROUTED_ERROR_MEMORY. */
 int front_metrics_init(struct metric_set *s, struct metric_rows *rows);
-/* Of a set with values of its own. Twice is harmless. */
+/* Twice is harmless. */
 void front_metrics_release(struct metric_set *s);
 
 /* Counts a limit by its member's offset in routed_limits. */

@@ -354,8 +354,7 @@ void front_worker_release(struct front_worker *w)
     block_release(w->read_block);
     block_release(w->sealed_block);
     buffer_release(&w->log_lines);
-    if (!w->shared->rows)
-        front_metrics_release(&w->metrics);
+    front_metrics_release(&w->metrics);
 }
 
 void front_worker_keep_certificates(struct front_worker *w)

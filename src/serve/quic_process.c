@@ -84,12 +84,6 @@ struct quic_process {
     struct loop_handle from_supervisor;
 };
 
-static void cut(struct quic_process *p)
-{
-    front_server_stop(p->front, 0);
-    front_server_stop(p->front, 0);
-}
-
 static void on_supervisor(struct loop_handle *h, unsigned events)
 {
     struct quic_process *p = LIST_ITEM(h, struct quic_process, from_supervisor);
@@ -98,13 +92,12 @@ static void on_supervisor(struct loop_handle *h, unsigned events)
     case SUPERVISOR_SHUT:
         front_server_stop(p->front, atomic_load(&p->options->quic->drain_timeout));
         break;
-    case -1:
-        loop_forget(p->loop, h);
-        cut(p);
-        break;
     case SUPERVISOR_CUT:
-        cut(p);
+        front_server_stop(p->front, 0);
+        front_server_stop(p->front, 0);
         break;
+    case -1: /* the supervisor was killed, and nobody waits for an outcome */
+        process_end(0);
     case SUPERVISOR_RELOAD:
         front_server_reload(p->front);
         break;
