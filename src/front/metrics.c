@@ -45,6 +45,7 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_QUIC + HTTP3_DATAGRAMS_FORWARDED] = {"quic.datagrams_forwarded", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_HANDSHAKES] = {"quic.handshakes", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_HANDSHAKES_FAILED] = {"quic.handshakes_failed", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_HANDSHAKES_DROPPED] = {"quic.handshakes_dropped", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_REFUSALS] = {"quic.refusals", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_RETRIES] = {"quic.retries", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_VERSION_NEGOTIATIONS] = {"quic.version_negotiations", METRIC_COUNTER},
@@ -92,7 +93,12 @@ void front_metrics_release(struct metric_set *s)
 
 void front_metrics_hit(struct metric_set *s, size_t limit_offset)
 {
-    metric_add(s, FRONT_METRIC_COUNT + limit_number(limit_offset), 1);
+    front_metrics_hits(s, limit_offset, 1);
+}
+
+void front_metrics_hits(struct metric_set *s, size_t limit_offset, uint64_t times)
+{
+    metric_add(s, FRONT_METRIC_COUNT + limit_number(limit_offset), times);
 }
 
 void front_metrics_error(struct metric_set *s, int error)

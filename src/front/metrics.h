@@ -49,6 +49,7 @@ void front_metrics_release(struct metric_set *s);
 
 /* Counts a limit by its member's offset in routed_limits. */
 void front_metrics_hit(struct metric_set *s, size_t limit_offset);
+void front_metrics_hits(struct metric_set *s, size_t limit_offset, uint64_t times);
 /* Counts the limit that an error reports, if it reports one. */
 void front_metrics_error(struct metric_set *s, int error);
 /* Counts a final status. */
