@@ -173,6 +173,7 @@ int http3_streams_start(struct http3_connection *c)
     result = http3_session_start(c->session);
     if (result == ROUTED_OK && e->is_shut)
         http3_connection_session(c)->ops->shut(http3_connection_session(c));
+    e->options.host.on_turn(e->options.host.host, c->front);
     return judge(c, result);
 }
 

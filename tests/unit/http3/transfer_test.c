@@ -198,6 +198,32 @@ static void a_full_socket_keeps_what_is_left(void **state)
     stage_close(s);
 }
 
+static bool second_is_done(struct stage *s)
+{
+    return s->clients[1].is_done;
+}
+
+/* The front has to know of its session from the beginning, for its timers run all the same. */
+static void a_full_socket_hides_no_session(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    stage_open(s);
+    struct client *first = stage_connect(s, NULL);
+    stage_client(s, NULL);
+    stage_run(s, 3 * STAGE_TRANSIT / 2);
+    client_get(first, "/100000");
+    assert_true(stage_run_until(s, STAGE_SECOND, second_is_done));
+    s->socket_room = 0;
+    stage_run(s, 2 * STAGE_TRANSIT);
+    assert_int_equal(s->opened, 2);
+    assert_true(s->fronts[1].turns > 0);
+    s->socket_room = SIZE_MAX;
+    http3_endpoint_writable(s->endpoint);
+    stage_get(s, &s->clients[1], 1000);
+    stage_close(s);
+}
+
 static void datagrams_leave_together(void **state)
 {
     (void)state;
@@ -243,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_full_window_holds_up_no_content),
         cmocka_unit_test(a_full_window_delays_no_end),
         cmocka_unit_test(a_full_socket_keeps_what_is_left),
+        cmocka_unit_test(a_full_socket_hides_no_session),
         cmocka_unit_test(datagrams_leave_together),
         cmocka_unit_test(acknowledged_bytes_and_round_trip_are_told),
     };
