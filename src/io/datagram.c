@@ -194,7 +194,7 @@ static unsigned visit_message(struct datagram_socket *s, struct datagram_inbox *
         d.bytes = span_of(inbox->bytes[i] + from, left < segment ? left : segment);
         visit(user, &d);
     }
-    return count;
+    return size ? count : 1;
 }
 
 unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox,
@@ -207,7 +207,7 @@ unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbo
     int filled = recvmmsg(s->fd, inbox->messages, MESSAGES, MSG_DONTWAIT, NULL);
     /* Errors other than EAGAIN tell of datagrams that were sent earlier. */
     *is_drained = filled < 0 ? errno == EAGAIN : filled < MESSAGES;
-    unsigned count = 0;
+    unsigned count = filled < 0 && !*is_drained;
     for (int i = 0; i < filled; i++)
         count += visit_message(s, inbox, i, visit, user);
     return count;
