@@ -72,6 +72,7 @@ enum http3_endpoint_count {
     HTTP3_DATAGRAMS_FORWARDED, /* to another worker */
     HTTP3_HANDSHAKES,          /* done */
     HTTP3_HANDSHAKES_FAILED,
+    HTTP3_HANDSHAKES_DROPPED, /* Initials beyond handshakes_max */
     HTTP3_RETRIES,
     HTTP3_VERSION_NEGOTIATIONS,
     HTTP3_TOKENS_REFUSED,

@@ -104,6 +104,15 @@ int datagram_open(struct datagram_socket *s, const struct socket_address *a,
     return ROUTED_OK;
 }
 
+int datagram_adopt(struct datagram_socket *s, int fd)
+{
+    *s = (struct datagram_socket){.fd = fd, .has_segments = knows_segments(fd)};
+    int error = socket_local_address(fd, &s->bound);
+    if (error)
+        datagram_close(s);
+    return error;
+}
+
 void datagram_close(struct datagram_socket *s)
 {
     close(s->fd);

@@ -25,6 +25,9 @@ struct datagram_socket {
  * close. */
 int datagram_open(struct datagram_socket *s, const struct socket_address *a,
                   const struct datagram_options *options);
+/* The same socket from its descriptor, which may come from another process. It is taken, on failure
+ * too. */
+int datagram_adopt(struct datagram_socket *s, int fd);
 void datagram_close(struct datagram_socket *s);
 
 struct datagram {

@@ -277,6 +277,22 @@ static void without_memory_there_is_no_inbox(void **state)
     datagram_inbox_free(NULL);
 }
 
+static void a_descriptor_becomes_the_same_socket(void **state)
+{
+    (void)state;
+    struct socket_address a = loopback("127.0.0.1");
+    struct datagram_options options = {.plain = false};
+    struct datagram_socket s, same;
+    assert_int_equal(datagram_open(&s, &a, &options), ROUTED_OK);
+    assert_int_equal(datagram_adopt(&same, socket_duplicate(s.fd)), ROUTED_OK);
+    assert_int_equal(same.bound.size, s.bound.size);
+    assert_memory_equal(same.bound.storage, s.bound.storage, s.bound.size);
+    assert_int_equal(same.has_segments, s.has_segments);
+    datagram_close(&same);
+    datagram_close(&s);
+    assert_int_not_equal(datagram_adopt(&same, -1), ROUTED_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_refused_datagram_harms_nothing),
         cmocka_unit_test(an_address_is_taken_once_unless_shared),
         cmocka_unit_test(an_unknown_address_is_an_error),
+        cmocka_unit_test(a_descriptor_becomes_the_same_socket),
         cmocka_unit_test(without_memory_there_is_no_inbox),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

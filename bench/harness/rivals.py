@@ -1,0 +1,162 @@
+"""What people would use instead, with one worker each and the same answers."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+
+NAMES = ("nginx", "nginx_unix_nginx", "h2o", "caddy")
+PROGRAMS = {"nginx": "nginx", "nginx_unix_nginx": "nginx", "h2o": "h2o", "caddy": "caddy"}
+SIZES = (100 * 1024, 10 * 1024 * 1024)
+
+NGINX = """
+daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000; pid {folder}/pid;
+error_log {folder}/error.log error;
+events {{ worker_connections 16000; }}
+http {{
+    access_log off; sendfile on; tcp_nopush on;
+    keepalive_requests 1000000000; keepalive_timeout 1h; keepalive_time 10h;
+    client_max_body_size 0; client_header_timeout 1h; http2_max_concurrent_streams 256;
+    client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+    uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+    ssl_certificate {folder}/certificate.pem; ssl_certificate_key {folder}/key.pem;
+    {body}
+}}
+"""
+NGINX_LISTEN = """listen 127.0.0.1:{h1} backlog=1024; listen 127.0.0.1:{h1s} ssl http2 backlog=1024;
+    listen 127.0.0.1:{h2c} http2 backlog=1024;"""
+NGINX_ANSWER = """server {{ {listen} root {folder}/www;
+    location = /bench {{ default_type application/json; return 200 '{{"ok":true,"label":"nginx"}}'; }} }}"""
+NGINX_FRONT = """upstream engine {{ server unix:{back}; keepalive 1024; keepalive_requests 1000000000; }}
+server {{ {listen} location / {{
+    proxy_pass http://engine; proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_request_buffering off; proxy_max_temp_file_size 0; }} }}"""
+
+H2O = """
+num-threads: 1
+max-connections: 16000
+{user}http1-request-timeout: 3600
+http2-idle-timeout: 3600
+listen: {{host: 127.0.0.1, port: {h1}}}
+listen:
+  host: 127.0.0.1
+  port: {h1s}
+  ssl: {{certificate-file: {folder}/certificate.pem, key-file: {folder}/key.pem}}
+hosts:
+  default:
+    paths:
+      /:
+        file.dir: {folder}/www
+"""
+
+CADDY_HEAD = """
+{
+    admin off
+    auto_https off
+    log {
+        output discard
+    }
+    servers {
+        protocols h1 h2 h2c
+    }
+}
+"""
+CADDY_SITE = """
+    bind 127.0.0.1
+    {tls}
+    respond /bench `{{"ok":true,"label":"caddy"}}` 200
+    root * {folder}/www
+    file_server
+"""
+
+
+def temporary_folder():
+    return tempfile.TemporaryDirectory(prefix="routed-bench-", ignore_cleanup_errors=True)
+
+
+def write_files(folder):
+    """A certificate, and the files that rivals serve."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
+        check=True, capture_output=True,
+    )
+    content = folder / "www/bytes"
+    content.mkdir(parents=True)
+    for size in SIZES:
+        (content / str(size)).write_bytes(b"x" * size)
+    (folder / "www/bench").write_text(json.dumps({"ok": True, "label": "h2o"}, separators=(",", ":")))
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def free_ports(count):
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _nginx(house, name, body):
+    folder = house.folder / name
+    folder.mkdir()
+    config = folder / "nginx.conf"
+    for file in ("certificate.pem", "key.pem"):
+        (folder / file).write_bytes((house.folder / file).read_bytes())
+    config.write_text(NGINX.format(folder=folder, body=body))
+    return house.run(["nginx", "-p", folder, "-e", folder / "error.log", "-c", config])
+
+
+def _nginx_ports():
+    h1, h1s, h2c = free_ports(3)
+    return {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, NGINX_LISTEN.format(h1=h1, h1s=h1s, h2c=h2c)
+
+
+def start_nginx(house):
+    ports, listen = _nginx_ports()
+    return [_nginx(house, "nginx", NGINX_ANSWER.format(listen=listen, folder=house.folder))], ports
+
+
+def start_nginx_unix_nginx(house):
+    ports, listen = _nginx_ports()
+    back = house.folder / "engine.socket"
+    engine = _nginx(house, "nginx-engine", NGINX_ANSWER.format(listen=f"listen unix:{back};", folder=house.folder))
+    front = _nginx(house, "nginx-front", NGINX_FRONT.format(listen=listen, back=back))
+    return [front, engine], ports
+
+
+def start_h2o(house):
+    h1, h1s = free_ports(2)
+    config = house.folder / "h2o.conf"
+    # As root it would become a user who may not read the folder.
+    user = "user: root\n" if os.geteuid() == 0 else ""
+    config.write_text(H2O.format(folder=house.folder, h1=h1, h1s=h1s, user=user))
+    process = house.run(["h2o", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return [process], {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1}
+
+
+def start_caddy(house):
+    h1, h1s = free_ports(2)
+    config = house.folder / "Caddyfile"
+    tls = f"tls {house.folder}/certificate.pem {house.folder}/key.pem"
+    plain, secure = CADDY_SITE.format(tls="", folder=house.folder), CADDY_SITE.format(tls=tls, folder=house.folder)
+    config.write_text(CADDY_HEAD + f"http://:{h1} {{{plain}}}\n"
+                      f"https://:{h1s} {{{secure}}}\n")
+    home = pathlib.Path(house.folder, "caddy")
+    home.mkdir()
+    process = house.run(
+        ["env", f"HOME={home}", f"XDG_DATA_HOME={home}", f"XDG_CONFIG_HOME={home}", "GOMAXPROCS=1",
+         "caddy", "run", "--config", config, "--adapter", "caddyfile"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    return [process], {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1}
+
+
+START = {"nginx": start_nginx, "nginx_unix_nginx": start_nginx_unix_nginx, "h2o": start_h2o, "caddy": start_caddy}
