@@ -69,18 +69,25 @@ static void gather_names(void)
         names[name_count++] = (struct metric_name){limit_entries[i].metric, METRIC_COUNTER};
 }
 
-int front_metrics_init(struct metric_set *s)
+const struct metric_name *front_metrics_names(unsigned *count)
 {
     pthread_once(&names_once, gather_names);
-    s->names = names;
-    s->count = name_count;
-    s->values = memory_new_zeroed(name_count * sizeof(*s->values));
+    *count = name_count;
+    return names;
+}
+
+int front_metrics_init(struct metric_set *s, struct metric_rows *rows)
+{
+    s->names = front_metrics_names(&s->count);
+    s->is_in_rows = rows != NULL;
+    s->values = rows ? metric_rows_take(rows) : memory_new_zeroed(s->count * sizeof(*s->values));
     return s->values ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
 void front_metrics_release(struct metric_set *s)
 {
-    memory_free((void *)s->values);
+    if (!s->is_in_rows)
+        memory_free((void *)s->values);
     s->values = NULL;
 }
 

@@ -93,7 +93,8 @@ static bool is_quiet(const struct front_client *client)
 
 static void rest(struct front_client *client)
 {
-    client->session->ops->rest(client->session);
+    if (client->session) /* there was memory for it */
+        client->session->ops->rest(client->session);
 }
 
 static void wake(struct front_client *client)

@@ -259,12 +259,13 @@ def test_other_clients_are_served_in_a_flood(start_site):
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        for _ in range(50):
+        answers = 0
+        while answers < 50 or site.count("quic.datagrams_dropped") < 1000:
             assert site.server.get("/json") == (200, b'{"ok":true}')
+            answers += 1
     finally:
         over.set()
         thread.join()
-    assert site.count("quic.datagrams_dropped") > 1000
 
 
 # ---- limits ----

@@ -10,7 +10,7 @@
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 #include <routed/error.h>
 
-#define CLIENT_STREAMS 256
+#define CLIENT_STREAMS 64
 
 /* What a later connection may begin with. */
 struct client_memory {
