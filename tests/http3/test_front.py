@@ -205,7 +205,6 @@ def test_client_that_moves_reaches_its_worker(start_site):
 
 
 
-
 def test_few_datagrams_may_be_on_their_way_between_workers(start_site):
     """The others are lost, and sent again."""
     site = start_site("--workers", "4", "--limit", "http3_forwards=1")
@@ -286,10 +285,12 @@ def test_connections_of_one_address(start_site):
 
 def test_idle_connection_makes_room(start_site):
     site = start_site("--limit", "connections=2", "--workers", "1")
-    with site.peer() as oldest, site.peer() as newer:
-        assert oldest.ask().status == newer.ask().status == 200
-        rest(site, oldest, newer)
-        with site.peer() as third:
+    with site.peer() as oldest:
+        assert oldest.ask().status == 200
+        rest(site, oldest)
+        with site.peer() as newer, site.peer() as third:
+            assert newer.ask().status == 200
+            rest(site, oldest, newer)
             assert third.ask().status == 200
             code, is_http3 = oldest.wait_closed()
             assert is_http3 and site.count("connections.evicted") == 1
