@@ -191,6 +191,7 @@ def test_large_batches_leave_with_few_calls(start_site):
 def test_client_that_moves_reaches_its_worker(start_site):
     site = start_site("--workers", "4")
     with site.peer() as peer:
+        peer.confirm()  # RFC 9000 section 9: no migration before that
         ports = set()
         for _ in range(24):
             peer.rebind()
@@ -210,6 +211,7 @@ def test_few_datagrams_may_be_on_their_way_between_workers(start_site):
     site = start_site("--workers", "4", "--limit", "http3_forwards=1")
     content = cycle(MIB)
     with site.peer() as peer:
+        peer.confirm()
         for _ in range(24):
             peer.rebind()
             assert peer.ask("/echo", method="POST", data=content).body == content
