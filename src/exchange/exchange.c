@@ -163,6 +163,8 @@ static int check_fields(struct response_check *check, struct arena *arena,
 {
     if (fields->count > EXCHANGE_RESPONSE_FIELDS_MAX)
         return ROUTED_ERROR_RESPONSE;
+    if (field_list_reserve(&check->kept, arena, fields->count))
+        return ROUTED_ERROR_MEMORY;
     for (size_t i = 0; i < fields->count; i++) {
         int error = check_field(check, arena, fields->items[i]);
         if (error)

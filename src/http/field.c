@@ -129,24 +129,30 @@ struct span field_text(enum field_name name)
 
 #define FIRST_CAPACITY 16
 
-static bool list_grow(struct field_list *l, struct arena *a)
+static int resize(struct field_list *l, struct arena *a, size_t capacity)
 {
-    size_t capacity = l->capacity ? l->capacity * 2 : FIRST_CAPACITY;
     if (capacity > SIZE_MAX / sizeof(struct field))
-        return false;
+        return ROUTED_ERROR_MEMORY;
     struct field *items = arena_new(a, capacity * sizeof(*items));
     if (!items)
-        return false;
+        return ROUTED_ERROR_MEMORY;
     if (l->count)
         memcpy(items, l->items, l->count * sizeof(*items));
     l->items = items;
     l->capacity = capacity;
-    return true;
+    return ROUTED_OK;
+}
+
+int field_list_reserve(struct field_list *l, struct arena *a, size_t more)
+{
+    if (more <= l->capacity - l->count)
+        return ROUTED_OK;
+    return more > SIZE_MAX - l->count ? ROUTED_ERROR_MEMORY : resize(l, a, l->count + more);
 }
 
 int field_list_append(struct field_list *l, struct arena *a, struct field f)
 {
-    if (l->count == l->capacity && !list_grow(l, a))
+    if (l->count == l->capacity && resize(l, a, l->capacity ? l->capacity * 2 : FIRST_CAPACITY))
         return ROUTED_ERROR_MEMORY;
     l->items[l->count++] = f;
     return ROUTED_OK;

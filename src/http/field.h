@@ -93,6 +93,8 @@ enum field_name field_lookup(struct span name);
 /* The lower-case name of a known token. */
 struct span field_text(enum field_name name);
 
+/* Room for exactly `more` pairs, where their number is known. ROUTED_OK or ROUTED_ERROR_MEMORY. */
+int field_list_reserve(struct field_list *l, struct arena *a, size_t more);
 /* Appends a pair whose bytes outlive the list; no copy. ROUTED_OK or ROUTED_ERROR_MEMORY. */
 int field_list_append(struct field_list *l, struct arena *a, struct field f);
 /* The same with copies of name (lower-cased) and value in the arena. */

@@ -22,7 +22,8 @@
 /* Connections that are over and only answer for three probe timeouts (RFC 9000 section 10.2): more
  * are forgotten at once, and their late datagrams get a stateless reset. */
 #define HTTP3_CLOSED_MAX 4096
-/* What a connection costs before the client has sent anything of its own: see docs/decisions/0009-quic.md. */
+/* What a connection costs before the client has sent anything of its own;
+ * docs/decisions/0010-quic.md tells what of it is used. */
 #define HTTP3_CONNECTION_COST ((size_t)64 << 10)
 /* Changes of the client's address and connection ids that it makes us give out. */
 #define HTTP3_MOVES       ((struct http2_rate){20, 1})
@@ -71,7 +72,7 @@ struct http3_connection {
     bool is_kept_alive; /* by PING while an answer takes its time */
     uint32_t key_updates;
     uint64_t streams_told; /* by MAX_STREAMS */
-    nanoseconds heard_at; /* the last datagram */
+    nanoseconds heard_at;  /* the last datagram */
     uint64_t bytes_in;
     uint64_t most_in_flight; /* bytes: ngtcp2 keeps the memory for others when they arrived */
     uint64_t acknowledged;

@@ -17,7 +17,7 @@ from conftest import FOREIGN, run_site
 from quic_peer import (
     CONNECTION_ID_LIMIT_ERROR, CONTROL, CRYPTO_BUFFER_EXCEEDED, DATA, ENCODER, FINAL_SIZE_ERROR,
     FRAME_ENCODING_ERROR, H3_EXCESSIVE_LOAD, H3_FRAME_ERROR, H3_FRAME_UNEXPECTED, H3_ID_ERROR,
-    H3_MESSAGE_ERROR, H3_REQUEST_INCOMPLETE, H3_STREAM_CREATION_ERROR, HANDSHAKE, HEADERS, INITIAL,
+    H3_INTERNAL_ERROR, H3_MESSAGE_ERROR, H3_REQUEST_INCOMPLETE, H3_STREAM_CREATION_ERROR, HANDSHAKE, HEADERS, INITIAL,
     INVALID_TOKEN, KEY_UPDATE_ERROR, ONE_RTT, PRIORITY_UPDATE, PROTOCOL_VIOLATION,
     QPACK_DECOMPRESSION_FAILED, QPACK_ENCODER_STREAM_ERROR, Reset, SETTINGS,
     TRANSPORT_PARAMETER_ERROR, V1, field_section, frame, get, head, prefixed, stream_frame,
@@ -58,14 +58,16 @@ def first_flight(site, **settings):
 
 
 def hello_of(site):
-    """The TLS message of a client, for Initial packets made by hand."""
+    """The TLS message of a client and the connection id that it names, for Initial packets made by
+    hand."""
     peer, _ = first_flight(site)
-    return bytes(peer.quic._crypto_streams[INITIAL].sender._buffer)
+    return bytes(peer.quic._crypto_streams[INITIAL].sender._buffer), peer.quic.host_cid
 
 
-def initial(hello, size=1200, cid=None, source=b"attacker", token=b"", version=V1, number=0):
+def initial(hello, size=1200, cid=None, token=b"", version=V1, number=0):
     """An Initial packet with keys of its own connection id."""
     cid = cid or os.urandom(8)
+    hello, source = hello
     crypto = CryptoPair()
     crypto.setup_initial(cid=cid, is_client=True, version=V1)
     start = b"\xc1" + struct.pack(">I", version) + bytes([len(cid)]) + cid + bytes([len(source)]) + source
@@ -231,7 +233,7 @@ def test_initials_in_one_datagram_with_ids_of_their_own(site, alive):
     hello = hello_of(site)
     with udp() as sock:
         for _ in range(300):
-            junk = b"".join(initial(b"\x01", 60) for _ in range(10))
+            junk = b"".join(initial((b"\x01", b"attacker"), 60) for _ in range(10))
             sock.sendto(initial(hello, 1200) + junk, site.address)
         listen(sock, 0.2)
 
@@ -545,17 +547,18 @@ def test_rapid_reset(site, alive):
             reset = varint(4) + stream + varint(0x10C) + varint(len(request))
             return stream_frame(4 * number, 0, request) + reset + varint(5) + stream + varint(0x10C)
 
-        number = 0
-        deadline = time.monotonic() + 20
-        while not peer.closed and number < 20000 and time.monotonic() < deadline:
+        number, moved = 0, time.monotonic()
+        while not peer.closed and number < 20000 and time.monotonic() - moved < 2:
             allowed = peer.quic._remote_max_streams_bidi
             if number < allowed:
+                moved = time.monotonic()
                 flood(peer, map(cycle, range(number, min(allowed, number + 200))))
                 number = min(allowed, number + 200)
             peer.turn(0.01)
         if FOREIGN:
             return
-        assert peer.closed and peer.closed[0] == H3_EXCESSIVE_LOAD
+        # The connection ends, or no further stream is allowed.
+        assert peer.closed[0] == H3_EXCESSIVE_LOAD if peer.closed else number < 1200
     assert len(seen(site, "/hang")) - before <= 1200
 
 
@@ -589,7 +592,7 @@ FLOODS = {
     "unknown frames": (lambda n: frame(0x21 + 0x1F * (n % 100), b"x"), None),
     "empty unknown frames": (lambda n: frame(0x21), None),
     "priority updates": (lambda n: frame(PRIORITY_UPDATE, varint(0) + b"u=1"), None),
-    "max push ids": (lambda n: frame(0xD, varint(n)), None),
+    "max push ids": (lambda n: frame(0xD, varint(n + 8)), None),
     "goaways": (lambda n: frame(7, varint(1000000 - n)), None),
     "cancelled pushes": (lambda n: frame(3, varint(n % 8)), (H3_ID_ERROR,)),
 }
@@ -723,7 +726,8 @@ def test_encoder_stream(site, alive, instruction):
     with site.peer(h3=False) as peer:
         peer.raw_uni(varint(CONTROL) + frame(SETTINGS))
         peer.raw_uni(varint(ENCODER) + instruction)
-        assert peer.wait_closed(5) == (QPACK_ENCODER_STREAM_ERROR, True)
+        # nghttp3 says the second where lengths are beyond its integers.
+        assert peer.wait_closed(5)[0] in (QPACK_ENCODER_STREAM_ERROR, H3_INTERNAL_ERROR)
 
 
 @pytest.mark.parametrize("count, status", [(100, 200), (101, 431)])
@@ -870,7 +874,7 @@ def test_corrupted_packets_are_dropped(site, alive):
 def test_unknown_versions(site, alive):
     with udp() as sock:
         for size in (1199, 1200, 1452):
-            data = initial(b"hello", size, version=0x5A6A7A8A)
+            data = initial((b"hello", b"attacker"), size, version=0x5A6A7A8A)
             sock.sendto(data, site.address)
             got = listen(sock, 0.3, until=len)
             assert len(got) == (size >= 1200)
@@ -890,7 +894,7 @@ def test_storm_of_unknown_versions(site, alive):
     with udp() as sock:
         sent = 0
         for _ in range(5000):
-            sent += sock.sendto(initial(b"", 1200, version=0x1A2A3A4A) if sent == 0 else b"\xc0\x1a\x2a\x3a\x4a\x08" + os.urandom(8) + b"\x00" + bytes(1185), site.address)  # fmt: skip
+            sent += sock.sendto(b"\xc0\x1a\x2a\x3a\x4a\x08" + os.urandom(8) + b"\x00" + bytes(1185), site.address)  # fmt: skip
         assert sum(map(len, listen(sock, 0.3))) < sent / 3
 
 
@@ -933,7 +937,7 @@ def fuzzed(site, name):
     if name == "random":
         return [luck.randbytes(luck.randrange(1, 1500)) for _ in range(3000)]
     if name == "large":
-        return [luck.randbytes(65507), bytes(65507), b"\xc0\0\0\0\x01" + bytes(65000), b"\x40" + bytes(60000)]
+        return [luck.randbytes(65507), bytes(65507), b"\xc0\0\0\0\x01" + bytes(65000), b"\x40" + bytes(60000)] * 50
     sample = recorded(site)
     if name == "truncated":
         return [data[:size] for data in sample[:3] for size in range(0, len(data), 3)]
@@ -982,7 +986,7 @@ PARAMETERS = {
     "no windows": (lambda have: [pair for pair in have if pair[0] not in (4, 5, 6, 7, 8, 9)], None),
     "no streams of ours": (replaced(9, varint(0)), None),
     "unknown ones": (lambda have: [*have, *((31 * n + 27, os.urandom(8)) for n in range(50))], None),
-    "twice": (lambda have: [*have, (4, varint(1000)), (4, varint(2000))], TRANSPORT_PARAMETER_ERROR),
+    "twice": (lambda have: [*have, (4, varint(1 << 20))], None),  # which may pass (RFC 9000 section 7.4)
     "streams over 2^60": (replaced(8, varint((1 << 60) + 1)), TRANSPORT_PARAMETER_ERROR),
     "huge ack delay": (replaced(0xB, HUGE), TRANSPORT_PARAMETER_ERROR),
     "one connection id": (replaced(0xE, varint(1)), TRANSPORT_PARAMETER_ERROR),

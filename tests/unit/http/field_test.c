@@ -92,6 +92,28 @@ static void test_list(void **state)
     arena_release(&arena);
 }
 
+static void test_list_of_known_size(void **state)
+{
+    struct arena arena = ARENA_EMPTY;
+    struct field_list list = FIELD_LIST_EMPTY;
+    const struct field f = {SPAN("x-name"), SPAN("value"), FIELD_OTHER};
+    (void)state;
+    assert_int_equal(field_list_reserve(&list, &arena, 0), ROUTED_OK);
+    assert_null(list.items);
+    assert_int_equal(field_list_append(&list, &arena, f), ROUTED_OK);
+    assert_int_equal(field_list_reserve(&list, &arena, 40), ROUTED_OK);
+    assert_int_equal(list.capacity, 41);
+    const struct field *items = list.items;
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(field_list_append(&list, &arena, f), ROUTED_OK);
+    assert_ptr_equal(list.items, items);
+    assert_true(span_equals(list.items[0].text, SPAN("x-name")));
+    assert_int_equal(field_list_reserve(&list, &arena, SIZE_MAX), ROUTED_ERROR_MEMORY);
+    assert_int_equal(field_list_reserve(&list, &arena, SIZE_MAX / 2), ROUTED_ERROR_MEMORY);
+    assert_int_equal(list.count, 41);
+    arena_release(&arena);
+}
+
 static void test_list_without_memory(void **state)
 {
     (void)state;
@@ -213,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_lookup_of_other_names),
         cmocka_unit_test(test_bridge_tokens),
         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_list_of_known_size),
         cmocka_unit_test(test_list_without_memory),
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_identity),
