@@ -330,7 +330,7 @@ def test_rooms_whose_instructions_are_counted_do_their_work(room):
 
 
 def test_reports_of_other_loads_are_read():
-    said = "     50%    1.50ms\n     75%    2.00ms\n  1500 requests in 2.00s\nRequests/sec:    750.25\n"
+    said = "    Latency     1.95ms    1.85ms  19.64ms   88.50%\n    Req/Sec    34.81k\n     50%    1.50ms\n     75%    2.00ms\n  1500 requests in 2.00s\nRequests/sec:    750.25\n"
     assert agreement.read_wrk(said) == (1500, 750.25, 1500.0)
     said = ("finished in 2.00s, 1234.50 req/s, 1MB/s\nrequests: 9 total, 9 started, 9 done, 8 succeeded, 1 failed\n"
             "time for request:     62us     1.02s     250us    10us    90.00%\n")

@@ -571,7 +571,7 @@ static inline struct client_bytes client_content(struct client *c, int64_t id)
     struct client_bytes content = {0};
     const struct client_bytes *all = &client_stream(c, id)->in;
     struct span in = span_of(all->data, all->size);
-    uint64_t type, size;
+    uint64_t type, size = 0;
     size_t used;
     while ((used = client_number(in, &type))) {
         in = span_after(in, used);
