@@ -162,6 +162,9 @@ static void write_settings(struct http3_endpoint *e, const struct greeting *g,
     ngtcp2_settings_default(settings);
     settings->initial_ts = http3_now(e);
     settings->handshake_timeout = e->options.handshake_time * NGTCP2_MILLISECONDS;
+    /* Once for what was read at once, so that it goes with the answer and not, a moment later, in a
+     * datagram of its own. */
+    settings->ack_thresh = 1;
     settings->rand_ctx.native_handle = &e->random;
     settings->available_versions = versions;
     settings->available_versionslen = sizeof(versions) / sizeof(versions[0]);
