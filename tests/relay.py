@@ -239,7 +239,7 @@ class Loop:
                 self.watch_back(client)
             elif self.rebind_every and self.paths["up"].number % self.rebind_every == 0:
                 self.rebind(client, self.rebind_kind)
-            self.later(self.paths["up"], data, ecn, client, self.server)
+            self.later(self.paths["up"], data, ecn, client.socket, self.server)
             if self.paths["up"].counts["out"] == 1:
                 self.first["up"] = self.first["up"] or len(data)
 
@@ -257,7 +257,7 @@ class Loop:
         now = time.monotonic()
         while self.due and self.due[0][0] <= now:
             _, _, sock, data, ecn, address = heapq.heappop(self.due)
-            send(sock.socket if isinstance(sock, Client) else sock, data, ecn, address)
+            send(sock, data, ecn, address)
 
     def run(self):
         self.selector.register(sys.stdin, selectors.EVENT_READ, None)

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from secure import SecureAddress
@@ -84,6 +85,7 @@ class Showcase:
             dir=self.folder, prefix="stderr-", delete=False
         )
         self.metrics_file = self.folder / f"metrics-{os.path.basename(self.stderr.name)}"
+        self.metrics_lock = threading.Lock()
         command = [*map(str, prefix), str(BINARY), "--port", str(port), "--mode", mode]
         if "--workers" not in arguments:
             command += ["--workers", "2"]
@@ -171,12 +173,13 @@ class Showcase:
         return json.loads(self.get("/cancelled")[1])
 
     def metrics(self):
-        """The numbers of the server now."""
-        with contextlib.suppress(FileNotFoundError):
-            self.metrics_file.unlink()
-        self.process.send_signal(signal.SIGUSR2)
-        assert eventually(self.metrics_file.exists), "no metrics were written"
-        return json.loads(self.metrics_file.read_text())
+        """The numbers of the server now. Any thread."""
+        with self.metrics_lock:
+            with contextlib.suppress(FileNotFoundError):
+                self.metrics_file.unlink()
+            self.process.send_signal(signal.SIGUSR2)
+            assert eventually(self.metrics_file.exists), "no metrics were written"
+            return json.loads(self.metrics_file.read_text())
 
     def refuses(self):
         """Are connections refused by now?"""

@@ -19,6 +19,7 @@ static const char help[] =
     "  --no-http2, --no-http3   without this version\n"
     "  --no-alt-svc         do not tell of HTTP/3\n"
     "  --early-data         take safe requests in 0-RTT\n"
+    "  --http3-process      HTTP/3 in a process of its own, with --mode processes\n"
     "\n"
     "TLS\n"
     "  --certificate FILE --key FILE [--key-password WORD] [--ocsp FILE]\n"
@@ -219,6 +220,7 @@ enum flag {
     FLAG_NO_HTTP3,
     FLAG_NO_ALT_SVC,
     FLAG_EARLY_DATA,
+    FLAG_HTTP3_PROCESS,
     FLAG_CERTIFICATE,
     FLAG_KEY,
     FLAG_KEY_PASSWORD,
@@ -253,6 +255,7 @@ static const struct option flags[] = {
     {"no-http3", no_argument, NULL, FLAG_NO_HTTP3},
     {"no-alt-svc", no_argument, NULL, FLAG_NO_ALT_SVC},
     {"early-data", no_argument, NULL, FLAG_EARLY_DATA},
+    {"http3-process", no_argument, NULL, FLAG_HTTP3_PROCESS},
     {"certificate", required_argument, NULL, FLAG_CERTIFICATE},
     {"key", required_argument, NULL, FLAG_KEY},
     {"key-password", required_argument, NULL, FLAG_KEY_PASSWORD},
@@ -317,6 +320,9 @@ static bool apply_tls(struct options *o, int flag, char *value)
         return true;
     case FLAG_EARLY_DATA:
         serve->early_data = ROUTED_SWITCH_ON;
+        return true;
+    case FLAG_HTTP3_PROCESS:
+        serve->http3_process = ROUTED_SWITCH_ON;
         return true;
     case FLAG_CERTIFICATE:
         serve->tls_certificate = value;

@@ -130,6 +130,9 @@ typedef struct routed_serve_options {
                        a handler may set itself; default on */
     int early_data; /* enum routed_switch: requests in 0-RTT (RFC 8470), which may be replays: with
                        a safe method they come with "early-data: 1", others get 425; default off */
+    int http3_process; /* enum routed_switch: HTTP/3 has a process of its own, which the supervisor
+                          starts anew when it dies; it has each limit for itself. Needs
+                          ROUTED_MODE_PROCESSES, else ROUTED_ERROR_ARGUMENT; default off */
 } routed_serve_options;
 
 ROUTED_API void routed_serve_options_init(routed_serve_options *options);

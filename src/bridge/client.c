@@ -39,8 +39,11 @@ static int face_open(void *state, struct loop *loop, const routed_limits *limits
     client->loop = loop;
     client->limits = limits;
     client->log = log;
-    client->metrics =
-        (struct metric_set){bridge_metric_names, BRIDGE_METRIC_COUNT, client->numbers};
+    _Atomic uint64_t *row = options->rows ? metric_rows_take(options->rows) : NULL;
+    client->metrics = (struct metric_set){.names = bridge_metric_names,
+                                          .count = BRIDGE_METRIC_COUNT,
+                                          .values = row ? row : client->numbers,
+                                          .is_in_rows = row != NULL};
     int error = bridge_pool_init(&client->pool, loop, options, limits, log, &client->metrics);
     if (error) {
         memory_free(client);

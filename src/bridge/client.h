@@ -20,6 +20,7 @@ struct bridge_client_options {
     /* One flag for each engine, written by whoever supervises them: 0 means that it is down and
      * gets no request, though its socket still takes connections. NULL: all are up. */
     const atomic_uchar *is_alive;
+    struct metric_rows *rows; /* where the contexts keep their numbers; NULL: each in itself */
 };
 
 /* The numbers of a context. */

@@ -316,7 +316,7 @@ static int open_context(void *state, struct loop *loop, const routed_limits *lim
     c->loop = loop;
     c->window = limits->window < CREDIT_MAX ? (size_t)limits->window : (size_t)CREDIT_MAX;
     c->answer_timeout = limits->engine_answer_timeout;
-    c->metrics = (struct metric_set){names, 1, &c->late};
+    c->metrics = (struct metric_set){.names = names, .count = 1, .values = &c->late};
     c->message.on_delivery = on_message;
     list_init(&c->answered);
     pthread_mutex_lock(&q->mutex);

@@ -71,7 +71,25 @@ static int listen_for_all(struct front_worker *const *workers, unsigned count,
     return ROUTED_OK;
 }
 
-/* The same for datagrams. */
+/* ---- datagrams ---- */
+
+void front_datagrams_close(struct front_datagrams *d)
+{
+    while (d->count)
+        socket_close(d->sockets[--d->count].fd);
+}
+
+int front_datagrams_add(struct front_datagrams *d, int fd, unsigned worker)
+{
+    if (d->count == FRONT_DATAGRAMS_MAX) {
+        socket_close(fd);
+        return ROUTED_ERROR_LIMIT;
+    }
+    d->sockets[d->count].fd = fd;
+    d->sockets[d->count++].worker = (uint8_t)worker;
+    return ROUTED_OK;
+}
+
 static int listen_for_quic(struct front_worker *const *workers, unsigned count,
                            const struct socket_address *a, const struct front_options *options)
 {
@@ -87,13 +105,37 @@ static int listen_for_quic(struct front_worker *const *workers, unsigned count,
     for (unsigned i = 0; i < count && !error; i++) {
         error = datagram_open(&s, a, &datagrams);
         if (!error)
-            error = front_quic_add_socket(workers[i]->quic, &s);
+            error = options->part == FRONT_WITHOUT_QUIC
+                        ? front_datagrams_add(options->datagrams, s.fd, i)
+                        : front_quic_add_socket(workers[i]->quic, &s);
     }
     return error;
 }
 
-static void drop_listeners(struct front_worker *const *workers, unsigned count, unsigned keep)
+/* What another process has bound. */
+static int adopt(struct front_worker *const *workers, unsigned count,
+                 const struct front_datagrams *d, struct failure *why)
 {
+    int error = ROUTED_OK;
+    for (unsigned i = 0; i < d->count && !error; i++) {
+        struct datagram_socket s;
+        error = d->sockets[i].worker < count ? datagram_adopt(&s, d->sockets[i].fd)
+                                             : ROUTED_ERROR_ARGUMENT;
+        if (!error)
+            error = front_quic_add_socket(workers[d->sockets[i].worker]->quic, &s);
+    }
+    return error
+               ? failure_set(why, error, "take the sockets of HTTP/3: %s", routed_error_text(error))
+               : ROUTED_OK;
+}
+
+/* ---- streams ---- */
+
+static void drop_listeners(struct front_worker *const *workers, unsigned count, unsigned keep,
+                           struct front_datagrams *aside)
+{
+    if (aside)
+        front_datagrams_close(aside);
     for (unsigned i = 0; i < count; i++) {
         front_worker_close_listeners(workers[i], keep);
         if (workers[i]->quic)
@@ -131,7 +173,7 @@ static int listen_on_tcp(struct front_worker *const *workers, unsigned count, ui
         bool is_optional = i > 1 && strcmp(host, "localhost") == 0;
         if (error == ROUTED_ERROR_ADDRESS_UNKNOWN && is_optional)
             return ROUTED_OK;
-        drop_listeners(workers, count, kept);
+        drop_listeners(workers, count, kept, options->datagrams);
         bool may_try_again = wanted == 0 && (found > 1 || has_quic) && try < PORT_TRIES;
         if (error != ROUTED_ERROR_ADDRESS_IN_USE || !may_try_again)
             return fail_to_listen(why, &addresses[i - 1], is_quic, error);
@@ -183,6 +225,8 @@ int front_listen(struct front_worker *const *workers, unsigned count,
 {
     int error = ROUTED_OK;
     *ports = (struct front_ports){0, 0};
+    if (options->part == FRONT_ONLY_QUIC)
+        return adopt(workers, count, options->datagrams, why);
     bool has_tcp = !options->host || *options->host || !options->unix_path;
     if (has_tcp && !options->only_secure)
         error = listen_on_tcp(workers, count, options->port, false, options, &ports->clear, why);

@@ -45,6 +45,7 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_QUIC + HTTP3_DATAGRAMS_FORWARDED] = {"quic.datagrams_forwarded", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_HANDSHAKES] = {"quic.handshakes", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_HANDSHAKES_FAILED] = {"quic.handshakes_failed", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_HANDSHAKES_DROPPED] = {"quic.handshakes_dropped", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_REFUSALS] = {"quic.refusals", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_RETRIES] = {"quic.retries", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_VERSION_NEGOTIATIONS] = {"quic.version_negotiations", METRIC_COUNTER},
@@ -68,24 +69,36 @@ static void gather_names(void)
         names[name_count++] = (struct metric_name){limit_entries[i].metric, METRIC_COUNTER};
 }
 
-int front_metrics_init(struct metric_set *s)
+const struct metric_name *front_metrics_names(unsigned *count)
 {
     pthread_once(&names_once, gather_names);
-    s->names = names;
-    s->count = name_count;
-    s->values = memory_new_zeroed(name_count * sizeof(*s->values));
+    *count = name_count;
+    return names;
+}
+
+int front_metrics_init(struct metric_set *s, struct metric_rows *rows)
+{
+    s->names = front_metrics_names(&s->count);
+    s->is_in_rows = rows != NULL;
+    s->values = rows ? metric_rows_take(rows) : memory_new_zeroed(s->count * sizeof(*s->values));
     return s->values ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
 
 void front_metrics_release(struct metric_set *s)
 {
-    memory_free((void *)s->values);
+    if (!s->is_in_rows)
+        memory_free((void *)s->values);
     s->values = NULL;
 }
 
 void front_metrics_hit(struct metric_set *s, size_t limit_offset)
 {
-    metric_add(s, FRONT_METRIC_COUNT + limit_number(limit_offset), 1);
+    front_metrics_hits(s, limit_offset, 1);
+}
+
+void front_metrics_hits(struct metric_set *s, size_t limit_offset, uint64_t times)
+{
+    metric_add(s, FRONT_METRIC_COUNT + limit_number(limit_offset), times);
 }
 
 void front_metrics_error(struct metric_set *s, int error)

@@ -38,12 +38,18 @@ enum front_metric {
     FRONT_METRIC_COUNT = FRONT_QUIC + HTTP3_COUNT
 };
 
-/* Allocates the values. ROUTED_OK or ROUTED_ERROR_MEMORY. */
-int front_metrics_init(struct metric_set *s);
+/* Every name of the list, and how many. */
+const struct metric_name *front_metrics_names(unsigned *count);
+
+/* Takes the values from `rows`, or allocates them where that is NULL. ROUTED_OK or
+ * ROUTED_ERROR_MEMORY. */
+int front_metrics_init(struct metric_set *s, struct metric_rows *rows);
+/* Twice is harmless. */
 void front_metrics_release(struct metric_set *s);
 
 /* Counts a limit by its member's offset in routed_limits. */
 void front_metrics_hit(struct metric_set *s, size_t limit_offset);
+void front_metrics_hits(struct metric_set *s, size_t limit_offset, uint64_t times);
 /* Counts the limit that an error reports, if it reports one. */
 void front_metrics_error(struct metric_set *s, int error);
 /* Counts a final status. */

@@ -93,7 +93,8 @@ static bool is_quiet(const struct front_client *client)
 
 static void rest(struct front_client *client)
 {
-    client->session->ops->rest(client->session);
+    if (client->session) /* there was memory for it */
+        client->session->ops->rest(client->session);
 }
 
 static void wake(struct front_client *client)
@@ -234,7 +235,7 @@ static void on_turn(void *host, void *connection)
     struct front_client *client = connection;
     (void)host;
     client->session = http3_connection_session(connection_of(client)->connection);
-    client->written = http3_connection_acknowledged(connection_of(client)->connection);
+    /* Who takes answers too slowly is the session's business: SESSION_WINDOW. */
     front_patience_note(client, client->session->wait, true);
     front_patience_set(client, CLOCK_NEVER);
 }
@@ -328,14 +329,18 @@ static bool receive(struct front_quic *q)
 static void note_numbers(struct front_quic *q)
 {
     struct metric_set *metrics = &q->worker->metrics;
-    uint64_t bytes_in = q->counted[HTTP3_BYTES_IN], bytes_out = q->counted[HTTP3_BYTES_OUT];
+    uint64_t more[HTTP3_COUNT];
     for (unsigned i = 0; i < HTTP3_COUNT; i++) {
         uint64_t count = http3_endpoint_count(q->endpoint, (enum http3_endpoint_count)i);
-        metric_add(metrics, FRONT_QUIC + i, count - q->counted[i]);
+        more[i] = count - q->counted[i];
         q->counted[i] = count;
+        metric_add(metrics, FRONT_QUIC + i, more[i]);
     }
-    metric_add(metrics, FRONT_BYTES_READ, q->counted[HTTP3_BYTES_IN] - bytes_in);
-    metric_add(metrics, FRONT_BYTES_WRITTEN, q->counted[HTTP3_BYTES_OUT] - bytes_out);
+    metric_add(metrics, FRONT_BYTES_READ, more[HTTP3_BYTES_IN]);
+    metric_add(metrics, FRONT_BYTES_WRITTEN, more[HTTP3_BYTES_OUT]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_retry_from), more[HTTP3_RETRIES]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_handshakes),
+                       more[HTTP3_HANDSHAKES_DROPPED]);
     size_t connections = http3_endpoint_connections(q->endpoint);
     metric_add(metrics, FRONT_QUIC_CONNECTIONS, connections - q->connections);
     q->connections = connections;

@@ -112,9 +112,9 @@ static void resolve_limits(struct front_server *s, const struct front_options *o
         limits->connections = usable;
 }
 
-static void make_secret(uint8_t *out, size_t size)
+void front_make_secret(uint8_t out[FRONT_QUIC_SECRET_SIZE])
 {
-    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+    for (size_t i = 0; i < FRONT_QUIC_SECRET_SIZE; i += sizeof(uint64_t)) {
         uint64_t bits = system_random();
         memcpy(out + i, &bits, sizeof(bits));
     }
@@ -128,10 +128,14 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     s->shared.log = options->log;
     s->shared.face = options->face;
     s->shared.has_http2 = options->has_http2;
-    s->shared.has_http3 = options->has_http3;
+    s->shared.has_http3 = options->has_http3 && options->part != FRONT_WITHOUT_QUIC;
     s->shared.has_early_data = options->has_early_data;
     s->shared.worker_count = s->count;
-    make_secret(s->shared.quic_secret, sizeof(s->shared.quic_secret));
+    s->shared.rows = options->rows;
+    if (options->quic_secret)
+        memcpy(s->shared.quic_secret, options->quic_secret, sizeof(s->shared.quic_secret));
+    else
+        front_make_secret(s->shared.quic_secret);
     s->shared.tls = options->tls;
     if (options->tls)
         tls_context_retain(options->tls);

@@ -14,6 +14,31 @@
 
 struct front_server;
 
+/* What of the front is here, where HTTP/3 has a process of its own. */
+enum front_part {
+    FRONT_WHOLE = 0,
+    FRONT_WITHOUT_QUIC, /* its sockets are bound, but left in `datagrams` */
+    FRONT_ONLY_QUIC     /* on the sockets in `datagrams`; nothing else is listened on */
+};
+
+#define FRONT_WORKERS_MAX      64
+#define FRONT_QUIC_SECRET_SIZE 32
+#define FRONT_DATAGRAMS_MAX    512 /* FRONT_WORKERS_MAX on each address of a name */
+
+/* Bound UDP sockets and the workers that they are for. */
+struct front_datagrams {
+    unsigned count;
+    struct {
+        int fd;
+        uint8_t worker;
+    } sockets[FRONT_DATAGRAMS_MAX];
+};
+
+/* The descriptor is taken; ROUTED_OK, or ROUTED_ERROR_LIMIT when there are too many. */
+int front_datagrams_add(struct front_datagrams *d, int fd, unsigned worker);
+void front_datagrams_close(struct front_datagrams *d);
+void front_make_secret(uint8_t out[FRONT_QUIC_SECRET_SIZE]);
+
 struct front_options {
     const char *host; /* NULL: 127.0.0.1; "" with a unix_path: no TCP at all */
     bool only_secure; /* nothing in the clear on `port` */
@@ -25,8 +50,14 @@ struct front_options {
     /* Needs `tls`: UDP on the same addresses and port as TCP with TLS. */
     bool has_http3;
     bool has_early_data;
-    bool is_advertised;    /* Alt-Svc tells clients of it (RFC 7838) */
-    const char *unix_path; /* or NULL */
+    enum front_part part;
+    /* Of FRONT_WITHOUT_QUIC: filled in, the caller's to close, after a failure too. Of
+     * FRONT_ONLY_QUIC: taken. */
+    struct front_datagrams *datagrams;
+    const uint8_t *quic_secret; /* FRONT_QUIC_SECRET_SIZE bytes; NULL: random */
+    struct metric_rows *rows;   /* where the workers keep their own numbers; NULL: in themselves */
+    bool is_advertised;         /* Alt-Svc tells clients of it (RFC 7838) */
+    const char *unix_path;      /* or NULL */
     int backlog;
     bool v6_only;
     bool shared;

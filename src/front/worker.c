@@ -332,7 +332,7 @@ int front_worker_init(struct front_worker *w, struct front_shared *shared, unsig
         if (!w->sealed_block)
             return ROUTED_ERROR_MEMORY;
     }
-    if (front_metrics_init(&w->metrics) != ROUTED_OK)
+    if (front_metrics_init(&w->metrics, shared->rows) != ROUTED_OK)
         return ROUTED_ERROR_MEMORY;
     int error = loop_open(&w->loop);
     return error || !shared->has_http3 ? error : front_quic_open(&w->quic, w);

@@ -10,6 +10,7 @@
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "front/plea.h"
+#include "front/server.h"
 #include "http1/session.h"
 #include "http1/spare.h"
 #include "http2/session.h"
@@ -18,8 +19,6 @@
 #include "io/socket.h"
 #include "tls/context.h"
 #include <pthread.h>
-
-#define FRONT_WORKERS_MAX 64
 
 struct front_client;
 struct front_quic;
@@ -33,11 +32,12 @@ struct front_shared {
     struct tls_context *tls; /* NULL without TLS; a reference */
     atomic_bool wants_reload;
     bool has_http2;
-    bool has_http3; /* needs tls */
+    bool has_http3; /* these workers serve it; needs tls */
     bool has_early_data;
-    uint8_t quic_secret[32];
+    uint8_t quic_secret[FRONT_QUIC_SECRET_SIZE];
     struct front_worker *workers[FRONT_WORKERS_MAX]; /* for datagrams of each other's connections */
     unsigned worker_count;
+    struct metric_rows *rows;     /* or NULL */
     struct access_log access_log; /* .path is NULL without one */
     struct address_table *addresses;
     uint64_t address_seed;

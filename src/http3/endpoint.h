@@ -53,8 +53,8 @@ struct http3_endpoint_host {
      * the connection, which is told once more, by on_closed. ROUTED_OK, or the connection is closed
      * (CONNECTION_REFUSED, no place for another). */
     int (*on_connection)(void *host, struct http3_connection *c, struct session_host *out);
-    /* The connection was run: its session may wait for something else now. Not before
-     * on_connection nor after on_closed. */
+    /* The connection has its session, or was run: its session may wait for something else now. Not
+     * before on_connection nor after on_closed. */
     void (*on_turn)(void *host, void *connection);
     /* The front's state of a connection ends; its exchanges are closed already. */
     void (*on_closed)(void *host, void *connection);
@@ -72,6 +72,7 @@ enum http3_endpoint_count {
     HTTP3_DATAGRAMS_FORWARDED, /* to another worker */
     HTTP3_HANDSHAKES,          /* done */
     HTTP3_HANDSHAKES_FAILED,
+    HTTP3_HANDSHAKES_DROPPED, /* Initials beyond handshakes_max */
     HTTP3_RETRIES,
     HTTP3_VERSION_NEGOTIATIONS,
     HTTP3_TOKENS_REFUSED,

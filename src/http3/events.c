@@ -46,7 +46,7 @@ int http3_session_stream_reset(struct http3_session *s, int64_t stream, uint64_t
     struct http3_stream *t = http3_session_find_stream(s, stream);
     (void)code;
     if (http3_state_is_client_side_stream(stream)) {
-        http3_side_end(s, stream);
+        http3_side_reset(s, stream);
     } else if (!t) {
         http3_charge_reset(s, NULL);
     } else {

@@ -276,6 +276,7 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
     if (e->handshakes < e->options.handshakes_max)
         return true;
     e->counts[HTTP3_DATAGRAMS_DROPPED]++;
+    e->counts[HTTP3_HANDSHAKES_DROPPED]++;
     return false;
 }
 

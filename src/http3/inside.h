@@ -26,7 +26,7 @@
  * docs/decisions/0010-quic.md tells what of it is used. */
 #define HTTP3_CONNECTION_COST ((size_t)64 << 10)
 /* Changes of the client's address and connection ids that it makes us give out. */
-#define HTTP3_MOVES       ((struct http2_rate){20, 1})
+#define HTTP3_MOVES       ((struct http2_rate){120, 10})
 #define HTTP3_IDENTIFIERS ((struct http2_rate){100, 10})
 /* Connection ids of the client that we keep, RFC 9000 section 5.1.1. */
 #define HTTP3_PEER_IDENTIFIERS 4

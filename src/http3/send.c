@@ -229,6 +229,13 @@ void http3_session_blocked(struct http3_session *s, int64_t stream)
         nghttp3_conn_block_stream(s->machine, stream);
 }
 
+void http3_session_stalled(struct http3_session *s)
+{
+    http3_session_enter(s);
+    s->is_silent = true;
+    http3_session_leave(s);
+}
+
 void http3_session_closed_for_sending(struct http3_session *s, int64_t stream)
 {
     if (!s->is_broken)

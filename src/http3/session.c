@@ -319,7 +319,7 @@ static enum session_wait wait_of(const struct http3_session *s)
     if (!s->was_greeted || (s->live_count && s->waits[HTTP3_WAIT_HEAD] == s->live_count))
         return SESSION_HEAD;
     if (s->live_count == 0)
-        return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_ANSWER;
+        return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_WINDOW;
     if (s->waits[HTTP3_WAIT_BODY])
         return SESSION_BODY;
     if (s->waits[HTTP3_WAIT_WINDOW])
@@ -378,7 +378,7 @@ static void session_fail(struct session *base, int error)
 {
     struct http3_session *s = http3_state_of(base);
     http3_session_enter(s);
-    if (s->session.wait == SESSION_WINDOW)
+    if (s->session.wait == SESSION_WINDOW && s->live_count)
         check_slow_readers(s);
     else if (s->session.wait != SESSION_BODY || !fail_waiting(s, error))
         http3_session_break(s, error, error_entry(error)->http3);

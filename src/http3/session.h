@@ -1,7 +1,7 @@
 /* http3/session.h: the HTTP/3 side (RFC 9114) of one QUIC connection, without I/O. nghttp3 is the
  * machine for QPACK, for the control stream, and for the frames and priorities of what is sent; the
  * frames of requests, meaning, limits and flow control are read and decided here. The client gets
- * no dynamic QPACK table. The QUIC side, http3/connection.h, brings bytes of streams and takes
+ * no dynamic QPACK table. The QUIC side, http3/streams.c, brings bytes of streams and takes
  * bytes of streams; it is the session's `transport`.
  *
  * What it promises beyond exchange/session.h is what http2/session.h promises, in the words of
@@ -96,6 +96,9 @@ size_t http3_session_next(struct http3_session *s, int64_t *stream, struct span 
 int http3_session_sent(struct http3_session *s, int64_t stream, size_t bytes);
 /* The stream's own window is full: next gives others until http3_session_unblocked. */
 void http3_session_blocked(struct http3_session *s, int64_t stream);
+/* Instead of next while the connection's window is full: what the application did is seen to all
+ * the same, and an end does not wait for a GOAWAY that cannot leave. */
+void http3_session_stalled(struct http3_session *s);
 /* Our direction is closed (reset, or stopped by the client): next gives it no more. */
 void http3_session_closed_for_sending(struct http3_session *s, int64_t stream);
 

@@ -88,6 +88,8 @@ void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, 
         s->transport.grant_stream(s->transport.transport, id, bytes.size);
     if (side->kind == HTTP3_SIDE_NEW && http3_number_read(&side->type, &bytes))
         begin_side(s, side, ends);
+    else if (side->kind == HTTP3_SIDE_NEW && ends)
+        http3_charge_glitch(s);
     if (s->failure || !is_critical(side))
         return;
     if (side->kind == HTTP3_SIDE_CONTROL)
@@ -96,6 +98,15 @@ void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, 
         feed(s, id, bytes);
     if (ends)
         http3_session_break(s, ROUTED_ERROR_FRAMING, NGHTTP3_H3_CLOSED_CRITICAL_STREAM);
+}
+
+/* One without a type is odd but legal. */
+void http3_side_reset(struct http3_session *s, int64_t id)
+{
+    const struct http3_side *side = find_side(s, id);
+    if (!side || side->kind == HTTP3_SIDE_NEW)
+        http3_charge_glitch(s);
+    http3_side_end(s, id);
 }
 
 void http3_side_end(struct http3_session *s, int64_t id)

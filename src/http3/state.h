@@ -247,7 +247,9 @@ void http3_machine_give_section(struct http3_session *s, nghttp3_qpack_stream_co
 /* side.c */
 
 void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends);
-/* The client reset it, or it is closed. */
+/* The client reset it. */
+void http3_side_reset(struct http3_session *s, int64_t id);
+/* It is closed. */
 void http3_side_end(struct http3_session *s, int64_t id);
 
 /* control.c */

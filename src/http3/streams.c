@@ -173,6 +173,7 @@ int http3_streams_start(struct http3_connection *c)
     result = http3_session_start(c->session);
     if (result == ROUTED_OK && e->is_shut)
         http3_connection_session(c)->ops->shut(http3_connection_session(c));
+    e->options.host.on_turn(e->options.host.host, c->front);
     return judge(c, result);
 }
 
@@ -199,8 +200,12 @@ static void take_piece(struct http3_connection *c, struct piece *piece)
 {
     struct span spans[SPANS_MAX];
     *piece = (struct piece){.stream = -1};
-    if (!c->session || ngtcp2_conn_get_max_data_left(c->conn) == 0)
+    if (!c->session)
         return;
+    if (ngtcp2_conn_get_max_data_left(c->conn) == 0) {
+        http3_session_stalled(c->session);
+        return;
+    }
     size_t count = http3_session_next(c->session, &piece->stream, spans, SPANS_MAX, &piece->ends);
     for (size_t i = 0; i < count; i++)
         if (spans[i].size)

@@ -104,6 +104,15 @@ int datagram_open(struct datagram_socket *s, const struct socket_address *a,
     return ROUTED_OK;
 }
 
+int datagram_adopt(struct datagram_socket *s, int fd)
+{
+    *s = (struct datagram_socket){.fd = fd, .has_segments = knows_segments(fd)};
+    int error = socket_local_address(fd, &s->bound);
+    if (error)
+        datagram_close(s);
+    return error;
+}
+
 void datagram_close(struct datagram_socket *s)
 {
     close(s->fd);
@@ -185,7 +194,7 @@ static unsigned visit_message(struct datagram_socket *s, struct datagram_inbox *
         d.bytes = span_of(inbox->bytes[i] + from, left < segment ? left : segment);
         visit(user, &d);
     }
-    return count;
+    return size ? count : 1;
 }
 
 unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox,
@@ -198,7 +207,7 @@ unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbo
     int filled = recvmmsg(s->fd, inbox->messages, MESSAGES, MSG_DONTWAIT, NULL);
     /* Errors other than EAGAIN tell of datagrams that were sent earlier. */
     *is_drained = filled < 0 ? errno == EAGAIN : filled < MESSAGES;
-    unsigned count = 0;
+    unsigned count = filled < 0 && !*is_drained;
     for (int i = 0; i < filled; i++)
         count += visit_message(s, inbox, i, visit, user);
     return count;

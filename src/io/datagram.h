@@ -25,6 +25,9 @@ struct datagram_socket {
  * close. */
 int datagram_open(struct datagram_socket *s, const struct socket_address *a,
                   const struct datagram_options *options);
+/* The same socket from its descriptor, which may come from another process. It is taken, on failure
+ * too. */
+int datagram_adopt(struct datagram_socket *s, int fd);
 void datagram_close(struct datagram_socket *s);
 
 struct datagram {
@@ -40,7 +43,9 @@ struct datagram_inbox *datagram_inbox_new(void);
 void datagram_inbox_free(struct datagram_inbox *inbox); /* NULL is allowed */
 
 /* One system call; `visit` for each datagram, which lives until it returns. Empty ones are left
- * out. How many datagrams came; *is_drained: nothing more until the next edge. */
+ * out. How many came, with the empty ones and what the system reports instead of one, so that who
+ * receives again and again can tell how much of it was enough; *is_drained: nothing more until the
+ * next edge. */
 typedef void datagram_visit(void *user, const struct datagram *datagram);
 unsigned datagram_receive(struct datagram_socket *s, struct datagram_inbox *inbox,
                           datagram_visit *visit, void *user, bool *is_drained);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <routed/error.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -98,6 +99,57 @@ int process_hear(const struct process *p)
     while (count < 0 && errno == EINTR);
     if (count > 0)
         return byte;
+    return count < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+/* Room for one descriptor, aligned as the kernel wants it. */
+union gift_control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static bool await_room(const struct process *p)
+{
+    struct pollfd room = {.fd = p->channel, .events = POLLOUT};
+    return errno == EINTR || (errno == EAGAIN && (poll(&room, 1, -1) >= 0 || errno == EINTR));
+}
+
+int process_give(const struct process *p, char byte, uint8_t number, int fd)
+{
+    char bytes[2] = {byte, (char)number};
+    struct iovec vector = {bytes, sizeof(bytes)};
+    union gift_control control = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    control.header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(fd))};
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+    while (sendmsg(p->channel, &message, MSG_NOSIGNAL) < 0)
+        if (!await_room(p))
+            return ROUTED_ERROR_SYSTEM;
+    return ROUTED_OK;
+}
+
+int process_hear_gift(const struct process *p, struct process_gift *gift)
+{
+    unsigned char bytes[2] = {0, 0};
+    struct iovec vector = {bytes, sizeof(bytes)};
+    union gift_control control = {.bytes = {0}};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    ssize_t count;
+    do
+        count = recvmsg(p->channel, &message, MSG_CMSG_CLOEXEC);
+    while (count < 0 && errno == EINTR);
+    *gift = (struct process_gift){.fd = -1, .number = bytes[1]};
+    if (count > 0 && CMSG_FIRSTHDR(&message) && control.header.cmsg_type == SCM_RIGHTS)
+        memcpy(&gift->fd, CMSG_DATA(&control.header), sizeof(gift->fd));
+    if (count > 0)
+        return bytes[0];
     return count < 0 && errno == EAGAIN ? 0 : -1;
 }
 

@@ -34,6 +34,18 @@ int process_hear(const struct process *p);
 /* The same, waiting at most that many milliseconds. */
 int process_await(const struct process *p, int milliseconds);
 
+/* A descriptor that comes along with a byte. */
+struct process_gift {
+    int fd; /* -1: none came */
+    uint8_t number;
+};
+
+/* Sends a byte with a number and a copy of a descriptor; waits for room. ROUTED_OK or
+ * ROUTED_ERROR_SYSTEM: the other side is gone. */
+int process_give(const struct process *p, char byte, uint8_t number, int fd);
+/* As process_hear; what came along is the caller's to close. */
+int process_hear_gift(const struct process *p, struct process_gift *gift);
+
 /* Collects a process that has ended: true, with its exit code, or the negative signal number; the
  * code is 0 when somebody else collected it. Never takes another process for this one. */
 bool process_collect(struct process *p, int *code);

@@ -3,6 +3,28 @@
 #include "base/decimal.h"
 #include "front/server.h"
 
+/* Adds what the process of HTTP/3 has under the same name, and hands on. */
+struct adding {
+    const struct serve_quic *quic;
+    front_visit *visit;
+    void *user;
+};
+
+static void on_own_number(void *user, const struct metric_name *name, uint64_t value)
+{
+    struct adding *a = user;
+    a->visit(a->user, name, value + (a->quic ? serve_quic_count(a->quic, name->name) : 0));
+}
+
+static void visit_all(const struct front_server *front, const struct serve_quic *quic,
+                      front_visit *visit, void *user)
+{
+    static const struct metric_name restarts = {"quic.restarts", METRIC_COUNTER};
+    struct adding adding = {quic, visit, user};
+    front_server_metrics(front, on_own_number, &adding);
+    visit(user, &restarts, quic ? atomic_load(&quic->restarts) : 0);
+}
+
 struct listing {
     routed_metric *out;
     size_t max;
@@ -18,10 +40,11 @@ static void on_number(void *user, const struct metric_name *name, uint64_t value
     listing->count++;
 }
 
-size_t serve_numbers_list(const struct front_server *front, routed_metric *out, size_t max)
+size_t serve_numbers_list(const struct front_server *front, const struct serve_quic *quic,
+                          routed_metric *out, size_t max)
 {
     struct listing listing = {out, max, 0};
-    front_server_metrics(front, on_number, &listing);
+    visit_all(front, quic, on_number, &listing);
     return listing.count;
 }
 
@@ -49,11 +72,12 @@ static void on_member(void *user, const struct metric_name *name, uint64_t value
     put(p, digits, decimal_write(digits, value));
 }
 
-size_t serve_numbers_json(const struct front_server *front, char *out, size_t size)
+size_t serve_numbers_json(const struct front_server *front, const struct serve_quic *quic,
+                          char *out, size_t size)
 {
     struct page p = {out, size, 0};
     put(&p, "{", 1);
-    front_server_metrics(front, on_member, &p);
+    visit_all(front, quic, on_member, &p);
     put(&p, "}", 1);
     if (size)
         out[p.used < size ? p.used : size - 1] = '\0';

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "io/system.h"
+#include "serve/quic_process.h"
 #include "serve/supervisor.h"
 
 #define START_PATIENCE_MS 30000
@@ -11,6 +12,7 @@ struct serve_processes {
     struct process supervisor;
     pthread_t watcher; /* waits for the supervisor's end */
     const struct log *log;
+    struct serve_quic *quic; /* or NULL */
     bool has_supervisor;
     bool has_watcher;
     bool is_running;
@@ -44,6 +46,8 @@ static void *watch(void *argument)
     if (atomic_load(&p->is_ending))
         return NULL;
     process_shared_detach(p->alive, p->count);
+    if (p->quic)
+        serve_quic_abandon(p->quic);
     log_write(
         p->log, LOG_ERROR,
         "the supervisor of the engines (process %d) ended: no engine is left, requests get 503",
@@ -64,6 +68,7 @@ static int start(struct serve_processes *p, const struct serve_processes_options
                  struct failure *why)
 {
     p->log = options->log;
+    p->quic = options->quic;
     p->count = bridge_endpoint_count(options->endpoint);
     p->alive = process_shared_new(p->count);
     if (!p->alive)
@@ -99,29 +104,68 @@ const atomic_uchar *serve_processes_alive(const struct serve_processes *p)
     return p->alive;
 }
 
+int serve_processes_start_quic(struct serve_processes *p, const struct front_datagrams *sockets,
+                               struct failure *why)
+{
+    int error = ROUTED_OK;
+    for (unsigned i = 0; i < sockets->count && !error; i++)
+        error = process_give(&p->supervisor, SUPERVISOR_SOCKET, sockets->sockets[i].worker,
+                             sockets->sockets[i].fd);
+    process_tell(&p->supervisor, SUPERVISOR_QUIC);
+    if (!error && process_await(&p->supervisor, START_PATIENCE_MS) == SUPERVISOR_READY)
+        return ROUTED_OK;
+    return failure_set(why, ROUTED_ERROR_SYSTEM, "the process of HTTP/3 did not start");
+}
+
 /* ---- stop ---- */
 
-void serve_processes_shut(struct serve_processes *p)
+void serve_processes_shut(struct serve_processes *p, milliseconds timeout)
 {
+    if (p->quic)
+        atomic_store(&p->quic->drain_timeout, timeout);
     process_tell(&p->supervisor, SUPERVISOR_SHUT);
 }
 
-void serve_processes_end(struct serve_processes *p)
+void serve_processes_cut(struct serve_processes *p)
+{
+    process_tell(&p->supervisor, SUPERVISOR_CUT);
+}
+
+void serve_processes_reload(struct serve_processes *p)
+{
+    process_tell(&p->supervisor, SUPERVISOR_RELOAD);
+}
+
+void serve_processes_reopen_log(struct serve_processes *p)
+{
+    process_tell(&p->supervisor, SUPERVISOR_REOPEN);
+}
+
+/* How long the supervisor may take to end; negative: for ever. */
+static int stop_patience(const struct serve_processes *p)
+{
+    milliseconds drain = p->quic ? atomic_load(&p->quic->drain_timeout) : 0;
+    milliseconds all = clock_after(drain, STOP_PATIENCE_MS);
+    return all > INT32_MAX ? -1 : (int)all;
+}
+
+int serve_processes_end(struct serve_processes *p)
 {
     int code;
     if (!p->is_running)
-        return;
+        return ROUTED_OK;
     p->is_running = false;
     atomic_store(&p->is_ending, true);
     process_tell(&p->supervisor, SUPERVISOR_STOP);
     /* Its end of input is its end; the engines die with it at the latest. */
-    while (process_await(&p->supervisor, STOP_PATIENCE_MS) > 0)
+    while (process_await(&p->supervisor, stop_patience(p)) > 0)
         ;
     process_kill(&p->supervisor);
     process_await_exit(&p->supervisor);
     process_collect(&p->supervisor, &code);
     if (p->has_watcher)
         pthread_join(p->watcher, NULL);
+    return p->quic ? atomic_load(&p->quic->outcome) : ROUTED_OK;
 }
 
 /* Until here a late routed_server_stop may write to the channel. */

@@ -9,6 +9,7 @@
 #include "serve/last_error.h"
 #include "serve/numbers.h"
 #include "serve/processes.h"
+#include "serve/quic_process.h"
 #include "serve/secure.h"
 #include "serve/threads.h"
 #include "tls/development.h"
@@ -26,6 +27,7 @@ struct routed_server {
     struct bridge_endpoint *endpoint;  /* of the bridge modes */
     struct serve_threads *threads;     /* ROUTED_MODE_BRIDGE */
     struct serve_processes *processes; /* ROUTED_MODE_PROCESSES */
+    struct serve_quic *quic;           /* of HTTP/3 in a process of its own */
     struct bridge_client_options bridge;
     struct log log;
     routed_limits limits;
@@ -104,8 +106,17 @@ static int check_http3(const routed_serve_options *o, struct failure *why)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "alt_svc %d is not known", o->alt_svc);
     if (o->early_data < ROUTED_SWITCH_DEFAULT || o->early_data > ROUTED_SWITCH_OFF)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "early_data %d is not known", o->early_data);
+    if (o->http3_process < ROUTED_SWITCH_DEFAULT || o->http3_process > ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3_process %d is not known",
+                           o->http3_process);
     if (o->http3 == ROUTED_SWITCH_ON && !o->tls_certificate)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "HTTP/3 needs TLS: set tls_certificate");
+    if (o->http3_process != ROUTED_SWITCH_ON)
+        return ROUTED_OK;
+    if (o->mode != ROUTED_MODE_PROCESSES)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3_process needs ROUTED_MODE_PROCESSES");
+    if (!o->tls_certificate || o->http3 == ROUTED_SWITCH_OFF)
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3_process needs HTTP/3, with TLS");
     return ROUTED_OK;
 }
 
@@ -160,7 +171,8 @@ static void share_descriptors(struct routed_server *s, const routed_serve_option
 {
     uint64_t all = system_descriptors_max();
     uint64_t room = all > 2 * DESCRIPTORS_KEPT ? all - DESCRIPTORS_KEPT : all / 2;
-    uint64_t ways = (uint64_t)s->bridge.count * (o->workers ? o->workers : system_cores());
+    uint64_t fronts = s->quic ? 2 : 1; /* an engine serves them all */
+    uint64_t ways = s->bridge.count * fronts * (o->workers ? o->workers : system_cores());
     uint64_t ends = o->mode == ROUTED_MODE_BRIDGE ? 2 : 1;
     uint64_t clients = least(s->limits.connections, room);
     if (s->limits.engine_connections <= (room - clients) / (ways * ends))
@@ -190,7 +202,8 @@ static int open_bridge(struct routed_server *s, const routed_serve_options *o, s
 }
 
 static int start_processes(struct routed_server *s, routed_engine *engine,
-                           const routed_serve_options *o, struct failure *why)
+                           const routed_serve_options *o, const struct front_options *front,
+                           struct failure *why)
 {
     struct serve_processes_options options = {.engine = engine,
                                               .endpoint = s->endpoint,
@@ -198,7 +211,9 @@ static int start_processes(struct routed_server *s, routed_engine *engine,
                                               .log = &s->log,
                                               .engine_started = o->engine_started,
                                               .engine_stopped = o->engine_stopped,
-                                              .engine_user = o->engine_user};
+                                              .engine_user = o->engine_user,
+                                              .quic = s->quic,
+                                              .front = front};
     int error = serve_processes_start(&s->processes, &options, why);
     if (!error)
         s->bridge.is_alive = serve_processes_alive(s->processes);
@@ -206,29 +221,64 @@ static int start_processes(struct routed_server *s, routed_engine *engine,
 }
 
 static int start_engine(struct routed_server *s, routed_engine *engine,
-                        const routed_serve_options *o, struct face *face, struct failure *why)
+                        const routed_serve_options *o, struct front_options *front,
+                        struct failure *why)
 {
     if (o->mode == ROUTED_MODE_NATIVE_DIRECT) {
-        front_native_direct_face(face);
+        front_native_direct_face(&front->face);
         return ROUTED_OK;
     }
     int error = engine_freeze(engine);
     if (error)
         return failure_set(why, error, "prepare the engine: %s", routed_error_text(error));
     if (o->mode == ROUTED_MODE_IN_PROCESS) {
-        engine_face(face, engine);
+        engine_face(&front->face, engine);
         return ROUTED_OK;
     }
     error = open_bridge(s, o, why);
     if (!error && o->mode == ROUTED_MODE_BRIDGE)
         error = serve_threads_start(&s->threads, engine, s->endpoint, &s->limits, &s->log, why);
     else if (!error)
-        error = start_processes(s, engine, o, why);
-    bridge_client_face(face, &s->bridge);
+        error = start_processes(s, engine, o, front, why);
+    bridge_client_face(&front->face, &s->bridge);
     return error;
 }
 
+/* ---- HTTP/3 in a process of its own ---- */
+
+static int prepare_quic(struct routed_server *s, struct front_options *front, struct failure *why)
+{
+    front->part = FRONT_WITHOUT_QUIC;
+    front->datagrams = memory_new_zeroed(sizeof(*front->datagrams));
+    s->quic = serve_quic_new();
+    return s->quic && front->datagrams ? ROUTED_OK
+                                       : failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+}
+
+/* The process has copies of the sockets, or there is none. */
+static void drop_sockets(struct front_datagrams *d)
+{
+    if (d)
+        front_datagrams_close(d);
+    memory_free(d);
+}
+
 /* ---- start ---- */
+
+static int start_front(struct routed_server *s, routed_engine *engine,
+                       const routed_serve_options *o, struct front_options *front,
+                       struct failure *why)
+{
+    int error = o->http3_process == ROUTED_SWITCH_ON ? prepare_quic(s, front, why) : ROUTED_OK;
+    if (!error)
+        error = start_engine(s, engine, o, front, why);
+    if (!error)
+        error = front_server_start(front, &s->front, why);
+    if (!error && front->datagrams && front->datagrams->count)
+        error = serve_processes_start_quic(s->processes, front->datagrams, why);
+    drop_sockets(front->datagrams);
+    return error;
+}
 
 static int start(struct routed_server *s, routed_engine *engine, const routed_serve_options *o,
                  enum doors doors, struct failure *why)
@@ -254,8 +304,7 @@ static int start(struct routed_server *s, routed_engine *engine, const routed_se
                                   .limits = &s->limits,
                                   .access_log = o->access_log,
                                   .log = s->log};
-    error = start_engine(s, engine, o, &front.face, why);
-    return error ? error : front_server_start(&front, &s->front, why);
+    return start_front(s, engine, o, &front, why);
 }
 
 static int serve(routed_engine *engine, const routed_serve_options *given, enum doors doors,
@@ -318,6 +367,8 @@ void routed_server_reload(routed_server *server)
 {
     if (server)
         front_server_reload(server->front);
+    if (server && server->processes)
+        serve_processes_reload(server->processes);
 }
 
 uint16_t routed_server_port(const routed_server *server)
@@ -333,12 +384,14 @@ void routed_server_stop(routed_server *server, uint64_t timeout)
     if (!server || !server->front)
         return;
     /* The front is told last: once it has ended, routed_server_wait ends the engines. */
-    if (atomic_fetch_add(&server->stops, 1) == 0) {
-        if (server->threads)
-            serve_threads_shut(server->threads);
-        if (server->processes)
-            serve_processes_shut(server->processes);
-    }
+    unsigned call = atomic_fetch_add(&server->stops, 1);
+    if (call == 0 && server->threads)
+        serve_threads_shut(server->threads);
+    if (call == 0 && server->processes)
+        serve_processes_shut(server->processes,
+                             timeout == ROUTED_NO_LIMIT ? server->limits.drain_timeout : timeout);
+    if (call > 0 && server->processes)
+        serve_processes_cut(server->processes);
     front_server_stop(server->front, timeout);
 }
 
@@ -353,8 +406,9 @@ int routed_server_wait(routed_server *server)
     server->outcome = front_server_wait(server->front);
     if (server->threads)
         serve_threads_end(server->threads);
-    if (server->processes)
-        serve_processes_end(server->processes);
+    int quic = server->processes ? serve_processes_end(server->processes) : ROUTED_OK;
+    if (server->outcome == ROUTED_OK)
+        server->outcome = quic;
     server->is_over = true;
     return server->outcome;
 }
@@ -371,6 +425,7 @@ void routed_server_free(routed_server *server)
     }
     serve_threads_free(server->threads);
     serve_processes_free(server->processes);
+    serve_quic_free(server->quic);
     bridge_endpoint_close(server->endpoint);
     tls_context_release(server->tls);
     memory_free(server);
@@ -380,17 +435,19 @@ void routed_server_reopen_log(routed_server *server)
 {
     if (server)
         front_server_reopen_log(server->front);
+    if (server && server->processes)
+        serve_processes_reopen_log(server->processes);
 }
 
 size_t routed_server_metrics(const routed_server *server, routed_metric *out, size_t max)
 {
-    return server ? serve_numbers_list(server->front, out, max) : 0;
+    return server ? serve_numbers_list(server->front, server->quic, out, max) : 0;
 }
 
 size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size)
 {
     if (server)
-        return serve_numbers_json(server->front, out, size);
+        return serve_numbers_json(server->front, server->quic, out, size);
     if (size)
         *out = '\0';
     return 0;

@@ -1,8 +1,11 @@
 #include "serve/supervisor.h"
 
 #include "base/memory.h"
+#include "front/server.h"
 #include "io/loop.h"
 #include "serve/engine_process.h"
+#include "serve/quic_process.h"
+#include <stdio.h>
 
 #define DELAY_FIRST_MS   100
 #define DELAY_MAX_MS     5000
@@ -11,7 +14,8 @@
 
 struct slot {
     struct supervisor *supervisor;
-    unsigned number;
+    unsigned number; /* of an engine */
+    bool is_quic;
     struct process process;
     bool is_running;
     bool was_ready;      /* this process was */
@@ -30,18 +34,23 @@ struct supervisor {
     struct loop_handle front_exited;
     struct loop *loop;
     atomic_uchar *alive;
-    struct loop_timer patience;
-    unsigned count;
-    unsigned running;
-    unsigned ready_count; /* slots that were ready once */
+    struct loop_timer patience; /* with engines that end */
+    unsigned count;             /* of engines */
+    unsigned running;           /* processes, that of HTTP/3 too */
+    unsigned ready_count;       /* engines that were ready once */
     bool is_stopping;
+    bool is_shut; /* HTTP/3 was told to end and does not start again */
+    struct loop_timer quic_patience;
+    struct front_datagrams sockets; /* of HTTP/3; they outlive its process */
+    struct slot quic;
     struct slot slots[];
 };
 
+static void stop_engines(struct supervisor *s);
 static void stop(struct supervisor *s);
 static void start(struct slot *slot);
 
-/* ---- engines ---- */
+/* ---- processes ---- */
 
 static void forget(struct slot *slot)
 {
@@ -65,33 +74,64 @@ static void plan_restart(struct slot *slot)
         slot->delay = DELAY_MAX_MS;
 }
 
-static void on_exit_of_engine(struct loop_handle *h, unsigned events)
+static void start_again(struct slot *slot, int32_t pid, int code)
+{
+    struct supervisor *s = slot->supervisor;
+    char name[32] = "HTTP/3";
+    if (!slot->is_quic)
+        snprintf(name, sizeof(name), "engine %u", slot->number);
+    plan_restart(slot);
+    log_write(s->options->log, LOG_WARNING, "%s (process %d) ended by %s %d; next start in %d ms",
+              name, (int)pid, code < 0 ? "signal" : "exit", code < 0 ? -code : code,
+              (int)(slot->restart.due - loop_now(s->loop)));
+}
+
+static void engine_ended(struct slot *slot, int32_t pid, int code)
+{
+    struct supervisor *s = slot->supervisor;
+    atomic_store(&s->alive[slot->number], 0);
+    if (s->is_stopping)
+        return;
+    if (s->ready_count == s->count || slot->was_ready) {
+        start_again(slot, pid, code);
+        return;
+    }
+    process_tell(s->front,
+                 code == SUPERVISOR_EXIT_REFUSED ? SUPERVISOR_REFUSED : SUPERVISOR_FAILED);
+    stop(s);
+}
+
+/* The engines answer what it has in flight, so they end after it. */
+static void quic_ended(struct slot *slot, int32_t pid, int code)
+{
+    struct supervisor *s = slot->supervisor;
+    serve_quic_abandon(s->options->quic);
+    if (s->is_stopping) {
+        stop_engines(s);
+    } else if (!slot->was_once_ready) {
+        process_tell(s->front, SUPERVISOR_FAILED);
+    } else if (!s->is_shut) {
+        atomic_fetch_add(&s->options->quic->restarts, 1);
+        start_again(slot, pid, code);
+    }
+}
+
+static void on_exit_of_process(struct loop_handle *h, unsigned events)
 {
     struct slot *slot = LIST_ITEM(h, struct slot, exited);
-    struct supervisor *s = slot->supervisor;
     int code;
     (void)events;
     if (!process_collect(&slot->process, &code))
         return;
-    atomic_store(&s->alive[slot->number], 0);
     int32_t pid = slot->process.pid;
     forget(slot);
-    if (s->is_stopping)
-        return;
-    if (s->ready_count < s->count && !slot->was_ready) {
-        process_tell(s->front,
-                     code == SUPERVISOR_EXIT_REFUSED ? SUPERVISOR_REFUSED : SUPERVISOR_FAILED);
-        stop(s);
-        return;
-    }
-    plan_restart(slot);
-    log_write(s->options->log, LOG_WARNING,
-              "engine %u (process %d) ended by %s %d; next start in %d ms", slot->number, (int)pid,
-              code < 0 ? "signal" : "exit", code < 0 ? -code : code,
-              (int)(slot->restart.due - loop_now(s->loop)));
+    if (slot->is_quic)
+        quic_ended(slot, pid, code);
+    else
+        engine_ended(slot, pid, code);
 }
 
-static void on_channel_of_engine(struct loop_handle *h, unsigned events)
+static void on_channel_of_process(struct loop_handle *h, unsigned events)
 {
     struct slot *slot = LIST_ITEM(h, struct slot, channel);
     struct supervisor *s = slot->supervisor;
@@ -105,7 +145,7 @@ static void on_channel_of_engine(struct loop_handle *h, unsigned events)
     if (slot->was_once_ready)
         return;
     slot->was_once_ready = true;
-    if (++s->ready_count == s->count)
+    if (slot->is_quic || ++s->ready_count == s->count)
         process_tell(s->front, SUPERVISOR_READY);
 }
 
@@ -121,16 +161,21 @@ static void leave_supervisor(struct supervisor *s)
     for (unsigned i = 0; i < s->count; i++)
         if (s->slots[i].is_running)
             process_release(&s->slots[i].process);
+    if (s->quic.is_running)
+        process_release(&s->quic.process);
     process_release(s->front);
     loop_free(s->loop);
 }
 
-static _Noreturn void become_engine(struct slot *slot, int32_t supervisor)
+static _Noreturn void become(struct slot *slot, int32_t supervisor)
 {
     struct supervisor *s = slot->supervisor;
     struct process self = slot->process;
     leave_supervisor(s);
     process_die_with_parent(supervisor);
+    if (slot->is_quic)
+        serve_quic_process_run(s->options, &s->sockets, &self, s->alive);
+    front_datagrams_close(&s->sockets);
     serve_engine_process_run(s->options, slot->number, &self, &s->alive[slot->number]);
 }
 
@@ -140,7 +185,7 @@ static void start(struct slot *slot)
     int32_t self = process_self();
     int result = process_fork(&slot->process);
     if (result == PROCESS_CHILD)
-        become_engine(slot, self);
+        become(slot, self);
     slot->started_at = loop_now(s->loop);
     if (result < 0) {
         plan_restart(slot);
@@ -149,8 +194,8 @@ static void start(struct slot *slot)
     slot->is_running = true;
     slot->was_ready = false;
     s->running++;
-    slot->exited = (struct loop_handle){slot->process.exited, on_exit_of_engine};
-    slot->channel = (struct loop_handle){slot->process.channel, on_channel_of_engine};
+    slot->exited = (struct loop_handle){slot->process.exited, on_exit_of_process};
+    slot->channel = (struct loop_handle){slot->process.channel, on_channel_of_process};
     loop_watch_level(s->loop, &slot->exited);
     loop_watch_level(s->loop, &slot->channel);
 }
@@ -164,6 +209,28 @@ static void tell_all(struct supervisor *s, char byte)
             process_tell(&s->slots[i].process, byte);
 }
 
+static void tell_quic(struct supervisor *s, char byte)
+{
+    if (s->quic.is_running)
+        process_tell(&s->quic.process, byte);
+}
+
+static void stop_engines(struct supervisor *s)
+{
+    tell_all(s, SUPERVISOR_STOP);
+    loop_timer_set(s->loop, &s->patience, loop_now(s->loop) + STOP_PATIENCE_MS);
+}
+
+/* HTTP/3 ends within `time`, or is ended. */
+static void shut_quic(struct supervisor *s, char byte, milliseconds time)
+{
+    s->is_shut = true;
+    milliseconds end = clock_after(loop_now(s->loop), clock_after(time, STOP_PATIENCE_MS));
+    loop_timer_clear(s->loop, &s->quic.restart);
+    loop_timer_set(s->loop, &s->quic_patience, end);
+    tell_quic(s, byte);
+}
+
 static void stop(struct supervisor *s)
 {
     if (s->is_stopping)
@@ -171,21 +238,59 @@ static void stop(struct supervisor *s)
     s->is_stopping = true;
     for (unsigned i = 0; i < s->count; i++)
         loop_timer_clear(s->loop, &s->slots[i].restart);
-    tell_all(s, SUPERVISOR_STOP);
-    loop_timer_set(s->loop, &s->patience, loop_now(s->loop) + STOP_PATIENCE_MS);
+    if (!s->is_shut)
+        shut_quic(s, SUPERVISOR_CUT, 0);
+    if (!s->quic.is_running)
+        stop_engines(s);
+}
+
+/* The front is gone: nobody waits for answers. */
+static void abandon(struct supervisor *s)
+{
+    shut_quic(s, SUPERVISOR_CUT, 0);
+    stop(s);
+}
+
+static void on_byte(struct supervisor *s, int byte, const struct process_gift *gift)
+{
+    switch (byte) {
+    case SUPERVISOR_SHUT:
+        tell_all(s, SUPERVISOR_SHUT);
+        if (s->options->quic)
+            shut_quic(s, SUPERVISOR_SHUT, atomic_load(&s->options->quic->drain_timeout));
+        break;
+    case SUPERVISOR_CUT:
+        shut_quic(s, SUPERVISOR_CUT, 0);
+        break;
+    case SUPERVISOR_RELOAD:
+    case SUPERVISOR_REOPEN:
+        tell_quic(s, (char)byte);
+        break;
+    case SUPERVISOR_SOCKET:
+        front_datagrams_add(&s->sockets, gift->fd, gift->number);
+        break;
+    case SUPERVISOR_QUIC:
+        start(&s->quic);
+        break;
+    case SUPERVISOR_STOP: /* SUPERVISOR_CUT may follow */
+        stop(s);
+        break;
+    default:
+        break;
+    }
 }
 
 static void on_front(struct loop_handle *h, unsigned events)
 {
     struct supervisor *s = LIST_ITEM(h, struct supervisor, from_front);
+    struct process_gift gift;
     (void)events;
-    int byte = process_hear(s->front);
-    if (byte == SUPERVISOR_SHUT)
-        tell_all(s, SUPERVISOR_SHUT);
-    if (byte == SUPERVISOR_STOP || byte < 0) {
-        loop_forget(s->loop, &s->from_front);
-        stop(s);
-    }
+    int byte = process_hear_gift(s->front, &gift);
+    on_byte(s, byte, &gift);
+    if (byte >= 0)
+        return;
+    loop_forget(s->loop, &s->from_front);
+    abandon(s);
 }
 
 /* The channel stays open as long as any copy of the front's end does, and the host may have
@@ -195,7 +300,7 @@ static void on_exit_of_front(struct loop_handle *h, unsigned events)
     struct supervisor *s = LIST_ITEM(h, struct supervisor, front_exited);
     (void)events;
     loop_forget(s->loop, &s->front_exited);
-    stop(s);
+    abandon(s);
 }
 
 static void on_patience(struct loop_timer *t)
@@ -204,6 +309,15 @@ static void on_patience(struct loop_timer *t)
     for (unsigned i = 0; i < s->count; i++)
         if (s->slots[i].is_running)
             process_kill(&s->slots[i].process);
+}
+
+static void on_quic_patience(struct loop_timer *t)
+{
+    struct supervisor *s = LIST_ITEM(t, struct supervisor, quic_patience);
+    if (!s->quic.is_running)
+        return;
+    atomic_store(&s->options->quic->outcome, ROUTED_ERROR_TIMEOUT);
+    process_kill(&s->quic.process);
 }
 
 /* ---- life ---- */
@@ -224,6 +338,9 @@ static struct supervisor *supervisor_new(const struct serve_processes_options *o
     s->from_front = (struct loop_handle){front->channel, on_front};
     s->front_exited = (struct loop_handle){front->exited, on_exit_of_front};
     loop_timer_init(&s->patience, on_patience);
+    loop_timer_init(&s->quic_patience, on_quic_patience);
+    s->quic = (struct slot){.supervisor = s, .is_quic = true};
+    loop_timer_init(&s->quic.restart, on_restart);
     for (unsigned i = 0; i < count; i++) {
         s->slots[i] = (struct slot){.supervisor = s, .number = i};
         loop_timer_init(&s->slots[i].restart, on_restart);

@@ -1,4 +1,5 @@
-/* serve/supervisor.h: the life of the process between the front and the engine processes. */
+/* serve/supervisor.h: the life of the process between the front and the processes of the engines
+ * and of HTTP/3. */
 #ifndef SERVE_SUPERVISOR_H
 #define SERVE_SUPERVISOR_H
 
@@ -10,8 +11,13 @@ enum {
     SUPERVISOR_READY = 'R',   /* up: accepts */
     SUPERVISOR_FAILED = 'F',  /* to the front: an engine ended before it was ready, */
     SUPERVISOR_REFUSED = 'N', /* because engine_started said so */
-    SUPERVISOR_SHUT = 'D',    /* down: close WebSockets */
-    SUPERVISOR_STOP = 'S'     /* down: end */
+    SUPERVISOR_SHUT = 'D',    /* down: close WebSockets; end gracefully, where HTTP/3 is */
+    SUPERVISOR_STOP = 'S',    /* down: end */
+    SUPERVISOR_SOCKET = 'U',  /* from the front, with a socket of HTTP/3 and its worker */
+    SUPERVISOR_QUIC = 'Q',    /* from the front: start HTTP/3; answered by R or F */
+    SUPERVISOR_CUT = 'C',     /* down, for HTTP/3: end now */
+    SUPERVISOR_RELOAD = 'T',  /* the same: load the certificates anew */
+    SUPERVISOR_REOPEN = 'L'   /* the same: open the access log anew */
 };
 
 /* How an engine process ends whose engine_started failed. */

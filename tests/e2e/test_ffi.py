@@ -14,6 +14,8 @@ import sys
 import httpx
 import pytest
 
+import pki
+from http3_clients import curl
 from showcase import BUILD, ROOT, eventually
 from wire import Cut, Wire
 
@@ -120,10 +122,10 @@ def test_vector_is_encoded(vector):
 
 
 class Host:
-    def __init__(self, name, folder):
+    def __init__(self, name, folder, *certificate):
         self.log = (folder / f"{name}.txt").open("w+")
         self.process = subprocess.Popen(
-            ["/usr/bin/python3", HOSTS / f"{name}.py", BUILD / "librouted_ffi.so"],
+            ["/usr/bin/python3", HOSTS / f"{name}.py", BUILD / "librouted_ffi.so", *certificate],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
         )  # fmt: skip
         with selectors.DefaultSelector() as selector:
@@ -288,6 +290,22 @@ def test_stop_finishes_what_is_in_flight(name, tmp_path):
         wire.send("0\r\n\r\n")
         assert wire.read_body(answer).body == b"last"
         assert host.stop() == 0, host.errors()
+
+
+@pytest.mark.parametrize("name", ["queue_host", "peer_host"])
+def test_http3(name, tmp_path):
+    pki.make_authority(tmp_path, "authority")
+    pki.issue(tmp_path, "server", "/CN=server", "subjectAltName=DNS:localhost\n", "authority")
+    host = Host(name, tmp_path, tmp_path / "server.pem", tmp_path / "server-key.pem")
+
+    def ask(target, *arguments, data=None):
+        return curl(*arguments, f"https://localhost:{host.port}{target}", authority=tmp_path / "authority.pem", data=data)
+
+    assert ask("/protocol") == b"3\n"
+    content = bytes(range(251)) * 4000
+    assert ask("/echo", "--data-binary", "@-", data=content) == content
+    assert ask("/count?lines=100000").splitlines()[-1] == b"99999"
+    assert host.stop() == 0, host.errors()
 
 
 def test_peer_that_is_killed(tmp_path):

@@ -46,6 +46,10 @@ async def origin(x):
     await answer(x, f"{stated['x-routed-peer']} {stated['x-routed-request-id']}\n".encode())
 
 
+async def protocol(x):
+    await answer(x, f"{x.request['protocol']}\n".encode())
+
+
 async def fail(x):
     raise RuntimeError("as asked")
 
@@ -71,7 +75,7 @@ async def answer(x, body, status=200):
 
 
 ROUTES = {"/": hello, "/echo": echo, "/early": early, "/count": count, "/upgrade": upgrade,
-          "/origin": origin, "/fail": fail, "/hang": hang, "/gone": gone}  # fmt: skip
+          "/origin": origin, "/protocol": protocol, "/fail": fail, "/hang": hang, "/gone": gone}  # fmt: skip
 
 
 async def not_found(x):

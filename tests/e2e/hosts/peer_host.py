@@ -1,6 +1,7 @@
 """A host as a bridge peer: an engine in Python behind a Unix socket of its own.
 
-    peer_host.py LIBRARY     prints the port; stops at the end of its standard input
+    peer_host.py LIBRARY [CERTIFICATE KEY]     prints the port; stops at the end of its standard
+                                               input
 """
 
 import asyncio
@@ -106,13 +107,13 @@ async def on_connection(reader, writer):
     await Connection(reader, writer).run()
 
 
-async def main(library):
+async def main(library, *certificate):
     loop = asyncio.get_running_loop()
     with tempfile.TemporaryDirectory() as folder:  # mode 0700
         path = os.path.join(folder, "engine")
         engine = await asyncio.start_unix_server(on_connection, path)
         os.chmod(path, 0o600)
-        front = routed.Front(library, bridge_path=path.encode())
+        front = routed.Front(library, bridge_path=path.encode(), **routed.tls(*certificate))
         print(front.port(), flush=True)
         await loop.run_in_executor(None, sys.stdin.read)
         front.stop(5000)
@@ -123,4 +124,4 @@ async def main(library):
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1])))
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

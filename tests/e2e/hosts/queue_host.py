@@ -1,6 +1,7 @@
 """A host with the event queue: asyncio waits on the descriptor, each exchange is a task.
 
-    queue_host.py LIBRARY    prints the port; stops at the end of its standard input
+    queue_host.py LIBRARY [CERTIFICATE KEY]    prints the port; stops at the end of its standard
+                                               input
 """
 
 import asyncio
@@ -103,8 +104,8 @@ class Host:
             exchange.task.cancel()
 
 
-async def main(library):
-    front = routed.Front(library)
+async def main(library, *certificate):
+    front = routed.Front(library, **routed.tls(*certificate))
     host = Host(front)
     loop = asyncio.get_running_loop()
     loop.add_reader(front.descriptor(), host.on_events)
@@ -119,4 +120,4 @@ async def main(library):
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1])))
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

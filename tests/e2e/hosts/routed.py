@@ -40,6 +40,11 @@ class Options(ctypes.Structure):
     ]
 
 
+def tls(certificate=None, key=None):
+    """The options of a server with TLS, which has HTTP/3 too; none without a certificate."""
+    return {"tls_certificate": certificate.encode(), "tls_key": key.encode()} if certificate else {}
+
+
 class Event(ctypes.Structure):
     _fields_ = [
         ("exchange", c_uint64),

@@ -225,7 +225,7 @@ static void a_file_is_reopened_after_rotation(void **state)
     (void)state;
     struct access_log log = {0};
     struct metric_set metrics;
-    assert_int_equal(front_metrics_init(&metrics), ROUTED_OK);
+    assert_int_equal(front_metrics_init(&metrics, NULL), ROUTED_OK);
     assert_int_equal(access_log_open(&log, path), ROUTED_OK);
     write_text(&log, "one\ntwo\n", &metrics);
     write_text(&log, "", &metrics);
@@ -271,7 +271,7 @@ static void a_full_pipe_drops_whole_lines(void **state)
     static char read_back[1 << 20];
     struct access_log log = {0};
     struct metric_set metrics;
-    assert_int_equal(front_metrics_init(&metrics), ROUTED_OK);
+    assert_int_equal(front_metrics_init(&metrics, NULL), ROUTED_OK);
     assert_int_equal(mkfifo(path, 0600), 0);
     int reader = open(path, O_RDONLY | O_NONBLOCK);
     assert_int_equal(fcntl(reader, F_SETPIPE_SZ, 8192) > 0, 1);

@@ -131,6 +131,30 @@ static void test_no_date_when_there_is_none(void **state)
     peer_close(&p);
 }
 
+/* Not in answers that say it themselves, nor in those that are not final. */
+static void test_another_service_is_told_of(void **state)
+{
+    struct peer p;
+    (void)state;
+    struct field own = {SPAN("alt-svc"), SPAN("clear"), FIELD_OTHER};
+    struct http_response head = {.status = 200, .fields = {&own, 1, 1}};
+    struct http_response hints = {.status = 103, .fields = FIELD_LIST_EMPTY};
+    peer_open(&p, &waits);
+    p.options.alt_svc = SPAN("h3=\":443\"");
+    peer_write_text(&p, GET);
+    assert_int_equal(exchange_inform(p.exchange, &hints), ROUTED_OK);
+    answer(&p, 200, "0", NULL);
+    expect_output(&p, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n" DATE
+                      "alt-svc: h3=\":443\"\r\ncontent-length: 0\r\n\r\n");
+    peer_write_text(&p, GET);
+    assert_int_equal(exchange_respond(p.exchange, &head), ROUTED_OK);
+    assert_int_equal(exchange_end(p.exchange, NULL), ROUTED_OK);
+    peer_turn(&p);
+    expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE
+                      "alt-svc: clear\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
+    peer_close(&p);
+}
+
 /* A client that should have upgraded is told to what. */
 static void test_upgrade_required(void **state)
 {
@@ -999,6 +1023,7 @@ int main(void)
         cmocka_unit_test(test_framing),
         cmocka_unit_test(test_head_goes_out_before_the_body),
         cmocka_unit_test(test_no_date_when_there_is_none),
+        cmocka_unit_test(test_another_service_is_told_of),
         cmocka_unit_test(test_upgrade_required),
         cmocka_unit_test(test_fields_and_trailers),
         cmocka_unit_test(test_inform),

@@ -186,6 +186,31 @@ static void test_framing(void **state)
     }
 }
 
+static void test_another_service_is_told_of(void **state)
+{
+    struct peer p;
+    (void)state;
+    struct field own = {SPAN("alt-svc"), SPAN("clear"), FIELD_OTHER};
+    struct http_response head = {.status = 200, .fields = {&own, 1, 1}};
+    struct http_response hints = {.status = 103, .fields = FIELD_LIST_EMPTY};
+    peer_open(&p, &waits);
+    p.options.alt_svc = SPAN("h3=\":443\"");
+    peer_get(&p, 1);
+    peer_turn(&p);
+    assert_int_equal(exchange_inform(p.exchange, &hints), ROUTED_OK);
+    peer_respond(p.exchange, 200, "0");
+    exchange_end(p.exchange, NULL);
+    peer_turn(&p);
+    assert_string_equal(ANSWER(1).fields, "alt-svc=h3=\":443\";content-length=0;");
+    peer_get(&p, 3);
+    peer_turn(&p);
+    assert_int_equal(exchange_respond(p.exchange, &head), ROUTED_OK);
+    exchange_end(p.exchange, NULL);
+    peer_turn(&p);
+    assert_string_equal(ANSWER(3).fields, "alt-svc=clear;");
+    peer_close(&p);
+}
+
 static void test_trailers_and_informs(void **state)
 {
     struct peer p;
@@ -644,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_identity_fields_are_removed),
         cmocka_unit_test(test_host_alone_is_enough),
         cmocka_unit_test(test_framing),
+        cmocka_unit_test(test_another_service_is_told_of),
         cmocka_unit_test(test_trailers_and_informs),
         cmocka_unit_test(test_continue),
         cmocka_unit_test(test_early_answer),

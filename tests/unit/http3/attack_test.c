@@ -478,10 +478,29 @@ static void unknown_stream(struct peer *p)
     peer_check(p, http3_session_stream_closed(p->session, id, 0));
 }
 
+static void stream_reset_without_type(struct peer *p)
+{
+    peer_check(p, http3_session_stream_reset(p->session, 14, 0));
+    peer_check(p, http3_session_stream_closed(p->session, 14, 0));
+}
+
+static void stream_ended_without_type(struct peer *p)
+{
+    peer_bytes(p, 14, SPAN_EMPTY, true);
+    peer_check(p, http3_session_stream_closed(p->session, 14, 0));
+}
+
 static void test_glitches(void **state)
 {
-    static void (*const floods[])(struct peer *) = {
-        grease, control_grease, push_id, farewell, priority_update, empty_data, unknown_stream};
+    static void (*const floods[])(struct peer *) = {grease,
+                                                    control_grease,
+                                                    push_id,
+                                                    farewell,
+                                                    priority_update,
+                                                    empty_data,
+                                                    unknown_stream,
+                                                    stream_reset_without_type,
+                                                    stream_ended_without_type};
     (void)state;
     for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
         struct peer p;

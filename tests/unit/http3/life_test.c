@@ -314,7 +314,7 @@ static void test_slow_reader(void **state)
         assert_int_equal(peer_answer(&p, 0)->is_reset, step == 1);
         assert_int_equal(p.closed, step == 1);
         assert_int_equal(p.exchange_failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
-        assert_int_equal(peer_wait(&p), step == 1 ? SESSION_ANSWER : SESSION_WINDOW);
+        assert_int_equal(peer_wait(&p), SESSION_WINDOW);
         peer_close(&p);
     }
     struct peer p;
@@ -328,6 +328,24 @@ static void test_slow_reader(void **state)
     peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
+    peer_close(&p);
+}
+
+/* A client that neither acknowledges nor ends what is answered holds its connection for no longer
+ * than one that does not read. */
+static void test_streams_that_do_not_end(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &peer_reads_then_answers);
+    p.keeps_streams = true;
+    peer_get(&p, 0);
+    peer_turn(&p);
+    assert_int_equal(p.closed, 1);
+    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    assert_int_equal(p.refused_error, ROUTED_ERROR_TOO_SLOW);
     peer_close(&p);
 }
 
@@ -506,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_shut_from_inside),
         cmocka_unit_test(test_fail),
         cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_streams_that_do_not_end),
         cmocka_unit_test(test_waiting_is_not_slowness),
         cmocka_unit_test(test_abort),
         cmocka_unit_test(test_ready),

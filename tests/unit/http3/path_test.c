@@ -108,15 +108,18 @@ static void moves_are_limited(void **state)
     struct stage *s = open_stage();
     struct client *c = stage_connect(s, NULL);
     uint64_t dropped = stage_count(s, HTTP3_DATAGRAMS_DROPPED);
-    for (uint16_t i = 0; i < 50; i++) {
+    /* Whoever has nothing to say is not seen to move. */
+    ngtcp2_conn_set_keep_alive_timeout(c->conn, STAGE_TRANSIT);
+    for (uint16_t i = 0; i < 400; i++) { /* 25 a second */
         s->behind_nat[0] = stage_address(2, (uint16_t)(20000 + i));
-        client_get(c, "/1"); /* whoever has nothing to say is not seen to move */
-        stage_run(s, 8 * STAGE_TRANSIT);
+        if (i % 10 == 0)
+            client_get(c, "/1");
+        stage_run(s, 4 * STAGE_TRANSIT);
     }
+    ngtcp2_conn_set_keep_alive_timeout(c->conn, UINT64_MAX);
     assert_true(stage_count(s, HTTP3_DATAGRAMS_DROPPED) > dropped);
-    assert_in_range(stage_count(s, HTTP3_MIGRATIONS), 5, 25);
     stage_run(s, 40 * STAGE_SECOND);
-    assert_int_equal(s->requests, 50);
+    assert_int_equal(s->requests, 40);
     assert_true(stage_first_answered(s));
     stage_close(s);
 }

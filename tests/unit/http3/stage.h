@@ -78,8 +78,9 @@ struct stage {
     unsigned ends; /* on_close */
     int end_error; /* the latest */
     uint64_t content;
-    bool refuses;        /* on_connection fails */
-    bool takes_anything; /* content need not be what the stage sends */
+    struct exchange *later; /* of the latest "/later", whose content waits for the test's grant */
+    bool refuses;           /* on_connection fails */
+    bool takes_anything;    /* content need not be what the stage sends */
     uint64_t random;
     void *user; /* the test's */
 };
@@ -136,6 +137,10 @@ static inline void stage_on_request(struct exchange *x, void *context)
     if (!a)
         return;
     a->stage = s;
+    if (span_equals(x->request.path, SPAN("/later"))) {
+        s->later = x;
+        return;
+    }
     if (!span_equals(x->request.method, SPAN("GET"))) {
         exchange_grant(x, 65536);
         return;

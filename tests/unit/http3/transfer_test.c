@@ -102,6 +102,50 @@ static void many_streams_share_the_connection(void **state)
     stage_close(s);
 }
 
+static void no_connection(ngtcp2_transport_params *parameters)
+{
+    parameters->initial_max_data = 0;
+}
+
+/* A client that takes no more of what we send can still send us what the application takes. */
+static void a_full_window_holds_up_no_content(void **state)
+{
+    static uint8_t content[600000];
+    (void)state;
+    struct stage *s = stage_new();
+    s->takes_anything = true;
+    stage_open(s);
+    struct client *c = stage_connect(s, &(struct client_wish){.bend = no_connection});
+    int64_t id = client_open_stream(c, true);
+    client_write_head(c, id, 20, "/later", false);
+    client_write_content(c, id, span_of(content, sizeof(content)), true);
+    stage_run(s, STAGE_SECOND);
+    assert_int_equal(s->content, 0); /* nobody wants it yet */
+    exchange_grant(s->later, SIZE_MAX / 4);
+    stage_run(s, 1);
+    assert_true(s->content > 0); /* without waiting for a datagram */
+    stage_run(s, 10 * STAGE_SECOND);
+    assert_int_equal(s->content, sizeof(content));
+    assert_int_equal(c->result, 0);
+    stage_close(s);
+}
+
+/* Nor does it keep its connection by leaving no room for GOAWAY. */
+static void a_full_window_delays_no_end(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    stage_open(s);
+    struct client *c = stage_connect(s, &(struct client_wish){.bend = no_connection});
+    struct session *session = http3_connection_session(s->fronts[0].connection);
+    session->ops->shut(session);
+    http3_connection_wake(s->fronts[0].connection);
+    stage_run(s, STAGE_SECOND);
+    assert_int_equal(s->closed, 1);
+    assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
+    stage_close(s);
+}
+
 /* More requests than may be open at once come one after the other: MAX_STREAMS follows. */
 static void streams_are_given_back(void **state)
 {
@@ -154,6 +198,32 @@ static void a_full_socket_keeps_what_is_left(void **state)
     stage_close(s);
 }
 
+static bool second_is_done(struct stage *s)
+{
+    return s->clients[1].is_done;
+}
+
+/* The front has to know of its session from the beginning, for its timers run all the same. */
+static void a_full_socket_hides_no_session(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    stage_open(s);
+    struct client *first = stage_connect(s, NULL);
+    stage_client(s, NULL);
+    stage_run(s, 3 * STAGE_TRANSIT / 2);
+    client_get(first, "/100000");
+    assert_true(stage_run_until(s, STAGE_SECOND, second_is_done));
+    s->socket_room = 0;
+    stage_run(s, 2 * STAGE_TRANSIT);
+    assert_int_equal(s->opened, 2);
+    assert_true(s->fronts[1].turns > 0);
+    s->socket_room = SIZE_MAX;
+    http3_endpoint_writable(s->endpoint);
+    stage_get(s, &s->clients[1], 1000);
+    stage_close(s);
+}
+
 static void datagrams_leave_together(void **state)
 {
     (void)state;
@@ -196,7 +266,10 @@ int main(void)
         cmocka_unit_test(many_streams_share_the_connection),
         cmocka_unit_test(streams_are_given_back),
         cmocka_unit_test(small_windows_only_slow_down),
+        cmocka_unit_test(a_full_window_holds_up_no_content),
+        cmocka_unit_test(a_full_window_delays_no_end),
         cmocka_unit_test(a_full_socket_keeps_what_is_left),
+        cmocka_unit_test(a_full_socket_hides_no_session),
         cmocka_unit_test(datagrams_leave_together),
         cmocka_unit_test(acknowledged_bytes_and_round_trip_are_told),
     };

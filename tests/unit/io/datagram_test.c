@@ -134,6 +134,29 @@ static void nothing_to_receive_is_told(void **state)
     datagram_close(&s);
 }
 
+/* Who receives in turns has to see them, or a flood of them is without end. */
+static void empty_datagrams_are_counted(void **state)
+{
+    (void)state;
+    struct datagram_socket from = open_on("127.0.0.1", true), to = open_on("127.0.0.1", true);
+    const struct sockaddr *address = (const struct sockaddr *)(const void *)to.bound.storage;
+    unsigned count = 0;
+    memset(&got, 0, sizeof(got));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(sendto(from.fd, "", 0, 0, address, to.bound.size), 0);
+    while (count < 3) {
+        struct pollfd p = {.fd = to.fd, .events = POLLIN};
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+        bool is_drained;
+        unsigned came = datagram_receive(&to, inbox, on_datagram, &got, &is_drained);
+        assert_true(came > 0);
+        count += came;
+    }
+    assert_int_equal(got.count, 0);
+    datagram_close(&from);
+    datagram_close(&to);
+}
+
 static void addresses_are_told(void **state)
 {
     (void)state;
@@ -254,17 +277,35 @@ static void without_memory_there_is_no_inbox(void **state)
     datagram_inbox_free(NULL);
 }
 
+static void a_descriptor_becomes_the_same_socket(void **state)
+{
+    (void)state;
+    struct socket_address a = loopback("127.0.0.1");
+    struct datagram_options options = {.plain = false};
+    struct datagram_socket s, same;
+    assert_int_equal(datagram_open(&s, &a, &options), ROUTED_OK);
+    assert_int_equal(datagram_adopt(&same, socket_duplicate(s.fd)), ROUTED_OK);
+    assert_int_equal(same.bound.size, s.bound.size);
+    assert_memory_equal(same.bound.storage, s.bound.storage, s.bound.size);
+    assert_int_equal(same.has_segments, s.has_segments);
+    datagram_close(&same);
+    datagram_close(&s);
+    assert_int_not_equal(datagram_adopt(&same, -1), ROUTED_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_arrive_as_they_were_sent),
         cmocka_unit_test(nothing_to_receive_is_told),
+        cmocka_unit_test(empty_datagrams_are_counted),
         cmocka_unit_test(addresses_are_told),
         cmocka_unit_test(a_reply_leaves_from_where_the_datagram_went),
         cmocka_unit_test(what_does_not_fit_is_lost),
         cmocka_unit_test(a_refused_datagram_harms_nothing),
         cmocka_unit_test(an_address_is_taken_once_unless_shared),
         cmocka_unit_test(an_unknown_address_is_an_error),
+        cmocka_unit_test(a_descriptor_becomes_the_same_socket),
         cmocka_unit_test(without_memory_there_is_no_inbox),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

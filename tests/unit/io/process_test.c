@@ -3,6 +3,7 @@
 
 #include "support/unit.h"
 #include <poll.h>
+#include <routed/error.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -219,10 +220,47 @@ static void memory_is_shared_with_children(void **state)
     process_shared_free(NULL, 1);
 }
 
+/* A pipe's end travels to the child, which writes its number into it; a byte alone brings none. */
+static void descriptors_are_given(void **state)
+{
+    (void)state;
+    struct process p;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    int result = process_fork(&p);
+    if (result == PROCESS_CHILD) {
+        struct process_gift gift;
+        process_await(&p, PATIENCE_MS); /* the byte before */
+        close(ends[1]);
+        struct pollfd ready = {.fd = p.channel, .events = POLLIN};
+        poll(&ready, 1, PATIENCE_MS);
+        int byte = process_hear_gift(&p, &gift);
+        if (byte == 'G' && gift.fd >= 0 && write(gift.fd, &gift.number, 1) == 1)
+            process_tell(&p, 'Y');
+        poll(&ready, 1, PATIENCE_MS);
+        byte = process_hear_gift(&p, &gift);
+        process_end(byte == 'N' && gift.fd == -1 && process_hear_gift(&p, &gift) == 0 ? 3 : 1);
+    }
+    assert_int_equal(result, PROCESS_PARENT);
+    process_tell(&p, 'A');
+    assert_int_equal(process_give(&p, 'G', 200, ends[1]), ROUTED_OK);
+    close(ends[1]);
+    uint8_t number = 0;
+    assert_int_equal(read(ends[0], &number, 1), 1);
+    assert_int_equal(number, 200);
+    close(ends[0]);
+    assert_int_equal(process_await(&p, PATIENCE_MS), 'Y');
+    process_tell(&p, 'N');
+    process_await_exit(&p);
+    assert_int_equal(process_give(&p, 'G', 0, 0), ROUTED_ERROR_SYSTEM);
+    assert_int_equal(collect(&p), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides_hear_each_other),
+        cmocka_unit_test(descriptors_are_given),
         cmocka_unit_test(the_end_of_a_child_is_heard),
         cmocka_unit_test(killed_children_tell_their_signal),
         cmocka_unit_test(waiting_outlasts_signals),

@@ -48,6 +48,12 @@ static void test_options_are_checked(void **state)
     REFUSED(ROUTED_ERROR_ARGUMENT, "http3 3 ", http3, 3);
     REFUSED(ROUTED_ERROR_ARGUMENT, "alt_svc -1 ", alt_svc, -1);
     REFUSED(ROUTED_ERROR_ARGUMENT, "early_data 3 ", early_data, 3);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http3_process 3 ", http3_process, 3);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "http3_process needs ROUTED_MODE_PROCESSES", http3_process,
+            ROUTED_SWITCH_ON);
+    routed_serve_options without_tls = options_of(ROUTED_MODE_PROCESSES);
+    without_tls.http3_process = ROUTED_SWITCH_ON;
+    expect_refusal(engine, &without_tls, ROUTED_ERROR_ARGUMENT, "http3_process needs HTTP/3");
     REFUSED(ROUTED_ERROR_ADDRESS_UNKNOWN, "nowhere.invalid", host, "nowhere.invalid");
     REFUSED(ROUTED_ERROR_FILE, "access log /nowhere/x", access_log, "/nowhere/x");
     expect_refusal(NULL, NULL, ROUTED_ERROR_ARGUMENT, "needs an engine");

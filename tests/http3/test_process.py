@@ -1,0 +1,397 @@
+"""HTTP/3 in a process of its own: it may die, and nobody else notices; it comes back, and all that
+reaches the front's process reaches it. Also: a flood of QUIC leaves TCP its turn."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import threading
+import time
+
+import h2.connection
+import h2.events
+import pytest
+
+from conftest import FOREIGN
+from http3_clients import cycle
+from pki import issue, make_authority
+from quic_peer import Peer
+from secure import SecureAddress
+from showcase import children, eventually, is_alive
+from wire import Wire
+
+pytestmark = pytest.mark.skipif(FOREIGN, reason="about processes of ours")
+
+LARGE = 20_000_000
+
+
+def serves(pid):
+    """Does this process run workers of a front?"""
+    names = pathlib.Path(f"/proc/{pid}/task").glob("*/comm")
+    try:
+        return any(name.read_text().startswith("routed-front") for name in names)
+    except OSError:
+        return False
+
+
+def quic_process(server):
+    """The child of the supervisor that serves; None while there is none."""
+    found = [pid for pid in server.engines() if serves(pid)]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def family(server):
+    pids = server.processes()
+    assert len(pids) == 5 and quic_process(server)
+    return pids
+
+
+def end(server, number):
+    """Kills the process of HTTP/3 and returns once it is gone."""
+    pid = eventually(lambda: quic_process(server))
+    os.kill(pid, number)
+    assert eventually(lambda: not is_alive(pid))
+
+
+@pytest.fixture
+def begin(start, certificates):
+    """A server with that process, and what makes its clients."""
+
+    def begin_one(*options):
+        server = start("--https", "0", "--certificates", certificates, "--http3-process", *options, mode="processes")
+        server.peer = lambda **settings: Peer(server.secure_address, certificates / "authority.pem", **settings)
+        return server
+
+    return begin_one
+
+
+class Http2:
+    """A client in the clear that reads when it is told to."""
+
+    def __init__(self, address):
+        self.socket = socket.create_connection(address, 20)
+        self.machine = h2.connection.H2Connection()
+        self.machine.initiate_connection()
+        self.bodies, self.ended = {}, set()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def request(self, path):
+        stream = self.machine.get_next_available_stream_id()
+        fields = [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", path)]
+        self.machine.send_headers(stream, fields, end_stream=True)
+        self.bodies[stream] = b""
+        self.socket.sendall(self.machine.data_to_send())
+        return stream
+
+    def read(self, done):
+        while not done():
+            data = self.socket.recv(65536)
+            assert data, "the connection ended"
+            for event in self.machine.receive_data(data):
+                assert not isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated))
+                if isinstance(event, h2.events.DataReceived):
+                    self.bodies[event.stream_id] += event.data
+                    self.machine.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2.events.StreamEnded):
+                    self.ended.add(event.stream_id)
+            self.socket.sendall(self.machine.data_to_send())
+
+
+# ---- it dies ----
+
+
+@pytest.mark.sanitizer
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL])
+def test_death_costs_quic_connections_only(begin, number):
+    server = begin()
+    with Wire(server.plain_address, receive_buffer=65536) as http1, Http2(server.plain_address) as http2:
+        with server.peer() as old:
+            assert old.ask("/json").status == 200
+            http1.request("GET", f"/bytes/{LARGE}")
+            head = http1.read_head()
+            stream = http2.request("/bytes/5000000")
+            http2.read(lambda: http2.bodies[stream])
+            end(server, number)
+            with server.peer() as new:
+                assert new.ask("/json").json == {"ok": True}
+            assert http1.read_body(head).body == cycle(LARGE)
+            http2.read(lambda: http2.ended)
+            assert http2.bodies[stream] == cycle(5_000_000)
+            http1.request("GET", "/json")
+            assert http1.answer().status == 200
+            assert_stateless_reset(old)
+    numbers = server.metrics()
+    assert numbers["quic.restarts"] == 1
+    assert numbers["quic.handshakes"] == 2  # one of a process that is gone
+    assert numbers["requests.http3"] == 2
+    assert numbers["quic.stateless_resets"] >= 1
+    text = "signal %d" % number
+    assert eventually(lambda: "HTTP/3 (process" in server.errors and text in server.errors)
+
+
+def assert_stateless_reset(peer):
+    """Whatever it says, the server answers with the token that it was given for its connection id."""
+    token = peer.quic._peer_cid.stateless_reset_token
+    assert len(token) == 16
+    peer.record, peer.datagrams = True, []
+
+    def was_reset():
+        peer.send_datagram(peer.seal(b"\x01" + bytes(100)))
+        deadline = time.monotonic() + 0.2
+        peer.socket.settimeout(0.2)
+        while time.monotonic() < deadline:
+            try:
+                if peer.socket.recv(65535)[-16:] == token:
+                    return True
+            except OSError:
+                break
+        return False
+
+    assert eventually(was_reset, 10)
+
+
+def test_nothing_stays_open_in_the_numbers(begin):
+    server = begin()
+    before = server.metrics()
+    with server.peer() as peer:
+        peer.request("/hang")
+        peer.wait(lambda: server.ends()["hung"] == 1)
+        during = server.metrics()
+        assert during["quic.connections"] == during["exchanges.open"] == 1
+        end(server, signal.SIGKILL)
+        assert eventually(lambda: server.ends()["cancelled"] == 1)  # the engine heard of it
+        after = eventually(lambda: server.metrics() if quic_process(server) else None)
+    for name in ("quic.connections", "exchanges.open", "connections.open"):
+        assert after[name] == before[name] == 0, name
+
+
+def test_tokens_outlive_the_process(begin):
+    """A client that proved its address need not do it again after a restart."""
+    server = begin("--limit", "http3_retry_from=1")
+    with server.peer() as peer:
+        peer.wait(lambda: peer.tokens)
+        token = peer.tokens[-1]
+    assert server.metrics()["quic.retries"] == 1
+    end(server, signal.SIGKILL)
+    with server.peer(token=token) as peer:
+        assert peer.ask("/json").status == 200
+    numbers = server.metrics()
+    assert numbers["quic.retries"] == 1 and numbers["quic.tokens_refused"] == 0
+
+
+def test_death_again_and_again(begin):
+    """It comes back each time, later and later."""
+    server = begin()
+    for count in range(1, 6):
+        end(server, signal.SIGKILL)
+        assert eventually(lambda: quic_process(server), 20)
+        assert server.get("/json")[0] == 200
+        assert server.metrics()["quic.restarts"] == count
+    with server.peer() as peer:
+        assert peer.ask("/json").status == 200
+
+
+def test_engines_die_and_http3_stays(begin):
+    server = begin()
+    with server.peer() as peer:
+        assert peer.ask("/json").status == 200
+        serving = quic_process(server)
+        for pid in server.engines():
+            if pid != serving:
+                os.kill(pid, signal.SIGKILL)
+                assert eventually(lambda pid=pid: not is_alive(pid))
+        assert eventually(lambda: len(server.engines()) == 3)
+        assert peer.ask("/json").status == 200
+        assert quic_process(server) == serving
+
+
+# ---- what reaches it ----
+
+
+def test_certificates_reach_it(start, tmp_path):
+    """By reload, and after a restart, for the supervisor has those of the start."""
+    subject = "subjectAltName=DNS:localhost\n"
+    for name in ("old", "new"):
+        make_authority(tmp_path, name)
+        issue(tmp_path, f"{name}-host", "/CN=localhost", subject, name)
+    certificate, key = tmp_path / "a.pem", tmp_path / "a-key.pem"
+
+    def put(name):
+        for source, target in ((f"{name}-host.pem", certificate), (f"{name}-host-key.pem", key)):
+            aside = target.with_suffix(".aside")
+            aside.write_bytes((tmp_path / source).read_bytes())
+            os.replace(aside, target)
+
+    def is_shown(name):
+        try:
+            with Peer(server.secure_address, tmp_path / f"{name}.pem") as peer:
+                return peer.ask("/json").status == 200
+        except ConnectionError:
+            return False
+
+    put("old")
+    server = start(
+        "--https", "0", "--certificate", certificate, "--key", key, "--http3-process", mode="processes",
+    )  # fmt: skip
+    assert is_shown("old")
+    put("new")
+    server.signal(signal.SIGHUP)
+    assert eventually(lambda: is_shown("new"), 10)
+    end(server, signal.SIGKILL)
+    assert is_shown("new")
+
+
+def test_access_log_is_one_file(begin, tmp_path):
+    log, aside = tmp_path / "access.log", tmp_path / "access.log.1"
+    server = begin("--access-log", f"json:{log}")
+
+    def ask_both(path):
+        assert server.get(path)[0] == 200
+        with server.peer() as peer:
+            assert peer.ask(path).status == 200
+
+    def protocols(file):
+        return sorted(json.loads(line)["protocol"] for line in file.read_text().splitlines())
+
+    ask_both("/json")
+    assert eventually(lambda: protocols(log) == ["1.1", "3"])
+    log.rename(aside)
+    server.signal(signal.SIGUSR1)
+
+    def are_both_in_the_new_file():
+        ask_both("/text")
+        return log.exists() and {"1.1", "3"} <= set(protocols(log))
+
+    assert eventually(are_both_in_the_new_file)
+    assert server.metrics()["log.lines"] == len(protocols(log)) + len(protocols(aside))
+
+
+def test_alt_svc_tells_of_it(begin, certificates):
+    server = begin()
+    with Wire(server.plain_address) as clear:
+        clear.request("GET", "/json")
+        assert clear.answer().value("alt-svc") is None
+    with Wire(SecureAddress(server.secure_address, certificates / "authority.pem")) as wire:
+        wire.request("GET", "/json", host="localhost")
+        assert f':{server.secure_port}"' in wire.answer().value("alt-svc")
+
+
+# ---- it ends ----
+
+
+@pytest.mark.sanitizer
+def test_graceful_stop(begin):
+    """What is in flight is answered; then nothing is left."""
+    server = begin()
+    pids = family(server)
+    with server.peer() as peer:
+        assert peer.ask("/json").status == 200
+        stream = peer.request("/delay/1000")
+        peer.flush()
+        assert eventually(lambda: peer.turn(0.01) or server.metrics()["exchanges.open"] == 1)
+        server.signal(signal.SIGTERM)
+        assert peer.answer(stream).status == 200
+        assert peer.wait_closed() == (0x100, True)  # H3_NO_ERROR
+    assert server.wait() == 0
+    assert eventually(lambda: not any(map(is_alive, pids)))
+
+
+def test_stop_at_the_deadline(begin):
+    server = begin("--drain", "300")
+    pids = family(server)
+    with server.peer() as peer:
+        peer.request("/hang")
+        peer.wait(lambda: server.ends()["hung"] == 1)
+        server.signal(signal.SIGTERM)
+        peer.wait_closed()
+    assert server.wait() == 4
+    assert eventually(lambda: not any(map(is_alive, pids)))
+
+
+def test_forced_stop(begin):
+    server = begin()
+    pids = family(server)
+    with server.peer() as peer:
+        peer.request("/hang")
+        peer.wait(lambda: server.ends()["hung"] == 1)
+        server.signal(signal.SIGTERM)
+        assert eventually(server.refuses)
+        server.signal(signal.SIGTERM)
+        peer.wait_closed()
+    assert server.wait() == 5
+    assert eventually(lambda: not any(map(is_alive, pids)))
+
+
+def test_stop_while_it_is_down(begin):
+    server = begin()
+    for _ in range(4):
+        end(server, signal.SIGKILL)
+        assert eventually(lambda: quic_process(server))
+    end(server, signal.SIGKILL)
+    pids = server.processes()
+    assert server.stop(10) == 0
+    assert eventually(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.parametrize("victim", ["host", "supervisor"])
+def test_it_does_not_outlive_those_above(begin, victim):
+    server = begin()
+    pids = family(server)
+    below = pids[1:] if victim == "host" else pids[2:]
+    os.kill(pids[0] if victim == "host" else children(server.pid)[0], signal.SIGKILL)
+    assert eventually(lambda: not any(map(is_alive, below)))
+    if victim == "host":
+        server.wait()
+    else:
+        assert server.stop(10) == 0
+
+
+# ---- a flood ----
+
+
+def flood(address, over, counts):
+    """First datagrams of clients without end, each another connection."""
+    datagram = bytearray(1200)
+    datagram[0:6] = b"\xc3\x00\x00\x00\x01\x08"
+    datagram[14:16] = b"\x08s"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(tuple(address))
+        while not over.is_set():
+            for _ in range(64):
+                counts[0] += 1
+                datagram[6:14] = counts[0].to_bytes(8, "big")
+                try:
+                    sock.send(datagram)
+                except OSError:
+                    pass
+
+
+@pytest.mark.parametrize(
+    "mode, options", [("in-process", []), ("processes", []), ("processes", ["--http3-process"])]
+)  # fmt: skip
+def test_flood_leaves_tcp_its_turn(start, certificates, mode, options):
+    """Every request over TCP is answered while datagrams come as fast as they can be sent."""
+    server = start("--https", "0", "--certificates", certificates, *options, mode=mode)
+    over, counts = threading.Event(), [0]
+    sender = threading.Thread(target=flood, args=(server.secure_address, over, counts))
+    sender.start()
+    try:
+        deadline, asked = time.monotonic() + 2, 0
+        while time.monotonic() < deadline:
+            assert server.get("/json") == (200, b'{"ok":true}')
+            asked += 1
+    finally:
+        over.set()
+        sender.join()
+    assert asked and counts[0] > 1000
+    numbers = server.metrics()
+    assert numbers["quic.datagrams_in"] > 100
+    with Peer(server.secure_address, certificates / "authority.pem") as peer:
+        assert peer.ask("/json").status == 200
