@@ -400,7 +400,8 @@ def test_a_missed_gate_is_1():
 
 @pytest.mark.parametrize(
     "protocol, workload, case",
-    [("h2", "tiny", "routed_ffi_in_process"), ("h2c", "upload-100k", "routed_ffi"), ("h1s", "tiny", "routed_io"),
+    [("h2", "tiny", "routed_ffi_in_process"), ("h3", "tiny", "routed_ffi"), ("h3", "upload-100k", "routed_ffi_in_process"),
+     ("h3", "handshakes-resumed", "routed_ffi_native_direct"), ("h2c", "upload-100k", "routed_ffi"), ("h1s", "tiny", "routed_io"),
      ("h1s", "websocket-echo", "routed_ffi_processes"), ("h1", "websocket-broadcast", "routed_ffi"),
      ("h1", "handshakes-resumed", "routed_ffi_native_direct"), ("h1", "events", "routed_io"),
      ("h1", "download-10m", "routed_io"), ("h1", "routes", "routed_ffi")],
