@@ -8,7 +8,8 @@ file(GLOB load_sources CONFIGURE_DEPENDS bench/load/*.c)
 list(FILTER load_sources EXCLUDE REGEX "/main\\.c$")
 add_library(bench_load OBJECT ${load_sources})
 target_include_directories(bench_load PUBLIC bench src)
-target_link_libraries(bench_load PUBLIC routed_flags PkgConfig::GNUTLS PkgConfig::NGHTTP2 m)
+target_link_libraries(bench_load PUBLIC routed_flags PkgConfig::GNUTLS PkgConfig::NGHTTP2
+                                        PkgConfig::NGHTTP3 PkgConfig::NGTCP2 m)
 
 function(routed_bench_program name)
   add_executable(${name} ${ARGN})

@@ -68,6 +68,9 @@ class Run:
         if protocol is None:
             self.note(f"{workload.name} is left out: it has no {self.options.protocol}")
             return []
+        silent = [case.name for case in cases if case.name in workload.cases and not case.speaks(protocol)]
+        if silent and protocol == "h3":
+            self.note(f"no h3 here: {', '.join(silent)}")
         return [case for case in cases if case.name in workload.cases and case.speaks(protocol)]
 
     def do_load(self, workload, cases):

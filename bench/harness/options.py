@@ -63,7 +63,7 @@ def make_parser():
                       help="clients at once, each with one connection [%(default)s]")
     load.add_argument("--connections", type=positive, metavar="N", help="another word for --concurrency")
     load.add_argument("--streams", type=positive, default=1, metavar="N",
-                      help="requests under way on each HTTP/2 connection [%(default)s]")
+                      help="requests under way on each HTTP/2 or HTTP/3 connection [%(default)s]")
     load.add_argument("--pipeline", type=positive, default=1, metavar="N",
                       help="the same on HTTP/1.1 [%(default)s]")
     load.add_argument("--rate", type=positive_real, metavar="N",
@@ -72,7 +72,7 @@ def make_parser():
                       help="requests before those that count [%(default)s]")
     load.add_argument("--body", type=not_negative, metavar="BYTES", help="POST that many bytes")
     load.add_argument("--protocol", choices=PROTOCOLS, default="h1",
-                      help="h1s and h2 are over TLS [%(default)s]")
+                      help="h1s, h2 and h3 are over TLS [%(default)s]")
     load.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                       help="where the load connects to [%(default)s]")
     what = parser.add_argument_group("what is measured")
@@ -101,21 +101,19 @@ def make_parser():
 def read(arguments):
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.protocol == "h3":
-        parser.error("h3 is not there yet: our load generator speaks no HTTP/3")
     if options.connections is None:
         options.connections = options.concurrency
     if not options.workloads:
         options.workloads = ["tiny"] if options.body is None else ["post"]
     if not options.cases:
         options.cases = None
-    http2 = options.protocol in ("h2", "h2c")
-    if options.streams > 1 and not http2:
-        parser.error("--streams goes with h2 and h2c; --pipeline is for HTTP/1.1")
-    if options.pipeline > 1 and http2:
-        parser.error("--pipeline goes with h1 and h1s; --streams is for HTTP/2")
+    has_streams = options.protocol in workloads.WITH_STREAMS
+    if options.streams > 1 and not has_streams:
+        parser.error("--streams goes with h2, h2c and h3; --pipeline is for HTTP/1.1")
+    if options.pipeline > 1 and has_streams:
+        parser.error("--pipeline goes with h1 and h1s; --streams is for HTTP/2 and HTTP/3")
     has_gate = options.min_req_per_sec_ratio or options.max_p95_ratio
-    if has_gate and http2:
+    if has_gate and has_streams:
         parser.error("the ratio gates compare with routed_io, which speaks HTTP/1.1 only")
     if has_gate and options.cases and not {"routed_io", "routed_ffi"} <= set(options.cases):
         parser.error("the ratio gates need the cases routed_io and routed_ffi")

@@ -7,9 +7,10 @@ import socket
 import subprocess
 import tempfile
 
-NAMES = ("nginx", "nginx_unix_nginx", "h2o", "caddy")
-PROGRAMS = {"nginx": "nginx", "nginx_unix_nginx": "nginx", "h2o": "h2o", "caddy": "caddy"}
+NAMES = ("nginx", "nginx_unix_nginx", "h2o", "caddy", "ngtcp2")
+PROGRAMS = {"nginx": "nginx", "nginx_unix_nginx": "nginx", "h2o": "h2o", "caddy": "caddy", "ngtcp2": "gtlsserver"}
 SIZES = (100 * 1024, 10 * 1024 * 1024)
+HOLE = 1024 * 1024 * 1024  # a file of zeros that takes no room on the disk
 
 NGINX = """
 daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000; pid {folder}/pid;
@@ -27,6 +28,7 @@ http {{
 """
 NGINX_LISTEN = """listen 127.0.0.1:{h1} backlog=1024; listen 127.0.0.1:{h1s} ssl http2 backlog=1024;
     listen 127.0.0.1:{h2c} http2 backlog=1024;"""
+NGINX_QUIC = "listen 127.0.0.1:{h1s} quic; http3_max_concurrent_streams 256;"
 NGINX_ANSWER = """server {{ {listen} root {folder}/www;
     location = /bench {{ default_type application/json; return 200 '{{"ok":true,"label":"nginx"}}'; }} }}"""
 NGINX_FRONT = """upstream engine {{ server unix:{back}; keepalive 1024; keepalive_requests 1000000000; }}
@@ -59,7 +61,7 @@ CADDY_HEAD = """
         output discard
     }
     servers {
-        protocols h1 h2 h2c
+        protocols h1 h2 h2c h3
     }
 }
 """
@@ -88,6 +90,8 @@ def write_files(folder):
     content.mkdir(parents=True)
     for size in SIZES:
         (content / str(size)).write_bytes(b"x" * size)
+    with open(content / str(HOLE), "wb") as file:
+        file.truncate(HOLE)
     (folder / "www/bench").write_text(json.dumps({"ok": True, "label": "h2o"}, separators=(",", ":")))
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -114,9 +118,18 @@ def _nginx(house, name, body):
     return house.run(["nginx", "-p", folder, "-e", folder / "error.log", "-c", config])
 
 
+def _nginx_has_http3():
+    """Of the packages that distributions have, only those of 1.25 and later."""
+    return "http_v3_module" in subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
+
+
 def _nginx_ports():
     h1, h1s, h2c = free_ports(3)
-    return {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, NGINX_LISTEN.format(h1=h1, h1s=h1s, h2c=h2c)
+    ports, listen = {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, NGINX_LISTEN.format(h1=h1, h1s=h1s, h2c=h2c)
+    if _nginx_has_http3():
+        ports["h3"] = h1s
+        listen += NGINX_QUIC.format(h1s=h1s)
+    return ports, listen
 
 
 def start_nginx(house):
@@ -156,7 +169,20 @@ def start_caddy(house):
          "caddy", "run", "--config", config, "--adapter", "caddyfile"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
-    return [process], {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1}
+    return [process], {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1, "h3": h1s}
 
 
-START = {"nginx": start_nginx, "nginx_unix_nginx": start_nginx_unix_nginx, "h2o": start_h2o, "caddy": start_caddy}
+def start_ngtcp2(house):
+    """The example server of the library that we use too: what HTTP/3 costs with nothing around it."""
+    port = free_ports(1)[0]
+    certificate, key = house.certificate
+    process = house.run(
+        ["gtlsserver", "-q", "--no-quic-dump", "--no-http-dump", "--timeout=1h", "--max-streams-bidi=256",
+         "-d", house.folder / "www", "127.0.0.1", str(port), key, certificate],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    return [process], {"h3": port}
+
+
+START = {"nginx": start_nginx, "nginx_unix_nginx": start_nginx_unix_nginx, "h2o": start_h2o, "caddy": start_caddy,
+         "ngtcp2": start_ngtcp2}

@@ -26,8 +26,6 @@ class Unavailable(Exception):
 class Server:
     """One case that is up."""
 
-    protocols = ("h1", "h1s", "h2", "h2c")
-
     def __init__(self, name, roots, ports, counter=None):
         self.name = name
         self.roots = roots  # processes that were started
@@ -106,8 +104,19 @@ class House:
 
     def open(self, name):
         server = self._start(name)
-        wait_until_answered(server)
+        if "h1" in server.ports:
+            wait_until_answered(server)
+        else:
+            self.wait_until_answered_by_quic(server)
         return server
+
+    def wait_until_answered_by_quic(self, server):
+        """A QUIC client asks again by itself while nobody answers."""
+        command = [self.programs / "routed-load", "--protocol", "h3", "--port", str(server.ports["h3"]),
+                   "--path", "/bench", "--connections", "1", "--requests", "1"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=READY_SECONDS)
+        if done.returncode:
+            raise Unavailable(done.stderr.strip() or "it does not answer")
 
     def _start(self, name):
         if name in rivals.NAMES:
@@ -133,7 +142,7 @@ class House:
         if name != "floor":
             ports["h1s"] = said["secure_port"]
         if name not in ("floor", "routed_io"):
-            ports |= {"h2c": said["port"], "h2": said["secure_port"]}
+            ports |= {"h2c": said["port"], "h2": said["secure_port"], "h3": said["secure_port"]}
         return Server(name, [process], ports, None if name == "floor" else process)
 
 

@@ -5,13 +5,15 @@ import dataclasses
 OURS = ("routed_ffi", "routed_ffi_processes", "routed_ffi_in_process")
 ENGINES = ("routed_io", *OURS)
 SERVERS = (*ENGINES, "routed_ffi_native_direct", "nginx", "nginx_unix_nginx", "h2o", "caddy")
-EVERYBODY = ("floor", *SERVERS)
-FILES = (*ENGINES, "nginx", "nginx_unix_nginx", "h2o", "caddy")
+EVERYBODY = ("floor", *SERVERS, "ngtcp2")
+FILES = (*ENGINES, "nginx", "nginx_unix_nginx", "h2o", "caddy", "ngtcp2")
 TICKETS = tuple(name for name in SERVERS if name != "routed_io")  # libmicrohttpd gives none
 UPLOADS = (*ENGINES, "routed_ffi_native_direct", "nginx")
 
 KIB = 1024
 MIB = 1024 * KIB
+
+WITH_STREAMS = ("h2", "h2c", "h3")  # their requests share a connection without waiting for each other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Workload:
     connections: int | None = None  # in place of --connections
     share: float = 1.0  # of --requests: what one of these weighs
     extra: tuple = ()
-    protocols: tuple = ("h1", "h1s", "h2", "h2c")
+    protocols: tuple = ("h1", "h1s", "h2", "h2c", "h3")
     secure: bool = False  # TLS, whatever --protocol says
     kind: str = "load"  # or "idle", "startup"
     unit: str = "request"
@@ -44,6 +46,8 @@ ALL = {
         Workload("download-100k", "GET of 100 KiB", FILES, f"/bytes/{100 * KIB}", share=0.4),
         Workload("download-10m", "GET of 10 MiB, 8 connections", FILES, f"/bytes/{10 * MIB}", connections=8,
                  share=0.02),
+        Workload("download-1g", "GET of 1 GiB, one connection", FILES, f"/bytes/{1024 * MIB}", connections=1,
+                 share=0.0002),
         Workload("upload-100k", "POST of 100 KiB", UPLOADS, body=100 * KIB, share=0.4),
         Workload("upload-10m", "POST of 10 MiB, 8 connections", UPLOADS, body=10 * MIB, connections=8, share=0.02),
         Workload("websocket-echo", "WebSocket: messages of 100 bytes come back", OURS, "/ws/echo", body=100,
@@ -77,7 +81,7 @@ def connections_of(workload, options):
 def arguments(workload, options):
     """For routed-load, without the port."""
     body = options.body if workload.name == "post" and options.body is not None else workload.body
-    depth = options.streams if options.protocol in ("h2", "h2c") else options.pipeline
+    depth = options.streams if options.protocol in WITH_STREAMS else options.pipeline
     given = ["--host", options.host, "--path", workload.path, "--protocol", protocol_of(workload, options),
              "--connections", str(connections_of(workload, options)),
              "--warmup", str(max(1, round(options.warmup * min(1, workload.share)))), *workload.extra]

@@ -7,8 +7,6 @@
 /* More than this is not queued on one connection. */
 #define QUEUE_MAX ((size_t)256 << 10)
 
-static void settle(struct load_client *c, enum load_error error);
-
 /* ---- output ---- */
 
 size_t load_client_room(const struct load_client *c)
@@ -32,6 +30,8 @@ enum load_error load_client_write(struct load_client *c, struct span plain, bool
 static enum load_error flush(struct load_client *c)
 {
     bool was_full;
+    if (c->quic)
+        return load_quic_flush(c);
     do {
         enum load_error error = c->machine->drain(c);
         if (error)
@@ -133,13 +133,13 @@ static void on_ready(struct stream *s)
     }
     if (!error)
         error = read_all(c);
-    settle(c, error);
+    load_client_settle(c, error);
 }
 
 static void on_turn(struct stream *s)
 {
     struct load_client *c = LIST_ITEM(s, struct load_client, stream);
-    settle(c, LOAD_ERROR_NONE);
+    load_client_settle(c, LOAD_ERROR_NONE);
 }
 
 /* ---- what follows from what happened ---- */
@@ -154,7 +154,7 @@ static void lose(struct load_client *c, enum load_error error)
     load_fleet_lost(c->fleet, c, error, count);
 }
 
-static void settle(struct load_client *c, enum load_error error)
+void load_client_settle(struct load_client *c, enum load_error error)
 {
     if (!error && c->phase == LOAD_CLIENT_READY && !c->is_spent)
         load_fleet_offer(c->fleet, c);
@@ -185,6 +185,8 @@ void load_client_send(struct load_client *c, microseconds intended)
     c->under_way++;
     if (c->machine->send(c, intended))
         lose(c, LOAD_ERROR_CLOSED);
+    else if (c->quic)
+        load_quic_wake(c->quic);
     else
         stream_wake(&c->stream);
 }
@@ -196,6 +198,8 @@ void load_client_done(struct load_client *c, microseconds intended, uint16_t sta
         c->is_spent = true;
     if (c->seal)
         load_seal_keep_ticket(c->seal);
+    if (c->quic)
+        load_quic_keep_ticket(c->quic);
     load_fleet_answered(c->fleet, intended, status);
 }
 
@@ -216,14 +220,22 @@ void load_client_release(struct load_client *c)
     c->http1.intended = NULL;
 }
 
-void load_client_open(struct load_client *c)
+static enum load_error open_stream(struct load_client *c)
 {
     static const struct stream_events events = {on_ready, on_turn};
-    c->phase = LOAD_CLIENT_CONNECTING;
-    c->fleet->connecting++;
     int fd = socket_connect(&c->fleet->address);
     if (fd < 0 || stream_open(&c->stream, c->fleet->loop, fd, false, &events) != ROUTED_OK)
-        lose(c, LOAD_ERROR_CONNECT);
+        return LOAD_ERROR_CONNECT;
+    return LOAD_ERROR_NONE;
+}
+
+void load_client_open(struct load_client *c)
+{
+    c->phase = LOAD_CLIENT_CONNECTING;
+    c->fleet->connecting++;
+    enum load_error error = c->fleet->quics ? load_quic_open(c) : open_stream(c);
+    if (error)
+        lose(c, error);
 }
 
 void load_client_close(struct load_client *c)
@@ -237,6 +249,8 @@ void load_client_close(struct load_client *c)
         c->fleet->connecting--;
     c->fleet->tally.bytes_in += c->stream.bytes_in;
     c->fleet->tally.bytes_out += c->stream.bytes_out;
+    if (c->quic)
+        load_quic_close(c);
     c->machine->close(c);
     load_seal_free(c->seal);
     c->seal = NULL;

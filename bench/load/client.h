@@ -1,6 +1,7 @@
 /* load/client.h: one connection of the load: socket, TLS, and the protocol on top of it.
  *
- * The protocols implement struct load_machine; they see plain bytes and know of no socket. None of
+ * The protocols implement struct load_machine; they see plain bytes, or those of QUIC streams, and
+ * know of no socket. None of
  * them ends the connection: they return an error, or say that it is spent, and the client acts
  * once they have returned. One thread. */
 #ifndef LOAD_CLIENT_H
@@ -8,6 +9,7 @@
 
 #include "base/list.h"
 #include "io/stream.h"
+#include "load/quic.h"
 #include "load/response.h"
 #include "load/seal.h"
 #include "load/tally.h"
@@ -31,6 +33,7 @@ struct load_machine {
 
 extern const struct load_machine load_http1_machine;
 extern const struct load_machine load_http2_machine;
+extern const struct load_machine load_http3_machine;
 extern const struct load_machine load_websocket_machine;
 
 enum load_client_phase {
@@ -54,6 +57,7 @@ struct load_http1 {
 };
 
 struct load_http2;
+struct load_http3;
 
 struct load_client {
     struct stream stream;
@@ -63,6 +67,8 @@ struct load_client {
     const struct load_machine *machine;
     struct load_http1 http1;
     struct load_http2 *http2;
+    struct load_quic *quic; /* in place of the stream and its seal */
+    struct load_http3 *http3;
     enum load_client_phase phase;
     uint32_t under_way;   /* requests that were sent and not answered */
     bool is_spent;        /* takes no further request */
@@ -83,7 +89,11 @@ bool load_client_has_room(const struct load_client *c);
  * by the end of the turn. */
 void load_client_send(struct load_client *c, microseconds intended);
 
-/* ---- for the machines ---- */
+/* ---- for the machines and transports ---- */
+
+/* Acts upon what came: gives the connection requests, sends, ends it after an error or once it is
+ * spent. The connection may be closed then. */
+void load_client_settle(struct load_client *c, enum load_error error);
 
 /* Bytes that may still be queued before memory is no longer bounded. */
 size_t load_client_room(const struct load_client *c);

@@ -9,6 +9,8 @@ static const struct load_machine *machine_of(const struct load_options *o)
 {
     if (o->socket)
         return &load_websocket_machine;
+    if (o->protocol == LOAD_H3)
+        return &load_http3_machine;
     return load_options_is_http2(o) ? &load_http2_machine : &load_http1_machine;
 }
 
@@ -24,12 +26,13 @@ static int make_parts(struct load_fleet *f)
         error = load_requests_init(&f->requests, o);
     if (error != ROUTED_OK)
         return error;
-    if (load_options_is_secure(o)) {
+    if (o->protocol == LOAD_H3)
+        f->quics = load_quic_context_new("localhost", o->resume);
+    else if (load_options_is_secure(o))
         f->seals = load_seal_context_new(load_options_is_http2(o) ? "h2" : "http/1.1", "localhost",
                                          o->resume);
-        if (!f->seals)
-            return ROUTED_ERROR_MEMORY;
-    }
+    if (load_options_is_secure(o) && !f->seals && !f->quics)
+        return ROUTED_ERROR_MEMORY;
     f->room = memory_new(LOAD_READ_SIZE);
     f->plain = memory_new(LOAD_READ_SIZE);
     f->clients = memory_new_array(o->connections, sizeof(*f->clients));
@@ -64,7 +67,14 @@ void load_fleet_release(struct load_fleet *f)
     memory_free(f->plain);
     load_requests_release(&f->requests);
     load_seal_context_free(f->seals);
+    load_quic_context_free(f->quics);
     loop_free(f->loop);
+}
+
+bool load_fleet_has_ticket(const struct load_fleet *f)
+{
+    return f->quics ? load_quic_context_has_ticket(f->quics)
+                    : load_seal_context_has_ticket(f->seals);
 }
 
 /* ---- who sends when ---- */

@@ -17,7 +17,8 @@ struct load_fleet {
     struct socket_address address;
     struct loop *loop;
     struct load_requests requests;
-    struct load_seal_context *seals; /* NULL: in the clear */
+    struct load_seal_context *seals; /* NULL: in the clear, or over QUIC */
+    struct load_quic_context *quics; /* NULL: over TCP */
     struct load_client *clients;
     uint32_t count;
     uint32_t connecting;
@@ -48,6 +49,9 @@ bool load_fleet_connect(struct load_fleet *f);
 /* Issues requests until the pacer is over and all answers are here, or are given up. The tally
  * begins anew. */
 void load_fleet_run(struct load_fleet *f, double rate, uint64_t most, microseconds duration);
+
+/* With --resume: is there a TLS session to go on with? */
+bool load_fleet_has_ticket(const struct load_fleet *f);
 
 /* ---- for the clients ---- */
 

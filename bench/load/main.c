@@ -49,7 +49,7 @@ static int measure(struct load_fleet *f)
         load_fleet_run(f, 0, warmup, CLOCK_NEVER);
     if (f->is_broken)
         return fail("the server does not serve");
-    if (o->resume && !load_seal_context_has_ticket(f->seals))
+    if (o->resume && !load_fleet_has_ticket(f))
         return fail("the server gives no session to go on with");
     if (o->hold && !wait_for_word())
         return STATUS_MEASURED;

@@ -14,9 +14,9 @@ static const char help[] =
     "  --host HOST            [127.0.0.1]\n"
     "  --path PATH            [/]\n"
     "  --spread N             \"{n}\" in the path becomes 0 to N-1 in turn [1]\n"
-    "  --protocol PROTOCOL    h1, h1s (TLS), h2 (TLS), h2c [h1]\n"
+    "  --protocol PROTOCOL    h1, h1s (TLS), h2 (TLS), h2c, h3 [h1]\n"
     "  --connections N        [64]\n"
-    "  --streams N            HTTP/2: requests under way on each connection [1]\n"
+    "  --streams N            HTTP/2, HTTP/3: requests under way on each connection [1]\n"
     "  --pipeline N           HTTP/1.1: the same [1]\n"
     "  --requests N           [5000]\n"
     "  --duration SECONDS     so long instead of so many\n"
@@ -102,7 +102,7 @@ static int find_word(const char *const *words, const char *text)
     return -1;
 }
 
-static const char *const protocols[] = {"h1", "h1s", "h2", "h2c", NULL};
+static const char *const protocols[] = {"h1", "h1s", "h2", "h2c", "h3", NULL};
 
 const char *load_options_protocol_text(const struct load_options *o)
 {
@@ -200,14 +200,14 @@ static const char *find_contradiction(const struct load_options *o)
 {
     if (o->port == 0)
         return "--port is needed";
-    if (o->socket && load_options_is_http2(o))
+    if (o->socket && (load_options_is_http2(o) || o->protocol == LOAD_H3))
         return "--websocket goes with h1 and h1s";
     if (o->socket && o->reconnect)
         return "--websocket does not go with --reconnect";
     if (o->socket == LOAD_SOCKET_BROADCAST && o->depth > 1)
         return "--websocket broadcast has one message under way";
     if (o->resume && !load_options_is_secure(o))
-        return "--resume goes with h1s and h2";
+        return "--resume goes with h1s, h2 and h3";
     return NULL;
 }
 
@@ -229,10 +229,6 @@ enum load_options_outcome load_options_read(struct load_options *o, int argc, ch
         if (flag == FLAG_HELP) {
             fputs(help, stdout);
             return LOAD_OPTIONS_DONE;
-        }
-        if (flag == FLAG_PROTOCOL && strcmp(optarg, "h3") == 0) {
-            fputs("routed-load: h3 is not there yet: this build has no HTTP/3 client\n", stderr);
-            return LOAD_OPTIONS_WRONG;
         }
         if (!apply(o, flag, optarg)) {
             fprintf(stderr, "routed-load: --%s: %s makes no sense here\n", flags[place].name,

@@ -11,7 +11,8 @@ enum load_protocol_name {
     LOAD_H1,
     LOAD_H1S,
     LOAD_H2, /* over TLS */
-    LOAD_H2C
+    LOAD_H2C,
+    LOAD_H3
 };
 
 enum load_socket_use {
@@ -55,7 +56,7 @@ enum load_options_outcome load_options_read(struct load_options *o, int argc, ch
 
 static inline bool load_options_is_secure(const struct load_options *o)
 {
-    return o->protocol == LOAD_H1S || o->protocol == LOAD_H2;
+    return o->protocol == LOAD_H1S || o->protocol == LOAD_H2 || o->protocol == LOAD_H3;
 }
 
 static inline bool load_options_is_http2(const struct load_options *o)

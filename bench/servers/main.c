@@ -81,6 +81,7 @@ static void lift_limits(routed_limits *limits)
     limits->connection_lifetime = ROUTED_NO_LIMIT;
     limits->idle_timeout = ROUTED_NO_LIMIT;
     limits->http2_idle_timeout = ROUTED_NO_LIMIT;
+    limits->http3_idle_timeout = ROUTED_NO_LIMIT;
     limits->queue_requests = ROUTED_NO_LIMIT;
     limits->engine_idle_connections = 1024;
 }

@@ -9,7 +9,7 @@
 
 #define SPARE_CLASS     64
 #define SPARE_BLOCK_MAX 1024
-#define SPARE_MAX       262144 /* bytes kept */
+#define SPARE_MAX       1048576 /* bytes kept */
 
 struct spare_block;
 

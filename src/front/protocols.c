@@ -61,7 +61,7 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     return options;
 }
 
-static struct http3_session_options http3_options(const struct front_worker *w)
+static struct http3_session_options http3_options(struct front_worker *w)
 {
     const routed_limits *limits = &w->shared->limits;
     struct http3_session_options options = HTTP3_SESSION_OPTIONS_DEFAULT;
@@ -83,6 +83,7 @@ static struct http3_session_options http3_options(const struct front_worker *w)
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;
+    options.spare = &w->blocks;
     return options;
 }
 

@@ -227,14 +227,16 @@ void http3_connection_finish(struct http3_connection *c)
 
 /* ---- a turn ---- */
 
-/* As much as may leave at once, RFC 9002 section 7.7. */
-static void write(struct http3_connection *c)
+/* As much as may leave at once, RFC 9002 section 7.7. False: there is nothing more that may leave,
+ * until something comes or is queued. */
+static bool write(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
     size_t largest = ngtcp2_conn_get_max_tx_udp_payload_size(c->conn);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->conn);
     size_t written = 0;
-    while (written < quantum && c->ending == HTTP3_STAYS) {
+    bool has_more = true;
+    while (has_more && written < quantum && c->ending == HTTP3_STAYS) {
         ngtcp2_path_storage path;
         ngtcp2_pkt_info mark;
         ngtcp2_path_storage_zero(&path);
@@ -244,15 +246,25 @@ static void write(struct http3_connection *c)
         ngtcp2_ssize size = http3_streams_write(c, &path.path, &mark, room, largest);
         if (size < 0)
             http3_connection_fail(c, (int)size);
-        if (size <= 0)
-            break;
-        http3_output_add(e, (size_t)size, &path.path, mark.ecn);
-        written += (size_t)size;
+        has_more = size > 0;
+        if (has_more) {
+            http3_output_add(e, (size_t)size, &path.path, mark.ecn);
+            written += (size_t)size;
+        }
     }
     http3_output_flush(e);
     if (e->output.is_blocked) /* go on when the socket does */
         http3_connection_wake(c);
-    ngtcp2_conn_update_pkt_tx_time(c->conn, http3_now(e));
+    return has_more;
+}
+
+/* When to run again. The pace of what was sent now is a reason only for who has more to send; if
+ * something comes up before, ngtcp2 refuses it once and then tells the time. */
+static nanoseconds next_run(const struct http3_connection *c, bool has_more)
+{
+    nanoseconds due = ngtcp2_conn_get_expiry(c->conn);
+    ngtcp2_conn_update_pkt_tx_time(c->conn, http3_now(c->endpoint));
+    return has_more ? ngtcp2_conn_get_expiry(c->conn) : due;
 }
 
 static bool run_closed(struct http3_connection *c)
@@ -309,6 +321,7 @@ static bool is_deserted(const struct http3_connection *c)
 bool http3_connection_run(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
+    bool has_more = false;
     if (c->phase >= HTTP3_CLOSING)
         return run_closed(c);
     if (c->ending == HTTP3_STAYS && ngtcp2_conn_get_expiry(c->conn) <= http3_now(e))
@@ -318,7 +331,7 @@ bool http3_connection_run(struct http3_connection *c)
     if (c->session && c->ending == HTTP3_STAYS)
         http3_streams_allow(c);
     if (c->ending == HTTP3_STAYS)
-        write(c);
+        has_more = write(c);
     if (c->session)
         run_session(c);
     if (c->ending != HTTP3_STAYS)
@@ -326,7 +339,7 @@ bool http3_connection_run(struct http3_connection *c)
     if (c->session)
         keep_alive(c);
     http3_path_settle(c);
-    http3_deadlines_set(&e->deadlines, &c->deadline, ngtcp2_conn_get_expiry(c->conn));
+    http3_deadlines_set(&e->deadlines, &c->deadline, next_run(c, has_more));
     if (c->is_told)
         e->options.host.on_turn(e->options.host.host, c->front);
     return true;

@@ -162,6 +162,9 @@ static void write_settings(struct http3_endpoint *e, const struct greeting *g,
     ngtcp2_settings_default(settings);
     settings->initial_ts = http3_now(e);
     settings->handshake_timeout = e->options.handshake_time * NGTCP2_MILLISECONDS;
+    /* Once for what was read at once, so that it goes with the answer and not, a moment later, in a
+     * datagram of its own. */
+    settings->ack_thresh = 1;
     settings->rand_ctx.native_handle = &e->random;
     settings->available_versions = versions;
     settings->available_versionslen = sizeof(versions) / sizeof(versions[0]);
@@ -213,6 +216,7 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
     if (!http3_identifier_make(&e->key, e->options.worker, &id) ||
         !write_parameters(e, g, &id, &parameters))
         return ROUTED_ERROR_SYSTEM;
+    c->heap.spare = e->options.session.spare;
     c->memory = memory;
     ngtcp2_conn *conn; /* where this fails, it is left pointing to nothing */
     if (ngtcp2_conn_server_new(&conn, &g->initial.scid, &id, &path.path, g->initial.version,

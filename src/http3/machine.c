@@ -69,6 +69,7 @@ int http3_machine_open(struct http3_session *s)
     settings.max_field_section_size = s->options->limits.fields_bytes_max;
     settings.qpack_encoder_max_dtable_capacity = 0;
     settings.enable_connect_protocol = 1;
+    s->heap.spare = s->options->spare;
     s->allocator = (nghttp3_mem){.user_data = &s->heap,
                                  .malloc = heap_new,
                                  .free = heap_free,

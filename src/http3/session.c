@@ -277,9 +277,9 @@ static void settle_shut(struct http3_session *s)
 static void settle(struct http3_session *s)
 {
     settle_due(s);
-    if (s->is_over)
+    if (s->is_over || (!s->failure && !s->is_shut))
         return;
-    if (!s->failure && s->is_shut)
+    if (!s->failure)
         settle_shut(s);
     if (s->failure)
         settle_failure(s);

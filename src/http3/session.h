@@ -19,6 +19,7 @@
 #define HTTP3_SESSION_H
 
 #include "base/clock.h"
+#include "base/spare.h"
 #include "exchange/session.h"
 #include "http3/limits.h"
 
@@ -46,6 +47,7 @@ struct http3_session_options {
     size_t response_window;  /* response bytes an application may have queued on one stream */
     const char *date;        /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
     const milliseconds *now; /* monotonic time that the owner rewrites each turn */
+    struct spare *spare; /* blocks for the libraries; shared with others of the thread, or NULL */
 };
 
 /* `now` has no default. */

@@ -39,7 +39,7 @@ def load(*arguments, timeout=60):
         (["--nonsense"], "--nonsense"), (["--request", "5"], "--request"), (["--requests=none"], "--requests"),
         (["--requests=0"], "--requests"), (["--case=apache"], "there is no case apache"),
         (["--workload=everything"], "there is no workload everything"), (["extra"], "extra"),
-        (["--protocol=h3"], "h3 is not there yet"), (["--protocol=spdy"], "--protocol"),
+        (["--protocol=h3", "--pipeline=2"], "--pipeline goes with"), (["--protocol=spdy"], "--protocol"),
         (["--streams=2"], "--streams goes with"), (["--protocol=h2c", "--pipeline=2"], "--pipeline goes with"),
         (["--protocol=h2", "--max-p95-ratio=2"], "HTTP/1.1 only"),
         (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
@@ -56,7 +56,7 @@ def test_usage_errors_of_the_command_are_64(arguments, complaint):
     "arguments, complaint",
     [
         (["--nonsense"], "nonsense"), ([], "--port is needed"), (["--port", "0"], "--port"),
-        (["--port", "80", "--protocol", "h3"], "h3 is not there yet"), (["--port", "80", "--rate", "0"], "--rate"),
+        (["--port", "80", "--protocol", "h3", "--websocket", "echo"], "--websocket"), (["--port", "80", "--rate", "0"], "--rate"),
         (["--port", "80", "--connections", "60001"], "--connections"), (["--port", "80", "--path", "x"], "--path"),
         (["--port", "80", "--protocol", "h2c", "--websocket", "echo"], "--websocket"),
         (["--port", "80", "--resume"], "--resume"), (["--port", "80", "more"], "only options"),
@@ -400,7 +400,8 @@ def test_a_missed_gate_is_1():
 
 @pytest.mark.parametrize(
     "protocol, workload, case",
-    [("h2", "tiny", "routed_ffi_in_process"), ("h2c", "upload-100k", "routed_ffi"), ("h1s", "tiny", "routed_io"),
+    [("h2", "tiny", "routed_ffi_in_process"), ("h3", "tiny", "routed_ffi"), ("h3", "upload-100k", "routed_ffi_in_process"),
+     ("h3", "handshakes-resumed", "routed_ffi_native_direct"), ("h2c", "upload-100k", "routed_ffi"), ("h1s", "tiny", "routed_io"),
      ("h1s", "websocket-echo", "routed_ffi_processes"), ("h1", "websocket-broadcast", "routed_ffi"),
      ("h1", "handshakes-resumed", "routed_ffi_native_direct"), ("h1", "events", "routed_io"),
      ("h1", "download-10m", "routed_io"), ("h1", "routes", "routed_ffi")],

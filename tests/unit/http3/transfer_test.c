@@ -258,6 +258,30 @@ static void acknowledged_bytes_and_round_trip_are_told(void **state)
     stage_close(s);
 }
 
+static uint64_t sent_before;
+
+static bool has_sent(struct stage *s)
+{
+    return stage_count(s, HTTP3_DATAGRAMS_OUT) > sent_before;
+}
+
+/* The answer brings the acknowledgement, and neither that nor its pace is a reason to wake. */
+static void an_answer_is_one_datagram_and_then_there_is_rest(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    stage_open(s);
+    struct client *c = stage_connect(s, NULL);
+    stage_get(s, c, 10);
+    stage_run(s, STAGE_SECOND);
+    sent_before = stage_count(s, HTTP3_DATAGRAMS_OUT);
+    client_get(c, "/10");
+    assert_true(stage_run_until(s, STAGE_SECOND, has_sent));
+    assert_int_equal(stage_count(s, HTTP3_DATAGRAMS_OUT), sent_before + 1);
+    assert_true(http3_endpoint_deadline(s->endpoint) >= s->now + 2 * STAGE_TRANSIT);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +296,7 @@ int main(void)
         cmocka_unit_test(a_full_socket_hides_no_session),
         cmocka_unit_test(datagrams_leave_together),
         cmocka_unit_test(acknowledged_bytes_and_round_trip_are_told),
+        cmocka_unit_test(an_answer_is_one_datagram_and_then_there_is_rest),
     };
     return cmocka_run_group_tests(tests, stage_set_up, pki_close_folder);
 }
