@@ -54,8 +54,9 @@ def findings(tmp_path_factory):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 def test_nothing_of_medium_severity(findings, kind):
-    # On a loaded machine testssl.sh may give up on resumption, which test_tls.py looks at, too.
-    given_up = ("sessionresumption_ticket", "WARN"), ("sessionresumption_ID", "WARN")
+    # On a loaded machine testssl.sh may give up on resumption, which test_tls.py looks at, too; of
+    # this machine's openssl it says what it lacks.
+    given_up = [(name, "WARN") for name in ("sessionresumption_ticket", "sessionresumption_ID", "engine_problem")]
     assert not [finding for finding in findings[kind] if finding["severity"] not in ACCEPTABLE
                 and (finding["id"], finding["severity"]) not in given_up]  # fmt: skip
 
