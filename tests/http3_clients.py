@@ -7,14 +7,15 @@ import fcntl
 import hashlib
 import json
 import os
+import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-from showcase import ROOT
+from showcase import ROOT, eventually
 
 CURL = ROOT / ".cache/curl/curl"
 QUIC_GO = ROOT / "tests/http3/quic_go"
@@ -206,8 +207,6 @@ class ForeignServer:
         for name in (folder / "bytes", folder / "logs"):
             name.mkdir(exist_ok=True)
         (folder / "json").write_bytes(b'{"ok":true}')
-        import socket
-
         with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as free:
             free.bind(("127.0.0.1", 0))
             self.secure_port = free.getsockname()[1]
@@ -217,7 +216,11 @@ class ForeignServer:
              certificates / "localhost.pem", "-d", folder, "--quiet", *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(0.2)
+        assert eventually(self._is_bound), "gtlsserver did not bind its port"
+
+    def _is_bound(self):
+        ports = {line.split()[1].rpartition(":")[2] for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]}
+        return f"{self.secure_port:04X}" in ports
 
     def have(self, size):
         path = self.folder / f"bytes/{size}"

@@ -14,6 +14,13 @@ static void come_back(struct front_plea *p)
     front_worker_listen_again(p->from);
 }
 
+/* The workers form a ring. */
+static struct front_worker *next_of(const struct front_worker *w)
+{
+    const struct front_shared *shared = w->shared;
+    return shared->workers[(w->number + 1) % shared->worker_count];
+}
+
 /* On the thread of p->at. A worker that has ended no longer asks its neighbour, which may be gone;
  * without an answer nobody waits: the others end too. */
 static void on_delivery(struct loop_message *m)
@@ -27,7 +34,7 @@ static void on_delivery(struct loop_message *m)
     else if (!front_worker_is_full(w) || front_worker_evict(w))
         pass_on(p, p->from);
     else
-        pass_on(p, w->next);
+        pass_on(p, next_of(w));
 }
 
 void front_plea_init(struct front_plea *p, struct front_worker *w)
@@ -37,8 +44,8 @@ void front_plea_init(struct front_plea *p, struct front_worker *w)
 
 void front_plea_send(struct front_plea *p)
 {
-    if (p->is_under_way || p->from->next == p->from)
+    if (p->is_under_way || p->from->shared->worker_count == 1)
         return;
     p->is_under_way = true;
-    pass_on(p, p->from->next);
+    pass_on(p, next_of(p->from));
 }

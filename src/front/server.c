@@ -163,7 +163,6 @@ static int init_workers(struct front_server *s, struct failure *why)
     for (unsigned i = 0; i < s->count; i++) {
         struct member *m = &s->members[i];
         m->server = s;
-        m->worker.next = &s->members[(i + 1) % s->count].worker;
         m->stop_message.on_delivery = on_stop;
         m->cut_message.on_delivery = on_cut;
         int error = front_worker_init(&m->worker, &s->shared, i);
