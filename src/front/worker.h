@@ -35,7 +35,8 @@ struct front_shared {
     bool has_http3; /* these workers serve it; needs tls */
     bool has_early_data;
     uint8_t quic_secret[FRONT_QUIC_SECRET_SIZE];
-    struct front_worker *workers[FRONT_WORKERS_MAX]; /* who pass datagrams and pleas to each other */
+    struct front_worker
+        *workers[FRONT_WORKERS_MAX]; /* who pass datagrams and pleas to each other */
     unsigned worker_count;
     struct metric_rows *rows;     /* or NULL */
     struct access_log access_log; /* .path is NULL without one */
