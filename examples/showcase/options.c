@@ -189,6 +189,8 @@ static const struct {
     LIMIT(http3_glitches),
     LIMIT(http3_small_frames),
     LIMIT(http3_forwards),
+    LIMIT(http3_unacknowledged),
+    LIMIT(upload_growth),
 };
 
 /* NAME=VALUE */

@@ -10,6 +10,7 @@
 #include "base/slice.h"
 #include "base/span.h"
 #include "exchange/exchange.h"
+#include <routed/limits.h>
 
 struct session;
 
@@ -68,6 +69,11 @@ struct session_host {
     /* A request was refused before it became an exchange (for counters and the access log).
      * `x` has what was parsed so far; status is what was answered. */
     void (*on_refused)(void *host, const struct exchange *x, int error, uint16_t status);
+    /* A limit was hit without an error: its offset in routed_limits, for the counters. May be
+     * NULL. */
+    void (*on_limit)(void *host, size_t offset);
+    /* Nanoseconds to the client and back; 0: not known. May be NULL. */
+    uint64_t (*round_trip)(void *host);
     void *host;
 };
 
@@ -84,5 +90,11 @@ struct session {
     uint64_t bytes_in; /* content and framing fed, for the minimum rate */
     uint64_t requests; /* heads seen */
 };
+
+static inline void session_hit(const struct session *s, size_t offset)
+{
+    if (s->host.on_limit)
+        s->host.on_limit(s->host.host, offset);
+}
 
 #endif

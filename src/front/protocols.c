@@ -14,6 +14,12 @@ static uint32_t bounded_word(uint64_t limit)
     return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
 }
 
+/* With what windows begin with it makes no more than HTTP/2 can tell (RFC 9113 section 6.9.1). */
+static size_t bounded_growth(uint64_t limit)
+{
+    return limit > INT32_MAX / 2 ? INT32_MAX / 2 : (size_t)limit;
+}
+
 static struct http1_session_options http1_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
@@ -51,6 +57,7 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     own->small_data.burst = bounded_word(limits->http2_small_frames);
     own->continuations_max = bounded_word(limits->http2_continuations);
     own->overhead_slack = limits->http2_overhead;
+    own->upload_growth = bounded_growth(limits->upload_growth);
     own->send_rate = bounded_word(limits->rate);
     own->send_grace = bounded_word(limits->rate_grace);
     options.scheme = scheme;
@@ -80,6 +87,8 @@ static struct http3_session_options http3_options(struct front_worker *w)
     own->small_data.burst = bounded_word(limits->http3_small_frames);
     own->send_rate = bounded_word(limits->rate);
     own->send_grace = bounded_word(limits->rate_grace);
+    own->upload_growth = bounded_growth(limits->upload_growth);
+    own->unacknowledged_max = bounded(limits->http3_unacknowledged);
     options.response_window = bounded(limits->window);
     options.date = w->date;
     options.now = &w->now;

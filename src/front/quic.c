@@ -200,6 +200,11 @@ static size_t on_send(void *host, const struct http3_batch *batch)
     return gone;
 }
 
+static uint64_t round_trip(void *host)
+{
+    return http3_connection_round_trip(connection_of(host)->connection);
+}
+
 static int on_connection(void *host, struct http3_connection *connection, struct session_host *out)
 {
     struct front_quic *q = host;
@@ -226,6 +231,8 @@ static int on_connection(void *host, struct http3_connection *connection, struct
                                  .on_exchange_end = front_request_end,
                                  .on_ready = on_ready,
                                  .on_refused = front_request_refused,
+                                 .on_limit = front_request_limited,
+                                 .round_trip = round_trip,
                                  .host = &c->client};
     return ROUTED_OK;
 }

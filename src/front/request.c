@@ -194,3 +194,9 @@ void front_request_refused(void *host, const struct exchange *x, int error, uint
     count_limit(c->worker, x, error);
     write_down(c, &told, error, status);
 }
+
+void front_request_limited(void *host, size_t limit)
+{
+    struct front_client *client = host;
+    front_metrics_hit(&client->worker->metrics, limit);
+}

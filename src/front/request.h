@@ -9,5 +9,6 @@
 void front_request_begin(void *host, struct exchange *x);
 void front_request_end(void *host, struct exchange *x, int error);
 void front_request_refused(void *host, const struct exchange *x, int error, uint16_t status);
+void front_request_limited(void *host, size_t limit);
 
 #endif

@@ -33,8 +33,9 @@ struct http2_limits {
     /* Told to the client in SETTINGS; beyond them its frames are errors (RFC 9113). */
     uint32_t streams_max;
     uint32_t stream_window;     /* bytes; at most this much content of each stream waits for an
-                                 * application, streams_max times this on a connection */
+                                 * application, streams_max times this on a connection, */
     uint32_t connection_window; /* bytes on their way; given back as they come */
+    size_t upload_growth;       /* and this much more, see http2/window.h */
     uint32_t frame_max;         /* bytes of a frame's payload */
     uint32_t compression_table; /* bytes of the HPACK table that the client fills */
 
@@ -73,6 +74,7 @@ struct http2_limits {
                            .streams_max = 100,                                                     \
                            .stream_window = 65536,                                                 \
                            .connection_window = 1048576,                                           \
+                           .upload_growth = 4194304,                                               \
                            .frame_max = 16384,                                                     \
                            .compression_table = 4096,                                              \
                            .resets = {1000, 33},                                                   \

@@ -65,8 +65,9 @@ static int queue_settings(struct http2_session *s)
     };
     if (nghttp2_submit_settings(s->machine, NGHTTP2_FLAG_NONE, entries,
                                 sizeof(entries) / sizeof(entries[0])) ||
-        nghttp2_session_set_local_window_size(s->machine, NGHTTP2_FLAG_NONE, 0,
-                                              (int32_t)limits->connection_window))
+        nghttp2_session_set_local_window_size(
+            s->machine, NGHTTP2_FLAG_NONE, 0,
+            (int32_t)(limits->connection_window + limits->upload_growth)))
         return ROUTED_ERROR_MEMORY;
     return ROUTED_OK;
 }

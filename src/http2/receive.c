@@ -159,6 +159,22 @@ static void give_window(struct http2_session *s, const struct http2_stream *t, s
         nghttp2_session_consume_stream(s->machine, t->id, size);
 }
 
+/* What the application took, and more where the window is what the client waits for. */
+static void give_taken(struct http2_session *s, struct http2_stream *t, size_t size)
+{
+    give_window(s, t, size);
+    if (buffer_size(&t->inlet.held)) {
+        http2_window_wait(&t->window);
+    } else if (size && !s->is_broken && !t->is_gone && !t->inlet.has_ended) {
+        size_t first = s->options->limits.stream_window;
+        if (http2_window_take(&t->window, first, size, &s->session, *s->options->now,
+                              &s->growth_left) &&
+            nghttp2_session_set_local_window_size(s->machine, NGHTTP2_FLAG_NONE, t->id,
+                                                  (int32_t)(first + t->window.growth)))
+            http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
+    }
+}
+
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
 {
     give_window(s, t, exchange_inlet_give_up(&t->inlet));
@@ -179,7 +195,7 @@ void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
 {
     size_t taken = 0;
     int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
-    give_window(s, t, taken);
+    give_taken(s, t, taken);
     if (error)
         http2_answer_fail(s, t, error);
     else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
@@ -197,7 +213,7 @@ static void receive_content(struct http2_session *s, struct http2_stream *t, str
 {
     size_t taken = 0;
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->input, bytes, &taken);
-    give_window(s, t, taken);
+    give_taken(s, t, taken);
     if (error)
         http2_answer_fail(s, t, error);
 }

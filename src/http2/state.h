@@ -17,6 +17,7 @@
 #include "http2/priority.h"
 #include "http2/queue.h"
 #include "http2/session.h"
+#include "http2/window.h"
 #include <nghttp2/nghttp2.h>
 
 /* What one turn takes over from nghttp2: enough for full writes, little enough that a stream that
@@ -48,6 +49,7 @@ struct http2_stream {
     int error;                   /* why it failed */
     struct http_head head;       /* what the fields of the request are parts of */
     struct exchange_inlet inlet; /* of request content */
+    struct http2_window window;  /* of the stream, for that */
     struct http2_queue body;     /* response content that nghttp2 has not asked for */
     struct field_list trailers;  /* of the response */
     size_t uncredited;           /* response content that went into the output */
@@ -87,6 +89,7 @@ struct http2_session {
     struct http_head_limits head_limits;
     size_t idle_memory;   /* of nghttp2 at the beginning */
     size_t fields_memory; /* of all streams */
+    size_t growth_left;   /* of windows */
     nghttp2_nv *lines;    /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */

@@ -165,6 +165,8 @@ static void write_settings(struct http3_endpoint *e, const struct greeting *g,
     /* Once for what was read at once, so that it goes with the answer and not, a moment later, in a
      * datagram of its own. */
     settings->ack_thresh = 1;
+    settings->max_window = e->options.session.limits.connection_window +
+                           (uint64_t)e->options.session.limits.upload_growth;
     settings->rand_ctx.native_handle = &e->random;
     settings->available_versions = versions;
     settings->available_versionslen = sizeof(versions) / sizeof(versions[0]);

@@ -26,7 +26,8 @@ struct http3_limits {
     /* Told to the client in transport parameters and SETTINGS. */
     uint32_t streams_max;       /* request streams open at once */
     uint32_t stream_window;     /* bytes */
-    uint32_t connection_window; /* bytes */
+    uint32_t connection_window; /* bytes; grows with the pace of the client, at most by... */
+    size_t upload_growth;       /* ...this, as the windows of streams do: see http2/window.h */
 
     /* Of the connection. */
     struct http2_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
@@ -36,6 +37,10 @@ struct http3_limits {
     uint32_t small_data_below;
     uint32_t send_rate; /* as in struct http2_limits */
     uint32_t send_grace;
+    /* Bytes of answers that were sent and are kept until they are acknowledged, of all streams:
+     * what an application may queue on each comes on top. At the limit content waits, and nothing
+     * else does. */
+    size_t unacknowledged_max;
     uint32_t memory_share;
     size_t memory_slack;
 };
@@ -50,12 +55,14 @@ struct http3_limits {
                            .streams_max = 100,                                                     \
                            .stream_window = 65536,                                                 \
                            .connection_window = 1048576,                                           \
+                           .upload_growth = 4194304,                                               \
                            .resets = {1000, 33},                                                   \
                            .glitches = {10000, 330},                                               \
                            .small_data = {25600, 2560},                                            \
                            .small_data_below = 256,                                                \
                            .send_rate = 500,                                                       \
                            .send_grace = 20000,                                                    \
+                           .unacknowledged_max = 4194304,                                          \
                            .memory_share = 10,                                                     \
                            .memory_slack = 65536})
 

@@ -10,6 +10,18 @@ static void grant(struct http3_session *s, struct http3_stream *t, size_t bytes)
         s->transport.grant_stream(s->transport.transport, t->id, bytes);
 }
 
+/* What the application took, and more where the window is what the client waits for. */
+static void grant_taken(struct http3_session *s, struct http3_stream *t, size_t bytes)
+{
+    grant(s, t, bytes);
+    if (buffer_size(&t->inlet.held))
+        http2_window_wait(&t->window);
+    else if (bytes && !t->input_has_ended)
+        grant(s, t,
+              http2_window_take(&t->window, s->options->limits.stream_window, bytes, &s->session,
+                                *s->options->now, &s->growth_left));
+}
+
 void http3_receive_give_up(struct http3_session *s, struct http3_stream *t)
 {
     grant(s, t, exchange_inlet_give_up(&t->inlet));
@@ -32,7 +44,7 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
 {
     size_t taken = 0;
     int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
-    grant(s, t, taken);
+    grant_taken(s, t, taken);
     if (error)
         http3_answer_fail(s, t, error);
     else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
@@ -56,7 +68,7 @@ static void receive_content(struct http3_session *s, struct http3_stream *t, str
         taken = 0;
         error = exchange_inlet_receive(&t->inlet, &t->exchange, NULL, bytes, &taken);
     }
-    grant(s, t, taken);
+    grant_taken(s, t, taken);
     if (error)
         http3_answer_fail(s, t, error);
 }

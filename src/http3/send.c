@@ -4,6 +4,9 @@
 #include <routed/error.h>
 
 #define VECTORS_MAX 16 /* spans of one call */
+/* Content that nghttp3 gets at once: what it has counts as sent, and it asks for more before it has
+ * sent all. */
+#define GIVEN_MAX 32768
 
 /* ---- fields ---- */
 
@@ -54,15 +57,81 @@ static int submit_trailers(struct http3_session *s, const struct http3_stream *t
                                                                             : ROUTED_OK;
 }
 
-/* Hands out whole slices; they stay in the queue until they are acknowledged. */
-static size_t give_slices(struct http3_stream *t, nghttp3_vec *out, size_t max)
+static bool has_given_all(const struct http3_stream *t)
 {
-    size_t count = 0;
-    for (; count < max && t->given < t->body.count; count++, t->given++) {
-        const struct slice *slice = &t->body.slices[t->body.first + t->given];
-        out[count] = (nghttp3_vec){.base = (uint8_t *)slice->data, .len = slice->size};
+    return t->given_whole == t->body.count;
+}
+
+/* The next part of a slice, of at most `max` bytes. */
+static nghttp3_vec give_part(struct http3_stream *t, size_t max)
+{
+    const struct slice *slice = &t->body.slices[t->body.first + t->given_whole];
+    size_t size = slice->size - t->given_part;
+    nghttp3_vec part = {.base = (uint8_t *)slice->data + t->given_part,
+                        .len = size < max ? size : max};
+    t->given_part += part.len;
+    if (t->given_part == slice->size) {
+        t->given_whole++;
+        t->given_part = 0;
     }
+    return part;
+}
+
+/* What is handed out stays in the queue until it is acknowledged. The application may put as much
+ * behind it: there is no need for it to wait for a round trip. */
+static size_t give_content(struct http3_session *s, struct http3_stream *t, nghttp3_vec *out,
+                           size_t max)
+{
+    size_t count = 0, size = 0, room = s->options->limits.unacknowledged_max - s->unacknowledged;
+    size_t most = room < GIVEN_MAX ? room : GIVEN_MAX;
+    for (; count < max && size < most && !has_given_all(t); count++) {
+        out[count] = give_part(t, most - size);
+        size += out[count].len;
+    }
+    t->unacknowledged += size;
+    s->unacknowledged += size;
+    t->uncredited += size;
+    if (size)
+        http3_state_is_due(s, t);
     return count;
+}
+
+/* The first `size` bytes of the queue are not needed any more. */
+static void drop_content(struct http3_stream *t, size_t size)
+{
+    while (size) {
+        size_t before = t->body.count;
+        struct slice slice = http2_queue_take(&t->body, size);
+        size -= slice.size;
+        if (t->body.count == before && t->given_whole == 0)
+            t->given_part -= slice.size;
+        t->given_whole -= before - t->body.count;
+        slice_release(&slice);
+    }
+}
+
+/* ---- what is sent and not acknowledged ---- */
+
+static bool is_full(const struct http3_session *s)
+{
+    return s->unacknowledged >= s->options->limits.unacknowledged_max;
+}
+
+void http3_send_forget(struct http3_session *s, struct http3_stream *t, size_t size)
+{
+    t->unacknowledged -= size;
+    s->unacknowledged -= size;
+}
+
+/* Not before there is room for some: to ask streams again and again takes time. */
+void http3_send_resume_all(struct http3_session *s)
+{
+    size_t max = s->options->limits.unacknowledged_max;
+    if (!s->is_full || s->unacknowledged > max - max / 8)
+        return;
+    s->is_full = false;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        http3_send_resume(s, LIST_ITEM(l, struct http3_stream, link));
 }
 
 nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec *out, size_t max,
@@ -72,8 +141,14 @@ nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec 
     struct http3_stream *t = stream;
     (void)machine;
     (void)id;
-    size_t count = give_slices(t, out, max);
-    bool is_all = t->given == t->body.count && t->response_done;
+    if (is_full(s) && !has_given_all(t)) {
+        if (!s->is_full)
+            session_hit(&s->session, offsetof(routed_limits, http3_unacknowledged));
+        s->is_full = t->is_deferred = s->was_deferred = true;
+        return NGHTTP3_ERR_WOULDBLOCK;
+    }
+    size_t count = give_content(s, t, out, max);
+    bool is_all = has_given_all(t) && t->response_done;
     if (count == 0 && !is_all) {
         t->is_deferred = s->was_deferred = true;
         return NGHTTP3_ERR_WOULDBLOCK;
@@ -98,14 +173,8 @@ int http3_send_on_acknowledged(nghttp3_conn *machine, int64_t id, uint64_t size,
     (void)id;
     t->acknowledged += size;
     s->acknowledged += size;
-    t->uncredited += size;
-    while (size) {
-        size_t before = t->body.count;
-        struct slice slice = http2_queue_take(&t->body, (size_t)size);
-        size -= slice.size;
-        t->given -= before - t->body.count;
-        slice_release(&slice);
-    }
+    drop_content(t, (size_t)size);
+    http3_send_forget(s, t, (size_t)size);
     http3_state_is_due(s, t);
     return 0;
 }
@@ -204,6 +273,7 @@ int http3_session_acknowledged(struct http3_session *s, int64_t stream, size_t b
         int result = nghttp3_conn_add_ack_offset(s->machine, stream, bytes);
         if (result)
             http3_machine_failed(s, result);
+        http3_send_resume_all(s);
     }
     return http3_session_leave(s);
 }

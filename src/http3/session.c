@@ -69,9 +69,12 @@ static void give_stream(struct http3_session *s, struct http3_stream *t)
     list_remove(&t->due);
     http3_machine_give_section(s, t->section, false);
     exchange_inlet_release(&t->inlet);
+    http2_window_give_back(&t->window, &s->growth_left);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
     http2_queue_reset(&t->body);
+    http3_send_forget(s, t, t->unacknowledged);
+    http3_send_resume_all(s);
     list_prepend(&s->spare, &t->link);
 }
 
@@ -457,6 +460,7 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     s->resets = http2_bucket_full(&limits->resets, *options->now);
     s->glitches = http2_bucket_full(&limits->glitches, *options->now);
     s->small_data = http2_bucket_full(&limits->small_data, *options->now);
+    s->growth_left = limits->upload_growth;
     s->control_stream = s->latest_stream = -1;
     s->push_end = UINT64_MAX;
     s->is_silent = true;

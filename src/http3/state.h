@@ -15,6 +15,7 @@
 #include "http/head.h"
 #include "http2/bucket.h"
 #include "http2/queue.h"
+#include "http2/window.h"
 #include "http3/frames.h"
 #include "http3/session.h"
 #include <nghttp3/nghttp3.h>
@@ -64,10 +65,13 @@ struct http3_stream {
     nghttp3_qpack_stream_context *section; /* of the field section that is coming; or NULL */
     struct http3_frames frames;
     struct exchange_inlet inlet;
+    struct http2_window window;
     struct http2_queue body;      /* response content that is not acknowledged */
-    size_t given;                 /* slices of it that nghttp3 has, from the front */
+    size_t given_whole;           /* slices of it that nghttp3 has, from the front */
+    size_t given_part;            /* bytes of the next one that it has */
+    size_t unacknowledged;        /* bytes of all that */
     struct field_list trailers;   /* of the response */
-    size_t uncredited;            /* response content that was acknowledged */
+    size_t uncredited;            /* response content that nghttp3 took */
     uint64_t announced;           /* request content, by the frames that came */
     uint64_t acknowledged;        /* response content, ever */
     uint64_t acknowledged_before; /* when content began to wait; and the whole session's */
@@ -144,12 +148,14 @@ struct http3_session {
     struct http_cookies cookies;
     size_t idle_memory;   /* of nghttp3 at the beginning */
     size_t fields_memory; /* of all streams */
+    size_t growth_left;   /* of windows */
     nghttp3_nv *lines;    /* room for the lines of one response head */
     size_t lines_capacity;
     int64_t control_stream; /* of ours */
     uint64_t control_unacknowledged;
     uint64_t streams_closed; /* request streams, ever */
     uint64_t acknowledged;   /* response content, ever */
+    size_t unacknowledged;   /* response content that nghttp3 has, of all streams */
     int64_t latest_stream;   /* what next said last */
     size_t latest_size;
     milliseconds noticed_at;
@@ -159,6 +165,7 @@ struct http3_session {
     unsigned inside; /* calls of the connection on the stack */
     bool latest_ends;
     bool was_deferred; /* a stream had nothing for nghttp3 */
+    bool is_full;      /* or had to wait for acknowledgements */
     bool is_started;
     bool is_broken; /* nghttp3 must not be called any more */
     bool is_over;
@@ -309,5 +316,9 @@ size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream 
                              const struct field_list *fields);
 /* Content is there again. */
 void http3_send_resume(struct http3_session *s, struct http3_stream *t);
+/* So many bytes that nghttp3 had are not kept any more; */
+void http3_send_forget(struct http3_session *s, struct http3_stream *t, size_t size);
+/* streams that waited for that go on. */
+void http3_send_resume_all(struct http3_session *s);
 
 #endif

@@ -434,3 +434,12 @@ bool socket_peer_credentials(int fd, uint32_t *uid, int32_t *pid)
     *pid = credentials.pid;
     return true;
 }
+
+uint64_t socket_round_trip(int fd)
+{
+    struct tcp_info state;
+    socklen_t size = sizeof(state);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &size) != 0)
+        return 0;
+    return UINT64_C(1000) * state.tcpi_rtt;
+}

@@ -85,6 +85,9 @@ ssize_t socket_write(int fd, struct span data);
 ssize_t socket_write_spans(int fd, const struct span *spans, size_t count);
 /* Ends the sending direction (FIN). */
 void socket_end(int fd);
+/* Nanoseconds to the peer of a TCP connection and back, as the kernel smooths them; 0: not known.
+ */
+uint64_t socket_round_trip(int fd);
 void socket_close(int fd);
 /* Closing sends a reset instead of lingering data. */
 void socket_reset_on_close(int fd);
