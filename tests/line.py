@@ -32,8 +32,8 @@ BURST = 64  # packets taken from one end before the other gets its turn
 ENDS = ("client", "server")
 ADDRESSES = {"client": "10.97.0.1", "server": "10.97.0.2"}
 SETTINGS = {
-    "tcp_congestion_control": "reno",  # which no namespace is refused, and at high loss is as cubic
-    "tcp_no_metrics_save": "1",  # no connection knows of the one before
+    "ipv4/tcp_congestion_control": "reno",  # which no namespace is refused, and at high loss is as cubic
+    "ipv4/tcp_no_metrics_save": "1",  # no connection knows of the one before
 }
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -58,7 +58,7 @@ def open_end(name):
     ):
         subprocess.run(["ip", *command], check=True, stdout=subprocess.DEVNULL)
     for setting, value in SETTINGS.items():
-        pathlib.Path(f"/proc/sys/net/ipv4/{setting}").write_text(value)
+        pathlib.Path(f"/proc/sys/net/{setting}").write_text(value)
     return os.open("/proc/self/ns/net", os.O_RDONLY), device
 
 

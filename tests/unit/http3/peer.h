@@ -96,6 +96,8 @@ struct peer {
     unsigned refused;     /* on_refused of the host */
     unsigned writable;    /* on_writable of applications */
     unsigned ready;       /* on_ready of the host */
+    unsigned limited;     /* on_limit of the host */
+    uint64_t round_trip;  /* nanoseconds; 0: not known */
     uint64_t content;     /* bytes that applications got */
     int close_error;      /* the latest on_close */
     int exchange_failure; /* the latest on_close with an error */
@@ -276,6 +278,17 @@ static inline void peer_host_refused(void *host, const struct exchange *x, int e
     p->refused++;
     p->refused_error = error;
     p->refused_status = status;
+}
+
+static inline void peer_host_limit(void *host, size_t offset)
+{
+    (void)offset;
+    ((struct peer *)host)->limited++;
+}
+
+static inline uint64_t peer_host_round_trip(void *host)
+{
+    return ((struct peer *)host)->round_trip;
 }
 
 /* ---- what came back ---- */
@@ -678,6 +691,8 @@ static inline bool peer_begin(struct peer *p)
                                       .on_exchange_end = peer_host_end,
                                       .on_ready = peer_host_ready,
                                       .on_refused = peer_host_refused,
+                                      .on_limit = peer_host_limit,
+                                      .round_trip = peer_host_round_trip,
                                       .host = p};
     const struct http3_transport transport = {.open_stream = peer_open_stream,
                                               .grant_stream = peer_grant_stream,
