@@ -97,6 +97,64 @@ static void test_stalled_uploads(void **state)
     peer_close(&p);
 }
 
+/* What the client may send after an upload whose application took everything at once. */
+static uint64_t room_after_upload(struct peer *p, int32_t id)
+{
+    uint64_t sent = 0, before = p->stream_updates;
+    peer_post(p, id);
+    for (int i = 0; i < 300; i++) {
+        peer_data(p, id, 10000, false);
+        sent += 10000;
+        p->now++;
+        peer_turn(p);
+    }
+    return 65536 + p->stream_updates - before - sent;
+}
+
+static void grant_all(struct peer *p, struct exchange *x)
+{
+    (void)p;
+    exchange_grant(x, SIZE_MAX / 4);
+}
+
+static const struct peer_script takes = {.on_request = grant_all};
+
+/* Up to half of it is not told yet. */
+static void test_windows_grow(void **state)
+{
+    static const struct {
+        uint64_t round_trip;
+        size_t max;
+        uint64_t window;
+        bool is_limited;
+    } cases[] = {{0, 1000000, 65536, false},       /* not known */
+                 {1000000, 1000000, 65536, false}, /* fast enough as it is */
+                 {100000000, 65535, 65536 + 65535, true},
+                 {100000000, 1000000, 1065536, true},
+                 {100000000, 4194304, 4 * 65536, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct peer p;
+        peer_init(&p, &takes);
+        p.options.limits.upload_growth = cases[i].max;
+        p.round_trip = cases[i].round_trip;
+        assert_true(peer_begin(&p));
+        peer_greet(&p);
+        uint64_t room = room_after_upload(&p, 1);
+        if (cases[i].is_limited || cases[i].window == 65536)
+            assert_in_range(room, cases[i].window / 2, cases[i].window);
+        else
+            assert_true(room > cases[i].window);
+        assert_int_equal(p.limited > 0, cases[i].is_limited);
+        if (cases[i].is_limited) /* nothing is left until the first is over */
+            assert_in_range(room_after_upload(&p, 3), 32768, 65536);
+        peer_number_frame(&p, NGHTTP2_RST_STREAM, 1, NGHTTP2_CANCEL);
+        if (cases[i].is_limited)
+            assert_in_range(room_after_upload(&p, 5), cases[i].window / 2, cases[i].window);
+        peer_close(&p);
+    }
+}
+
 /* Whatever happens to streams and their content, the connection's window comes back. */
 static void test_window_does_not_leak(void **state)
 {
@@ -513,6 +571,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_credit),
         cmocka_unit_test(test_stalled_uploads),
+        cmocka_unit_test(test_windows_grow),
         cmocka_unit_test(test_window_does_not_leak),
         cmocka_unit_test(test_shut_when_idle),
         cmocka_unit_test(test_shut_in_two_steps),

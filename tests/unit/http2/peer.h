@@ -78,16 +78,18 @@ struct peer {
     unsigned opened;    /* exchanges */
     unsigned open;      /* now */
     unsigned most_open;
-    unsigned complete; /* requests read to their end */
-    unsigned closed;   /* on_close of applications */
-    unsigned ended;    /* on_exchange_end of the host */
-    unsigned refused;  /* on_refused of the host */
-    unsigned writable; /* on_writable of applications */
-    unsigned ready;    /* on_ready of the host */
-    uint64_t content;  /* bytes that applications got */
-    int close_error;   /* the latest on_close */
-    int failure;       /* the latest on_close with an error */
-    int refused_error; /* the latest on_refused */
+    unsigned complete;   /* requests read to their end */
+    unsigned closed;     /* on_close of applications */
+    unsigned ended;      /* on_exchange_end of the host */
+    unsigned refused;    /* on_refused of the host */
+    unsigned writable;   /* on_writable of applications */
+    unsigned ready;      /* on_ready of the host */
+    unsigned limited;    /* on_limit of the host */
+    uint64_t round_trip; /* nanoseconds; 0: not known */
+    uint64_t content;    /* bytes that applications got */
+    int close_error;     /* the latest on_close */
+    int failure;         /* the latest on_close with an error */
+    int refused_error;   /* the latest on_refused */
     uint16_t refused_status;
     char date[HTTP_DATE_SIZE];
 };
@@ -249,6 +251,17 @@ static inline void peer_host_end(void *host, struct exchange *x, int error)
 static inline void peer_host_ready(void *host)
 {
     ((struct peer *)host)->ready++;
+}
+
+static inline void peer_host_limit(void *host, size_t offset)
+{
+    (void)offset;
+    ((struct peer *)host)->limited++;
+}
+
+static inline uint64_t peer_host_round_trip(void *host)
+{
+    return ((struct peer *)host)->round_trip;
 }
 
 static inline void peer_host_refused(void *host, const struct exchange *x, int error,
@@ -546,6 +559,8 @@ static inline bool peer_begin(struct peer *p)
                                 .on_exchange_end = peer_host_end,
                                 .on_ready = peer_host_ready,
                                 .on_refused = peer_host_refused,
+                                .on_limit = peer_host_limit,
+                                .round_trip = peer_host_round_trip,
                                 .host = p};
     p->session = http2_session_new(&p->options, &host, NULL);
     return p->session;

@@ -81,6 +81,7 @@ struct stage {
     struct exchange *later; /* of the latest "/later", whose content waits for the test's grant */
     bool refuses;           /* on_connection fails */
     bool takes_anything;    /* content need not be what the stage sends */
+    uint64_t (*round_trip)(void *host); /* what sessions hear of the path; NULL: nothing */
     uint64_t random;
     void *user; /* the test's */
 };
@@ -239,6 +240,7 @@ static inline int stage_on_connection(void *host, struct http3_connection *c,
                                  .on_exchange_end = stage_on_exchange_end,
                                  .on_ready = stage_on_ready,
                                  .on_refused = stage_on_refused,
+                                 .round_trip = s->round_trip,
                                  .host = f};
     return ROUTED_OK;
 }
