@@ -106,7 +106,7 @@ def resumption(run):
     assert run.fetch(5000, resume=True).resumed
 
 
-@scenario(NG, AIO, options=["--early-data"])
+@scenario(GO, NG, AIO, options=["--early-data"])
 def zerortt(run):
     assert run.fetch(5000, early=True).early
     assert run.grown("quic.early_data") == 1

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -129,7 +130,11 @@ var tokens = quic.NewLRUTokenStore(1, 4)
 
 // open makes a socket of ours.
 func open() (*quic.Transport, error) {
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	local := &net.UDPAddr{}
+	if strings.HasPrefix(*target, "127.") {
+		local.IP = net.IPv4(127, 0, 0, 1)
+	}
+	socket, err := net.ListenUDP("udp4", local)
 	if err != nil {
 		return nil, err
 	}
@@ -267,6 +272,13 @@ func main() {
 	settings := &tls.Config{
 		RootCAs: roots, ServerName: *name, ClientSessionCache: tls.NewLRUClientSessionCache(4),
 		NextProtos: []string{http3.NextProtoH3},
+	}
+	if *early {
+		// crypto/tls counts the age of a ticket from the beginning of the second in which it came, and
+		// GnuTLS refuses early data with a ticket that is older for the client than for itself. By a
+		// clock that stands still at a whole second, it has no age at all.
+		started := time.Now().Truncate(time.Second)
+		settings.Time = func() time.Time { return started }
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), *patience)
 	defer cancel()
