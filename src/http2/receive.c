@@ -90,7 +90,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
         http2_answer_reset(s, t, NGHTTP2_PROTOCOL_ERROR);
         status = 0;
     } else {
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     }
     s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
     return http2_session_charge_reset(s);
@@ -142,7 +142,7 @@ static int receive_trailers(struct http2_session *s, struct http2_stream *t)
     if (!error && is_too_much_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
         return http2_session_charge_reset(s);
     }
     http2_receive_deliver_held(s, t);
@@ -164,7 +164,7 @@ void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
     give_window(s, t, exchange_inlet_give_up(&t->inlet));
 }
 
-static void deliver_end(struct http2_session *s, struct http2_stream *t)
+static void deliver_end(struct http2_stream *t)
 {
     struct field_list trailers;
     t->inlet.is_done = true;
@@ -172,7 +172,7 @@ static void deliver_end(struct http2_session *s, struct http2_stream *t)
     if (!error)
         error = exchange_deliver_end(&t->exchange, trailers.count ? &trailers : NULL);
     if (error)
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
@@ -181,9 +181,9 @@ void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
     int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
     give_window(s, t, taken);
     if (error)
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
-        deliver_end(s, t);
+        deliver_end(t);
 }
 
 static bool is_over_content_max(const struct http2_session *s, const struct http2_stream *t,
@@ -199,7 +199,7 @@ static void receive_content(struct http2_session *s, struct http2_stream *t, str
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->input, bytes, &taken);
     give_window(s, t, taken);
     if (error)
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, const uint8_t *data,
@@ -212,12 +212,12 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     nghttp2_session_consume_connection(machine, size);
     if (!t)
         return 0;
-    t->data_begun = true;
+    t->outlet.continued = true;
     if (t->inlet.is_done) {
         give_window(s, t, size);
     } else if (is_over_content_max(s, t, size)) {
         give_window(s, t, size);
-        http2_answer_fail(s, t, ROUTED_ERROR_CONTENT_TOO_LARGE);
+        exchange_outlet_fail(&t->exchange, ROUTED_ERROR_CONTENT_TOO_LARGE);
     } else {
         receive_content(s, t, span_of(data, size));
     }

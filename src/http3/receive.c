@@ -25,7 +25,7 @@ static void deliver_end(struct http3_session *s, struct http3_stream *t)
     if (error == ROUTED_ERROR_TRAILER)
         http3_request_is_malformed(s, t, NGHTTP3_H3_MESSAGE_ERROR);
     else if (error)
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
@@ -34,7 +34,7 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
     int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
     grant(s, t, taken);
     if (error)
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
         deliver_end(s, t);
 }
@@ -58,7 +58,7 @@ static void receive_content(struct http3_session *s, struct http3_stream *t, str
     }
     grant(s, t, taken);
     if (error)
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 /* ---- frames ---- */
@@ -73,7 +73,7 @@ static void charge_data(struct http3_session *s, struct http3_stream *t, bool is
 {
     const struct http3_limits *limits = &s->options->limits;
     bool is_first = !t->data_begun;
-    t->data_begun = true;
+    t->data_begun = t->outlet.continued = true;
     if (is_last)
         return;
     if (t->frames.left == 0)

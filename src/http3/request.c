@@ -95,7 +95,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
         http3_answer_reset(s, t, NGHTTP3_H3_MESSAGE_ERROR);
         status = 0;
     } else {
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     }
     s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
 }
@@ -187,7 +187,7 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
     if (!error && is_too_much_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
         http3_charge_reset(s, t);
     }
 }
