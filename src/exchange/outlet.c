@@ -5,6 +5,17 @@
 
 #define ADDED_MAX 4 /* :status, date, alt-svc, content-length */
 
+void exchange_outlet_release(struct exchange_outlet *o)
+{
+    exchange_queue_release(&o->body);
+}
+
+void exchange_outlet_reset(struct exchange_outlet *o)
+{
+    exchange_queue_reset(&o->body);
+    *o = (struct exchange_outlet){.host = o->host, .body = o->body};
+}
+
 static struct exchange_outlet *outlet_of(const struct exchange *x)
 {
     return x->carrier_state;

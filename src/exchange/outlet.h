@@ -49,6 +49,10 @@ struct exchange_outlet {
     bool is_done;      /* the application ended it, or it was cut */
 };
 
+/* Drops what is queued. reset is for the next exchange and keeps a little memory. */
+void exchange_outlet_release(struct exchange_outlet *o);
+void exchange_outlet_reset(struct exchange_outlet *o);
+
 /* For exchange_init; the carrier's state is the outlet. */
 extern const struct exchange_carrier exchange_outlet_carrier;
 

@@ -61,7 +61,7 @@ static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghtt
     if (!t)
         return 0;
     size_t before = http_head_memory(&t->head);
-    int error = http_head_add(&t->head, &s->head_limits, name, value);
+    int error = http_head_add(&t->head, &s->options->limits.head, name, value);
     s->fields_memory += http_head_memory(&t->head) - before;
     return error ? stop(s, error) : 0;
 }
@@ -120,8 +120,8 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
 {
     struct exchange *x = &t->exchange;
     size_t before = http_head_memory(&t->head);
-    int error =
-        http_head_read(&t->head, &s->head_limits, &s->cookies, &x->request, &x->arena, ends);
+    int error = http_head_read(&t->head, &s->options->limits.head, &s->cookies, &x->request,
+                               &x->arena, ends);
     s->fields_memory += http_head_memory(&t->head) - before;
     if (!error && is_too_much_memory(s)) {
         http_cookies_release(&s->cookies);
@@ -186,17 +186,11 @@ void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
         deliver_end(t);
 }
 
-static bool is_over_content_max(const struct http2_session *s, const struct http2_stream *t,
-                                size_t more)
-{
-    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->inlet.held) + more;
-    return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
-}
-
 static void receive_content(struct http2_session *s, struct http2_stream *t, struct span bytes)
 {
     size_t taken = 0;
-    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->input, bytes, &taken);
+    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
+                                       s->input, bytes, &taken);
     give_window(s, t, taken);
     if (error)
         exchange_outlet_fail(&t->exchange, error);
@@ -213,14 +207,7 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     if (!t)
         return 0;
     t->outlet.continued = true;
-    if (t->inlet.is_done) {
-        give_window(s, t, size);
-    } else if (is_over_content_max(s, t, size)) {
-        give_window(s, t, size);
-        exchange_outlet_fail(&t->exchange, ROUTED_ERROR_CONTENT_TOO_LARGE);
-    } else {
-        receive_content(s, t, span_of(data, size));
-    }
+    receive_content(s, t, span_of(data, size));
     return 0;
 }
 

@@ -41,17 +41,18 @@ enum http2_farewell { /* RFC 9113 section 6.8 */
 
 /* One request with its answer. */
 struct http2_stream {
-    struct exchange exchange; /* first */
-    struct list_link link;    /* in `live`, `finishing` or `spare` */
-    struct list_link due;     /* in `due`: settle has something to do for it */
-    int32_t id;
-    int error;                     /* why it failed */
+    struct exchange exchange;      /* first */
     struct http_head head;         /* what the fields of the request are parts of */
-    struct exchange_inlet inlet;   /* of request content */
     struct exchange_outlet outlet; /* of the response, which nghttp2 asks for */
-    uint64_t response_end;         /* of the output, once the last frame is in it; 0 before */
-    uint64_t sent;                 /* response content that went into the output, ever */
-    uint64_t sent_before;          /* when it was blocked */
+    /* From here on nothing is kept for the next request. */
+    struct list_link link; /* in `live`, `finishing` or `spare` */
+    struct list_link due;  /* in `due`: settle has something to do for it */
+    int32_t id;
+    int error;                   /* why it failed */
+    struct exchange_inlet inlet; /* of request content */
+    uint64_t response_end;       /* of the output, once the last frame is in it; 0 before */
+    uint64_t sent;               /* response content that went into the output, ever */
+    uint64_t sent_before;        /* when it was blocked */
     milliseconds blocked_at;
     bool is_blocked;    /* nghttp2 does not take content that is here */
     bool is_exchange;   /* the host knows it */
@@ -79,7 +80,6 @@ struct http2_session {
     struct http2_priority priority;
     struct http2_budget budget;
     struct http_cookies cookies;
-    struct http_head_limits head_limits;
     size_t idle_memory;   /* of nghttp2 at the beginning */
     size_t fields_memory; /* of all streams */
     nghttp2_nv *lines;    /* room for the lines of one response head */

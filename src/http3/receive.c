@@ -39,23 +39,11 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
         deliver_end(s, t);
 }
 
-static bool is_over_content_max(const struct http3_session *s, const struct http3_stream *t,
-                                size_t more)
-{
-    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->inlet.held) + more;
-    return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
-}
-
 static void receive_content(struct http3_session *s, struct http3_stream *t, struct span bytes)
 {
-    size_t taken = bytes.size;
-    int error = ROUTED_OK;
-    if (!t->inlet.is_done && is_over_content_max(s, t, bytes.size)) {
-        error = ROUTED_ERROR_CONTENT_TOO_LARGE;
-    } else if (!t->inlet.is_done) {
-        taken = 0;
-        error = exchange_inlet_receive(&t->inlet, &t->exchange, NULL, bytes, &taken);
-    }
+    size_t taken = 0;
+    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
+                                       NULL, bytes, &taken);
     grant(s, t, taken);
     if (error)
         exchange_outlet_fail(&t->exchange, error);

@@ -43,19 +43,15 @@ static struct http3_stream *new_stream(struct http3_session *s)
     if (list_is_empty(&s->spare))
         return memory_new_zeroed(sizeof(struct http3_stream));
     struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
-    struct http_head head = t->head;
-    struct exchange_queue body = t->outlet.body;
     list_remove(&t->link);
     memset(&t->link, 0, sizeof(*t) - offsetof(struct http3_stream, link));
-    t->head = head;
-    t->outlet.body = body;
     return t;
 }
 
 static void free_stream(struct http3_stream *t)
 {
     http_head_release(&t->head);
-    exchange_queue_release(&t->outlet.body);
+    exchange_outlet_release(&t->outlet);
     exchange_release(&t->exchange);
     memory_free(t);
 }
@@ -71,7 +67,7 @@ static void give_stream(struct http3_session *s, struct http3_stream *t)
     exchange_inlet_release(&t->inlet);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
-    exchange_queue_reset(&t->outlet.body);
+    exchange_outlet_reset(&t->outlet);
     list_prepend(&s->spare, &t->link);
 }
 

@@ -4,8 +4,8 @@
  * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
  * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
  * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
- * request streams and request.c makes requests of them; answer.c is the exchanges' carrier; send.c
- * hands out what nghttp3 has to send. */
+ * request streams and request.c makes requests of them; answer.c gives their answers to nghttp3;
+ * send.c hands out what nghttp3 has to send. */
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
@@ -54,21 +54,22 @@ enum http3_farewell { /* RFC 9114 section 5.2 */
 /* One request with its answer. Lives until the QUIC connection forgets the stream, for what was
  * sent is kept until it is acknowledged. */
 struct http3_stream {
-    struct exchange exchange; /* first */
-    struct list_link link;    /* in `live`, `finishing` or `spare` */
-    struct list_link due;     /* in `due`: settle has something to do for it */
+    struct exchange exchange;      /* first */
+    struct http_head head;         /* what the fields of the request are parts of */
+    struct exchange_outlet outlet; /* of the response; content stays until it is acknowledged */
+    /* From here on nothing is kept for the next request. */
+    struct list_link link; /* in `live`, `finishing` or `spare` */
+    struct list_link due;  /* in `due`: settle has something to do for it */
     struct http3_stream *next_in_bucket;
     int64_t id;
     int error;                             /* why it failed */
-    struct http_head head;                 /* what the fields of the request are parts of */
     nghttp3_qpack_stream_context *section; /* of the field section that is coming; or NULL */
     struct http3_frames frames;
     struct exchange_inlet inlet;
-    struct exchange_outlet outlet; /* of the response; content stays until it is acknowledged */
-    size_t given;                  /* slices of it that nghttp3 has, from the front */
-    uint64_t announced;            /* request content, by the frames that came */
-    uint64_t acknowledged;         /* response content, ever */
-    uint64_t acknowledged_before;  /* when content began to wait; and the whole session's */
+    size_t given;                 /* slices of it that nghttp3 has, from the front */
+    uint64_t announced;           /* request content, by the frames that came */
+    uint64_t acknowledged;        /* response content, ever */
+    uint64_t acknowledged_before; /* when content began to wait; and the whole session's */
     uint64_t acknowledged_elsewhere;
     milliseconds waits_since;
     enum http3_expects expects;
@@ -110,7 +111,6 @@ struct http3_session {
     struct exchange_outlet_host outlets;
     struct http3_transport transport;
     struct loop *loop;
-    struct http_head_limits head_limits;
     struct heap heap;
     nghttp3_mem allocator;
     nghttp3_conn *machine;
