@@ -10,6 +10,7 @@
 
 /* In memory that all who use it share: threads, or processes forked after bell_open. */
 struct bell {
+    atomic_uint rings; /* so far, whether they woke anybody or not */
     atomic_uint is_awaited;
     int fd;
 };
@@ -24,8 +25,10 @@ void bell_ring(struct bell *b);
 
 /* ---- for the loop ---- */
 
-/* From now on whoever rings wakes; look once more for what came before, then sleep. */
+/* From now on whoever rings wakes; if bell_rings tells of others since the last look, look once
+ * more before sleeping. */
 void bell_await(struct bell *b);
 void bell_disregard(struct bell *b);
+unsigned bell_rings(const struct bell *b);
 
 #endif

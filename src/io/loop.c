@@ -20,6 +20,8 @@ struct loop {
     int epoll;
     int quiet; /* the epoll instance of quiet handles, which is never slept on; -1: no bell */
     struct bell *bell;
+    unsigned rings;      /* of the bell, when the quiet handles were last looked at */
+    bool has_quiet_news; /* there may be more to see than the bell told */
     struct loop_handle rung;
     struct loop_handle doorbell;
     struct wheel wheel;
@@ -100,6 +102,7 @@ static int epoll_of(const struct loop *l, const struct loop_handle *h)
 static int watch(struct loop *l, struct loop_handle *h, uint32_t interests)
 {
     struct epoll_event event = {.events = interests, .data.ptr = h};
+    l->has_quiet_news |= h->is_quiet;
     if (epoll_ctl(epoll_of(l, h), EPOLL_CTL_ADD, h->fd, &event) == 0)
         return ROUTED_OK;
     return errno == ENOMEM || errno == ENOSPC ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_SYSTEM;
@@ -142,6 +145,7 @@ static void set_quiet(struct loop *l, struct loop_handle *h, bool is_quiet)
     int from = epoll_of(l, h);
     if (!l->bell || h->is_quiet == is_quiet)
         return;
+    l->has_quiet_news |= is_quiet;
     h->is_quiet = is_quiet;
     if (epoll_ctl(epoll_of(l, h), EPOLL_CTL_ADD, h->fd, &event) == 0)
         epoll_ctl(from, EPOLL_CTL_DEL, h->fd, &event);
@@ -486,23 +490,26 @@ static void fetch(struct loop *l, nanoseconds sleep)
     l->event_count += count > 0 ? count : 0;
 }
 
-/* Leaves room for the others. */
+/* Room is left for the others. What is not fetched now is in the next turn. */
 static void fetch_quiet(struct loop *l)
 {
+    unsigned rings = bell_rings(l->bell);
+    if (rings == l->rings && !l->has_quiet_news)
+        return;
+    l->rings = rings;
     int count = epoll_wait(l->quiet, l->events + l->event_count, QUIET_EVENTS_MAX, 0);
+    l->has_quiet_news = count == QUIET_EVENTS_MAX;
     l->event_count += count > 0 ? count : 0;
 }
 
-/* What came quietly before the bell was awaited is found at once; what comes later rings. */
 static void fetch_with_bell(struct loop *l, nanoseconds sleep)
 {
     if (sleep)
         bell_await(l->bell);
     fetch_quiet(l);
-    bool is_quiet = l->event_count == 0;
-    fetch(l, is_quiet ? sleep : 0);
+    fetch(l, l->event_count ? 0 : sleep);
     bell_disregard(l->bell);
-    if (is_quiet && sleep && l->event_count <= EVENTS_MAX - QUIET_EVENTS_MAX)
+    if (l->event_count <= EVENTS_MAX - QUIET_EVENTS_MAX)
         fetch_quiet(l);
 }
 
@@ -528,7 +535,7 @@ void loop_run(struct loop *l)
         loop_turn(l, -1);
 }
 
-/* What was announced is found by looking at the quiet handles, which every turn does. */
+/* What was announced is found by looking at the quiet handles. */
 static void on_rung(struct loop_handle *h, unsigned events)
 {
     (void)h;
