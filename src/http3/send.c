@@ -22,18 +22,18 @@ bool http3_send_reserve_lines(struct http3_session *s, size_t count)
     return true;
 }
 
-/* RFC 9220, RFC 8441 section 5: the key's answer has no meaning here. */
-static bool is_left_out(const struct http3_stream *t, const struct field *f)
-{
-    return t->exchange.is_tunnel && f->name == FIELD_SEC_WEBSOCKET_ACCEPT;
-}
-
+/* nghttp3 copies names, in lower case, and values. */
 size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,
                              const struct field_list *fields)
 {
-    for (size_t i = 0; i < fields->count; i++)
-        if (!is_left_out(t, &fields->items[i]))
-            s->lines[count++] = http3_send_line(fields->items[i].text, fields->items[i].value);
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *f = &fields->items[i];
+        if (!exchange_outlet_leaves_out(&t->exchange, f))
+            s->lines[count++] = (nghttp3_nv){.name = f->text.data,
+                                             .value = f->value.data,
+                                             .namelen = f->text.size,
+                                             .valuelen = f->value.size};
+    }
     return count;
 }
 
@@ -50,22 +50,23 @@ void http3_send_resume(struct http3_session *s, struct http3_stream *t)
 
 static int submit_trailers(struct http3_session *s, const struct http3_stream *t)
 {
-    if (!http3_send_reserve_lines(s, t->trailers.count))
+    if (!http3_send_reserve_lines(s, t->outlet.trailers.count))
         return ROUTED_ERROR_MEMORY;
-    size_t count = http3_send_put_fields(s, t, 0, &t->trailers);
+    size_t count = http3_send_put_fields(s, t, 0, &t->outlet.trailers);
     return nghttp3_conn_submit_trailers(s->machine, t->id, s->lines, count) ? ROUTED_ERROR_MEMORY
                                                                             : ROUTED_OK;
 }
 
 static bool has_given_all(const struct http3_stream *t)
 {
-    return t->given_whole == t->body.count;
+    return t->given_whole == t->outlet.body.count;
 }
 
 /* The next part of a slice, of at most `max` bytes. */
 static nghttp3_vec give_part(struct http3_stream *t, size_t max)
 {
-    const struct slice *slice = &t->body.slices[t->body.first + t->given_whole];
+    const struct exchange_queue *body = &t->outlet.body;
+    const struct slice *slice = &body->slices[body->first + t->given_whole];
     size_t size = slice->size - t->given_part;
     nghttp3_vec part = {.base = (uint8_t *)slice->data + t->given_part,
                         .len = size < max ? size : max};
@@ -90,7 +91,7 @@ static size_t give_content(struct http3_session *s, struct http3_stream *t, nght
     }
     t->unacknowledged += size;
     s->unacknowledged += size;
-    t->uncredited += size;
+    t->outlet.uncredited += size;
     if (size)
         http3_state_is_due(s, t);
     return count;
@@ -100,12 +101,12 @@ static size_t give_content(struct http3_session *s, struct http3_stream *t, nght
 static void drop_content(struct http3_stream *t, size_t size)
 {
     while (size) {
-        size_t before = t->body.count;
-        struct slice slice = http2_queue_take(&t->body, size);
+        size_t before = t->outlet.body.count;
+        struct slice slice = exchange_queue_take(&t->outlet.body, size);
         size -= slice.size;
-        if (t->body.count == before && t->given_whole == 0)
+        if (t->outlet.body.count == before && t->given_whole == 0)
             t->given_part -= slice.size;
-        t->given_whole -= before - t->body.count;
+        t->given_whole -= before - t->outlet.body.count;
         slice_release(&slice);
     }
 }
@@ -148,14 +149,14 @@ nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec 
         return NGHTTP3_ERR_WOULDBLOCK;
     }
     size_t count = give_content(s, t, out, max);
-    bool is_all = has_given_all(t) && t->response_done;
+    bool is_all = has_given_all(t) && t->outlet.is_done;
     if (count == 0 && !is_all) {
         t->is_deferred = s->was_deferred = true;
         return NGHTTP3_ERR_WOULDBLOCK;
     }
     if (is_all) {
         *flags |= NGHTTP3_DATA_FLAG_EOF;
-        if (t->trailers.count) {
+        if (t->outlet.trailers.count) {
             *flags |= NGHTTP3_DATA_FLAG_NO_END_STREAM;
             if (submit_trailers(s, t))
                 return NGHTTP3_ERR_CALLBACK_FAILURE;
