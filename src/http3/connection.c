@@ -232,7 +232,8 @@ void http3_connection_finish(struct http3_connection *c)
 static bool write(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
-    size_t largest = ngtcp2_conn_get_max_tx_udp_payload_size(c->conn);
+    http3_path_watch(c);
+    size_t largest = http3_path_room(c);
     size_t quantum = ngtcp2_conn_get_send_quantum(c->conn);
     size_t written = 0;
     bool has_more = true;

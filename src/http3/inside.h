@@ -1,8 +1,8 @@
 /* http3/inside.h: the inside of an endpoint and of its connections, for the files of this room.
  *
  * endpoint.c sorts datagrams and runs connections; handshake.c makes connections; connection.c runs
- * and ends them; streams.c stands between ngtcp2 and the session; path.c knows addresses; output.c
- * sends; stateless.c answers what belongs to no connection. */
+ * and ends them; streams.c stands between ngtcp2 and the session; path.c knows addresses and the
+ * size of datagrams; output.c sends; stateless.c answers what belongs to no connection. */
 #ifndef HTTP3_INSIDE_H
 #define HTTP3_INSIDE_H
 
@@ -76,6 +76,9 @@ struct http3_connection {
     uint64_t bytes_in;
     uint64_t most_in_flight; /* bytes: ngtcp2 keeps the memory for others when they arrived */
     uint64_t acknowledged;
+    uint64_t progress; /* what was acknowledged when that was last seen to grow, */
+    nanoseconds progress_at;
+    nanoseconds small_until; /* large datagrams get lost */
     struct http_tls agreed;
     uint8_t *last; /* CLOSING: the datagram with CONNECTION_CLOSE */
     size_t last_size;
@@ -158,6 +161,10 @@ bool http3_path_admits(struct http3_connection *c, const struct http3_datagram *
 void http3_path_prove(struct http3_connection *c, const ngtcp2_path *path);
 /* Takes the present address as the client's once it is proved. */
 void http3_path_settle(struct http3_connection *c);
+/* Looks whether what was sent arrives. Before each write. */
+void http3_path_watch(struct http3_connection *c);
+/* How large the next datagram may be. */
+size_t http3_path_room(const struct http3_connection *c);
 
 /* ---- stateless.c ---- */
 

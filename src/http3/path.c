@@ -1,6 +1,12 @@
 /* Addresses: how ngtcp2 and the front write them, and which of them the client has proved to be its
- * own (RFC 9000 sections 8 and 9). */
+ * own (RFC 9000 sections 8 and 9). And how large datagrams may be that go there. */
 #include "http3/inside.h"
+
+/* Probe timeouts without an acknowledgement after which large datagrams are taken to get lost: what
+ * persistent congestion is, RFC 9002 section 7.6. */
+#define HOLE_TIMEOUTS 3
+/* PMTU_RAISE_TIMER of RFC 8899 section 5.1.1. */
+#define RAISE_AFTER (600 * NGTCP2_SECONDS)
 
 static bool is_usable(const struct http3_address *a)
 {
@@ -66,7 +72,33 @@ void http3_path_settle(struct http3_connection *c)
             continue;
         c->proved[i] = c->peer; /* it may come back */
         c->peer = now;
+        c->small_until = 0;
         c->endpoint->counts[HTTP3_MIGRATIONS]++;
         return;
     }
+}
+
+/* ---- the size of datagrams ---- */
+
+/* ngtcp2 finds out how large they may be, and does not notice when that shrinks. RFC 8899 section
+ * 4.3: where nothing large arrives any more, small ones may. */
+void http3_path_watch(struct http3_connection *c)
+{
+    nanoseconds now = http3_now(c->endpoint);
+    ngtcp2_conn_info state;
+    ngtcp2_conn_get_conn_info(c->conn, &state);
+    if (state.bytes_in_flight == 0 || c->acknowledged != c->progress) {
+        c->progress = c->acknowledged;
+        c->progress_at = now;
+    } else if (now > c->progress_at + HOLE_TIMEOUTS * ngtcp2_conn_get_pto(c->conn) &&
+               http3_path_room(c) > NGTCP2_MAX_UDP_PAYLOAD_SIZE) {
+        c->small_until = now + RAISE_AFTER;
+    }
+}
+
+size_t http3_path_room(const struct http3_connection *c)
+{
+    return http3_now(c->endpoint) < c->small_until
+               ? NGTCP2_MAX_UDP_PAYLOAD_SIZE
+               : ngtcp2_conn_get_max_tx_udp_payload_size(c->conn);
 }

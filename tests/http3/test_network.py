@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -85,6 +86,20 @@ def test_black_hole_for_large_datagrams(site, size):
         assert counts["down"]["largest"] >= 1200
         if size < 1350:
             assert counts["down"]["too_big"] > 0, "the server never tried more"
+
+
+def test_black_hole_in_mid_transfer(site):
+    """The path's MTU shrinks, and nothing says so (RFC 8899 section 4.3)."""
+    if FOREIGN:
+        pytest.skip("ngtcp2's server goes on with what vanishes")
+    run = Run(site, "ngtcp2")
+    with run.through(both={"delay": 2, "rate": 20e6}) as relay, ThreadPoolExecutor() as pool:
+        transfer = pool.submit(run.fetch, 3000000)
+        assert eventually(lambda: relay.counts()["down"]["bytes"] > 500000, 20)
+        assert relay.counts()["down"]["largest"] > 1400
+        relay.tell(down={"mtu": 1300})
+        transfer.result()
+        assert relay.counts()["down"]["too_big"] > 0
 
 
 def test_hundred_new_ports_in_one_upload(site):

@@ -111,6 +111,68 @@ static void an_upload_without_growth(void **state)
     stage_close(s);
 }
 
+static enum stage_fate only_small(struct stage *s, const struct stage_datagram *d, unsigned nth)
+{
+    (void)nth;
+    return !d->to_server && d->size > *(const size_t *)s->user ? STAGE_LOST : STAGE_PASSES;
+}
+
+/* Large datagrams vanish from some moment on, and nothing says so (RFC 8899 section 4.3). */
+static void a_black_hole_in_the_middle(void **state)
+{
+    static const size_t sizes[] = {1200, 1250, 1400};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct stage *s = open_far();
+        struct client *c = connect_far(s);
+        int64_t id = client_get(c, "/16000000");
+        stage_run(s, 7 * ROUND_TRIP);
+        assert_in_range(s->largest, 1401, 1500);
+        assert_false(client_stream(c, id)->came_to_end);
+        s->user = (void *)(uintptr_t)&sizes[i];
+        s->fate = only_small;
+        assert_in_range(trips_until(s, c, id), 0, 80);
+        stage_expect_content(c, id, SIZE);
+        stage_close(s);
+    }
+}
+
+static enum stage_fate none(struct stage *s, const struct stage_datagram *d, unsigned nth)
+{
+    (void)s;
+    (void)d;
+    (void)nth;
+    return STAGE_LOST;
+}
+
+/* Ten minutes after, large ones are tried again. */
+static void large_datagrams_come_back(void **state)
+{
+    (void)state;
+    struct stage *s = open_far();
+    struct client *c = connect_far(s);
+    stage_get(s, c, 300000);
+    int64_t id = client_get(c, "/1000000");
+    stage_run(s, ROUND_TRIP);
+    s->fate = none;
+    stage_run(s, 10 * ROUND_TRIP);
+    s->fate = NULL;
+    s->largest = 0;
+    trips_until(s, c, id);
+    stage_expect_content(c, id, 1000000);
+    assert_int_equal(s->largest, 1200);
+    for (int i = 0; i < 60; i++) { /* before the connection is idle for too long */
+        stage_get(s, c, 10);
+        client_forget_closed(c);
+        stage_run(s, 10 * STAGE_SECOND);
+    }
+    s->largest = 0;
+    stage_get(s, c, 300000);
+    assert_in_range(s->largest, 1401, 1500);
+    assert_int_equal(c->result, 0);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +180,8 @@ int main(void)
         cmocka_unit_test(a_download_keeps_to_the_limit),
         cmocka_unit_test(an_upload_takes_the_path),
         cmocka_unit_test(an_upload_without_growth),
+        cmocka_unit_test(a_black_hole_in_the_middle),
+        cmocka_unit_test(large_datagrams_come_back),
     };
     return cmocka_run_group_tests(tests, stage_set_up, pki_close_folder);
 }
