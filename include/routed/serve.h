@@ -92,7 +92,9 @@ typedef struct routed_serve_options {
     const routed_limits *limits; /* copied; NULL: the defaults */
 
     /* Telling. */
-    const char *access_log; /* a file for one JSON line per request, or NULL */
+    const char *access_log; /* a file for one JSON line per request, or NULL. Times in it are
+                               microseconds; "rtt_us", the smoothed round trip at the end of the
+                               request, is there over HTTP/3 only */
     routed_log_callback *log;
     void *log_user;
     int log_level; /* enum routed_log_level: lines below are dropped */

@@ -85,6 +85,11 @@ static bool covers(const struct front_client *client, struct span authority)
     return http3_connection_covers(connection_of(client)->connection, authority);
 }
 
+static nanoseconds round_trip(const struct front_client *client)
+{
+    return http3_connection_round_trip(connection_of(client)->connection);
+}
+
 static bool is_quiet(const struct front_client *client)
 {
     (void)client;
@@ -121,6 +126,7 @@ static void close_client(struct front_client *client, int error)
 }
 
 static const struct front_client_kind kind = {.covers = covers,
+                                              .round_trip = round_trip,
                                               .is_quiet = is_quiet,
                                               .rest = rest,
                                               .shut = shut,

@@ -1,8 +1,9 @@
 /* http3/inside.h: the inside of an endpoint and of its connections, for the files of this room.
  *
  * endpoint.c sorts datagrams and runs connections; handshake.c makes connections; connection.c runs
- * and ends them; streams.c stands between ngtcp2 and the session; path.c knows addresses; output.c
- * sends; stateless.c answers what belongs to no connection. */
+ * and ends them; streams.c stands between ngtcp2 and the session; recovery.c counts losses and
+ * round trips; path.c knows addresses; output.c sends; stateless.c answers what belongs to no
+ * connection. */
 #ifndef HTTP3_INSIDE_H
 #define HTTP3_INSIDE_H
 
@@ -75,7 +76,7 @@ struct http3_connection {
     nanoseconds heard_at;  /* the last datagram */
     uint64_t bytes_in;
     uint64_t most_in_flight; /* bytes: ngtcp2 keeps the memory for others when they arrived */
-    uint64_t acknowledged;
+    uint64_t losses_told;    /* of packets, to the endpoint's counts */
     struct http_tls agreed;
     uint8_t *last; /* CLOSING: the datagram with CONNECTION_CLOSE */
     size_t last_size;
@@ -143,6 +144,16 @@ void http3_streams_allow(struct http3_connection *c);
 /* As ngtcp2_conn_writev_stream: bytes of a datagram, 0 for none now; negative: failed. */
 ngtcp2_ssize http3_streams_write(struct http3_connection *c, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                                  uint8_t *out, size_t size);
+
+/* ---- recovery.c ---- */
+
+/* Before an acknowledgement may be read. */
+void http3_recovery_note(struct http3_connection *c);
+void http3_recovery_stream_closed(struct http3_connection *c, int64_t stream);
+/* Smoothed; 0 before the first sample. */
+nanoseconds http3_recovery_round_trip(const struct http3_connection *c);
+/* Before its machine is freed. */
+void http3_recovery_end(struct http3_connection *c);
 
 /* ---- path.c ---- */
 

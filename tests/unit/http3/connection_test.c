@@ -58,7 +58,6 @@ static void what_tls_agreed_on_is_told(void **state)
     assert_true(http3_connection_covers(c, SPAN("other.example.org")));
     assert_true(http3_connection_covers(c, SPAN("localhost")));
     assert_false(http3_connection_covers(c, SPAN("example.com")));
-    assert_false(http3_connection_is_early(c));
     stage_close(s);
 }
 
