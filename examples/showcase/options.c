@@ -42,6 +42,7 @@ static const char help[] =
     "Telling\n"
     "  --access-log json:FILE   one JSON line for each request; SIGUSR1 opens the file anew\n"
     "  --metrics FILE           write the numbers of the server there at each SIGUSR2\n"
+    "  --qlog FOLDER            a file for each QUIC connection's events; debug builds only\n"
     "  --ledger FILE            one JSON line for each exchange that ended\n"
     "  --log-level LEVEL        debug, info, warning or error, on stderr [info]\n"
     "\n"
@@ -189,6 +190,9 @@ static const struct {
     LIMIT(http3_glitches),
     LIMIT(http3_small_frames),
     LIMIT(http3_forwards),
+    LIMIT(http3_forward_bytes),
+    LIMIT(qlog_files),
+    LIMIT(qlog_bytes),
 };
 
 /* NAME=VALUE */
@@ -239,6 +243,7 @@ enum flag {
     FLAG_DRAIN,
     FLAG_ACCESS_LOG,
     FLAG_METRICS,
+    FLAG_QLOG,
     FLAG_LEDGER,
     FLAG_LOG_LEVEL,
     FLAG_ALLOW_CRASH,
@@ -274,6 +279,7 @@ static const struct option flags[] = {
     {"drain", required_argument, NULL, FLAG_DRAIN},
     {"access-log", required_argument, NULL, FLAG_ACCESS_LOG},
     {"metrics", required_argument, NULL, FLAG_METRICS},
+    {"qlog", required_argument, NULL, FLAG_QLOG},
     {"ledger", required_argument, NULL, FLAG_LEDGER},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
     {"allow-crash", no_argument, NULL, FLAG_ALLOW_CRASH},
@@ -326,6 +332,9 @@ static bool apply_tls(struct options *o, int flag, char *value)
         return true;
     case FLAG_CERTIFICATE:
         serve->tls_certificate = value;
+        return true;
+    case FLAG_QLOG:
+        serve->qlog = value;
         return true;
     case FLAG_KEY:
         serve->tls_key = value;

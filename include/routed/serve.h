@@ -135,6 +135,12 @@ typedef struct routed_serve_options {
     int http3_process; /* enum routed_switch: HTTP/3 has a process of its own, which the supervisor
                           starts anew when it dies; it has each limit for itself. Needs
                           ROUTED_MODE_PROCESSES, else ROUTED_ERROR_ARGUMENT; default off */
+    /* To look for a fault: a folder for a file of each QUIC connection's events (qlog, JSON text
+     * sequences), named after its first connection id, for this user alone; made where there is
+     * none; bounded by limits.qlog_files and qlog_bytes. The disk is written to while clients wait.
+     * Only in libraries built with ROUTED_QLOG, as debug builds are: else ROUTED_ERROR_UNSUPPORTED.
+     * NULL: nothing is written. */
+    const char *qlog;
 } routed_serve_options;
 
 ROUTED_API void routed_serve_options_init(routed_serve_options *options);

@@ -26,7 +26,8 @@ struct front_quic {
     struct loop_alarm alarm;
     uint64_t counted[HTTP3_COUNT]; /* what the metrics have */
     size_t connections;            /* the same */
-    atomic_uint_fast64_t forwards; /* datagrams in our mailbox */
+    atomic_uint_fast64_t forwards; /* datagrams in our mailbox, and */
+    atomic_uint_fast64_t forward_bytes;
     unsigned socket_count;
     struct quic_socket sockets[SOCKETS_MAX];
 };
@@ -263,17 +264,52 @@ struct parcel {
     uint8_t bytes[];
 };
 
+/* Counted first, and taken back where that was too much: no two workers take the last place. */
+static bool count_parcel(struct front_quic *to, size_t size, const routed_limits *limits,
+                         size_t *limit)
+{
+    uint64_t parcels = atomic_fetch_add_explicit(&to->forwards, 1, memory_order_relaxed);
+    uint64_t bytes = atomic_fetch_add_explicit(&to->forward_bytes, size, memory_order_relaxed);
+    bool has_room = parcels < limits->http3_forwards;
+    *limit = has_room ? offsetof(routed_limits, http3_forward_bytes)
+                      : offsetof(routed_limits, http3_forwards);
+    return has_room && bytes + size <= limits->http3_forward_bytes;
+}
+
+static void forget_parcel(struct front_quic *to, size_t size)
+{
+    atomic_fetch_sub_explicit(&to->forwards, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&to->forward_bytes, size, memory_order_relaxed);
+}
+
 static void on_parcel(struct loop_message *m)
 {
     struct parcel *p = LIST_ITEM(m, struct parcel, message);
     struct front_quic *q = p->to;
-    atomic_fetch_sub_explicit(&q->forwards, 1, memory_order_relaxed);
+    forget_parcel(q, p->datagram.bytes.size);
     if (q->endpoint) {
         tell_time(q);
         http3_endpoint_receive(q->endpoint, &p->datagram);
         want_turn(q);
     }
     memory_free(p);
+}
+
+static bool post_parcel(struct loop *loop, struct front_quic *to,
+                        const struct http3_datagram *datagram)
+{
+    struct parcel *p = memory_new(sizeof(*p) + datagram->bytes.size);
+    if (!p)
+        return false;
+    p->message.on_delivery = on_parcel;
+    p->to = to;
+    p->datagram = *datagram;
+    memcpy(p->bytes, datagram->bytes.data, datagram->bytes.size);
+    p->datagram.bytes = span_of(p->bytes, datagram->bytes.size);
+    if (loop_post(loop, &p->message))
+        return true;
+    memory_free(p);
+    return false;
 }
 
 static void on_forward(void *host, unsigned worker, const struct http3_datagram *datagram)
@@ -283,24 +319,12 @@ static void on_forward(void *host, unsigned worker, const struct http3_datagram 
     if (worker >= shared->worker_count)
         return;
     struct front_quic *to = shared->workers[worker]->quic;
-    if (atomic_load_explicit(&to->forwards, memory_order_relaxed) >=
-        shared->limits.http3_forwards) {
-        front_metrics_hit(&q->worker->metrics, offsetof(routed_limits, http3_forwards));
-        return;
-    }
-    struct parcel *p = memory_new(sizeof(*p) + datagram->bytes.size);
-    if (!p)
-        return;
-    p->message.on_delivery = on_parcel;
-    p->to = to;
-    p->datagram = *datagram;
-    memcpy(p->bytes, datagram->bytes.data, datagram->bytes.size);
-    p->datagram.bytes = span_of(p->bytes, datagram->bytes.size);
-    atomic_fetch_add_explicit(&to->forwards, 1, memory_order_relaxed);
-    if (!loop_post(shared->workers[worker]->loop, &p->message)) {
-        atomic_fetch_sub_explicit(&to->forwards, 1, memory_order_relaxed);
-        memory_free(p);
-    }
+    size_t size = datagram->bytes.size, limit;
+    bool has_room = count_parcel(to, size, &shared->limits, &limit);
+    if (!has_room)
+        front_metrics_hit(&q->worker->metrics, limit);
+    if (!has_room || !post_parcel(shared->workers[worker]->loop, to, datagram))
+        forget_parcel(to, size);
 }
 
 /* ---- a turn ---- */
@@ -409,6 +433,7 @@ static int open_endpoint(struct front_quic *q)
                  .on_turn = on_turn,
                  .on_closed = on_closed,
                  .host = q},
+        .qlog = front_qlog_of(w),
         .loop = w->loop,
         .now = &q->now,
         .worker = w->number,

@@ -64,6 +64,7 @@ struct front_options {
     unsigned workers;            /* 0: one per core */
     const routed_limits *limits; /* may be NULL: all defaults */
     const char *access_log;      /* or NULL */
+    const char *qlog;            /* a folder, see front/qlog.h, or NULL */
     struct log log;
     struct face face;
     /* On the last worker's thread, after its last turn: nothing more will come. May be NULL. */

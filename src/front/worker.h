@@ -10,6 +10,7 @@
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "front/plea.h"
+#include "front/qlog.h"
 #include "front/server.h"
 #include "http1/session.h"
 #include "http1/spare.h"
@@ -40,6 +41,7 @@ struct front_shared {
     unsigned worker_count;
     struct metric_rows *rows;     /* or NULL */
     struct access_log access_log; /* .path is NULL without one */
+    struct front_qlog qlog;
     struct address_table *addresses;
     uint64_t address_seed;
     atomic_uint_fast64_t connections;

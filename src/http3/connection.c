@@ -131,6 +131,7 @@ void http3_connection_forget(struct http3_connection *c)
     tls_session_free(c->tls);
     if (c->conn)
         ngtcp2_conn_del(c->conn);
+    http3_qlog_end(c);
     memory_free(c->last);
     memory_free(c);
 }
@@ -185,6 +186,7 @@ static void become_closed(struct http3_connection *c, enum http3_phase phase)
     e->closed++;
     tls_session_free(c->tls);
     ngtcp2_conn_del(c->conn);
+    http3_qlog_end(c);
     c->tls = NULL;
     c->conn = NULL;
     http3_deadlines_set(&e->deadlines, &c->deadline, until);

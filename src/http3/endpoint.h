@@ -98,10 +98,22 @@ enum http3_endpoint_count {
     HTTP3_COUNT
 };
 
+/* Where connections write their events (qlog), in builds with ROUTED_QLOG. */
+struct http3_qlog {
+    /* For a new connection with this first connection id of its client: what the other two are
+     * called with, or NULL for nothing. The member itself is NULL where nothing is written. */
+    void *(*open)(void *user, struct span id);
+    /* One whole record. */
+    void (*write)(void *log, struct span record);
+    void (*close)(void *log);
+    void *user;
+};
+
 struct http3_endpoint_options {
     struct http3_session_options session;
     struct tls_context *tls; /* with "h3" in its ALPN; a reference is taken */
     struct http3_endpoint_host host;
+    struct http3_qlog qlog;
     struct loop *loop;           /* handed to the exchanges */
     const nanoseconds *now;      /* the owner rewrites it before each call */
     unsigned worker;             /* of this endpoint; part of each connection id it gives out */

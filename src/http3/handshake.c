@@ -216,6 +216,7 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
     if (!http3_identifier_make(&e->key, e->options.worker, &id) ||
         !write_parameters(e, g, &id, &parameters))
         return ROUTED_ERROR_SYSTEM;
+    http3_qlog_begin(c, &settings, &parameters.original_dcid);
     c->heap.spare = e->options.session.spare;
     c->memory = memory;
     ngtcp2_conn *conn; /* where this fails, it is left pointing to nothing */

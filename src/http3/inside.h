@@ -78,6 +78,7 @@ struct http3_connection {
     uint64_t most_in_flight; /* bytes: ngtcp2 keeps the memory for others when they arrived */
     uint64_t losses_told;    /* of packets, to the endpoint's counts */
     struct http_tls agreed;
+    void *qlog;    /* its host's, or NULL */
     uint8_t *last; /* CLOSING: the datagram with CONNECTION_CLOSE */
     size_t last_size;
     uint32_t late; /* datagrams after the end */
@@ -154,6 +155,28 @@ void http3_recovery_stream_closed(struct http3_connection *c, int64_t stream);
 nanoseconds http3_recovery_round_trip(const struct http3_connection *c);
 /* Before its machine is freed. */
 void http3_recovery_end(struct http3_connection *c);
+
+/* ---- qlog.c ---- */
+
+#ifdef ROUTED_QLOG
+/* Before its machine is made; `id` is the first one that the client chose. */
+void http3_qlog_begin(struct http3_connection *c, ngtcp2_settings *settings, const ngtcp2_cid *id);
+/* After its machine is freed, and harmless a second time. */
+void http3_qlog_end(struct http3_connection *c);
+#else
+static inline void http3_qlog_begin(struct http3_connection *c, ngtcp2_settings *settings,
+                                    const ngtcp2_cid *id)
+{
+    (void)c;
+    (void)settings;
+    (void)id;
+}
+
+static inline void http3_qlog_end(struct http3_connection *c)
+{
+    (void)c;
+}
+#endif
 
 /* ---- path.c ---- */
 

@@ -195,7 +195,13 @@ int file_make_folder(const char *path)
 
 /* ---- writing ---- */
 
-static int write_all(int fd, struct span content)
+int file_create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+    return fd >= 0 ? fd : code_of_errno();
+}
+
+int file_append(int fd, struct span content)
 {
     while (content.size) {
         ssize_t count = write(fd, content.data, content.size);
@@ -205,7 +211,7 @@ static int write_all(int fd, struct span content)
             return code_of_errno();
         content = span_after(content, (size_t)count);
     }
-    return fsync(fd) == 0 ? ROUTED_OK : ROUTED_ERROR_FILE;
+    return ROUTED_OK;
 }
 
 static int write_beside(const char *path, char *beside, struct span content, bool is_private)
@@ -213,7 +219,9 @@ static int write_beside(const char *path, char *beside, struct span content, boo
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return code_of_errno();
-    int result = write_all(fd, content);
+    int result = file_append(fd, content);
+    if (result == ROUTED_OK && fsync(fd) != 0)
+        result = ROUTED_ERROR_FILE;
     if (result == ROUTED_OK && !is_private && fchmod(fd, 0644) != 0)
         result = code_of_errno();
     close(fd);

@@ -32,6 +32,11 @@ bool file_is_folder(const char *path);
 #define FILE_FOLDER_MAX 4096
 int file_each(const char *folder, int (*visit)(void *user, const char *path), void *user);
 
+/* Makes an empty file for this user alone (0600) that must not have been there: the descriptor for
+ * file_append and system_close, or ROUTED_ERROR_FILE, _PERMISSION or _MEMORY. */
+int file_create(const char *path);
+/* ROUTED_OK, or an error when not all of it was written. */
+int file_append(int fd, struct span content);
 /* Writes a file that appears whole or not at all, replacing one that is there: mode 0600 when
  * `is_private`, else 0644. ROUTED_OK, ROUTED_ERROR_FILE, _PERMISSION or _MEMORY. */
 int file_write(const char *path, struct span content, bool is_private);

@@ -209,18 +209,17 @@ def test_client_that_moves_reaches_its_worker(start_site):
         assert numbers["quic.datagrams_forwarded"] > 0 == numbers["limit.http3_forwards"]
         assert len(ports) > 1 and numbers["quic.migrations"] > 0
 
-
-
-def test_few_datagrams_may_be_on_their_way_between_workers(start_site):
+@pytest.mark.parametrize("limit, value", [("http3_forwards", 1), ("http3_forward_bytes", 2000)])
+def test_few_datagrams_may_be_on_their_way_between_workers(start_site, limit, value):
     """The others are lost, and sent again."""
-    site = start_site("--workers", "4", "--limit", "http3_forwards=1")
+    site = start_site("--workers", "4", "--limit", f"{limit}={value}")
     content = cycle(MIB)
     with site.peer() as peer:
         peer.confirm()
         for _ in range(24):
             peer.rebind()
             assert peer.ask("/echo", method="POST", data=content).body == content
-            if site.count("limit.http3_forwards"):
+            if site.count(f"limit.{limit}"):
                 return
     raise AssertionError("no datagram was too many")
 
