@@ -387,12 +387,14 @@ int32_t routed_ffi_abort(routed_ffi *server, uint64_t exchange)
 
 uint64_t routed_ffi_metrics(const routed_ffi *server, routed_metric *out, uint64_t max)
 {
-    return serve_numbers_list(server->front, NULL, out, (size_t)max);
+    struct serve_sources sources = {.front = server->front};
+    return serve_numbers_list(&sources, out, (size_t)max);
 }
 
 uint64_t routed_ffi_metrics_json(const routed_ffi *server, char *out, uint64_t size)
 {
-    return serve_numbers_json(server->front, NULL, out, (size_t)size);
+    struct serve_sources sources = {.front = server->front};
+    return serve_numbers_json(&sources, out, (size_t)size);
 }
 
 void routed_ffi_reload(routed_ffi *server)

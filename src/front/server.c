@@ -129,6 +129,7 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     s->shared.face = options->face;
     s->shared.has_http2 = options->has_http2;
     s->shared.has_http3 = options->has_http3 && options->part != FRONT_WITHOUT_QUIC;
+    s->shared.quic_state = options->quic_state;
     s->shared.has_early_data = options->has_early_data;
     s->shared.worker_count = s->count;
     s->shared.rows = options->rows;

@@ -35,6 +35,7 @@ struct front_shared {
     bool has_http2;
     bool has_http3; /* these workers serve it; needs tls */
     bool has_early_data;
+    const atomic_uchar *quic_state; /* or NULL: enum front_quic_state */
     uint8_t quic_secret[FRONT_QUIC_SECRET_SIZE];
     struct front_worker
         *workers[FRONT_WORKERS_MAX]; /* who pass datagrams and pleas to each other */
@@ -87,7 +88,8 @@ struct front_worker {
     struct http2_session_options http2;
     struct http2_session_options https2;
     struct http3_session_options http3;
-    char alt_svc[32];
+    char alt_svc[32]; /* where HTTP/3 is; empty: nobody is told */
+    enum front_quic_state quic_told;
     struct front_quic *quic; /* NULL without HTTP/3 */
     milliseconds now;        /* of this turn */
     char date[HTTP_DATE_SIZE];

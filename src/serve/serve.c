@@ -140,6 +140,7 @@ static int prepare_quic(struct routed_server *s, struct front_options *front, st
     front->part = FRONT_WITHOUT_QUIC;
     front->datagrams = memory_new_zeroed(sizeof(*front->datagrams));
     s->quic = serve_quic_new();
+    front->quic_state = s->quic ? &s->quic->state : NULL;
     return s->quic && front->datagrams ? ROUTED_OK
                                        : failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
 }
@@ -327,15 +328,25 @@ void routed_server_reopen_log(routed_server *server)
         serve_processes_reopen_log(server->processes);
 }
 
+static struct serve_sources sources_of(const routed_server *s)
+{
+    return (struct serve_sources){s->front, s->quic, s->processes};
+}
+
 size_t routed_server_metrics(const routed_server *server, routed_metric *out, size_t max)
 {
-    return server ? serve_numbers_list(server->front, server->quic, out, max) : 0;
+    if (!server)
+        return 0;
+    struct serve_sources sources = sources_of(server);
+    return serve_numbers_list(&sources, out, max);
 }
 
 size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size)
 {
-    if (server)
-        return serve_numbers_json(server->front, server->quic, out, size);
+    if (server) {
+        struct serve_sources sources = sources_of(server);
+        return serve_numbers_json(&sources, out, size);
+    }
     if (size)
         *out = '\0';
     return 0;

@@ -105,7 +105,7 @@ static void engine_ended(struct slot *slot, int32_t pid, int code)
 static void quic_ended(struct slot *slot, int32_t pid, int code)
 {
     struct supervisor *s = slot->supervisor;
-    serve_quic_abandon(s->options->quic);
+    serve_quic_abandon(s->options->quic, FRONT_QUIC_DOWN);
     if (s->is_stopping) {
         stop_engines(s);
     } else if (!slot->was_once_ready) {
@@ -142,6 +142,8 @@ static void on_channel_of_process(struct loop_handle *h, unsigned events)
     if (byte != SUPERVISOR_READY || slot->was_ready)
         return;
     slot->was_ready = true;
+    if (slot->is_quic)
+        atomic_store(&s->options->quic->state, FRONT_QUIC_UP);
     if (slot->was_once_ready)
         return;
     slot->was_once_ready = true;

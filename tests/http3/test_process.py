@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -18,12 +19,13 @@ from http3_clients import cycle
 from pki import issue, make_authority
 from quic_peer import Peer
 from secure import SecureAddress
-from showcase import children, eventually, is_alive
+from showcase import BINARY, BUILD, children, eventually, is_alive
 from wire import Wire
 
 pytestmark = pytest.mark.skipif(FOREIGN, reason="about processes of ours")
 
 LARGE = 20_000_000
+QLOG = "ROUTED_QLOG:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text()
 
 
 def serves(pid):
@@ -281,6 +283,72 @@ def test_alt_svc_tells_of_it(begin, certificates):
     with Wire(SecureAddress(server.secure_address, certificates / "authority.pem")) as wire:
         wire.request("GET", "/json", host="localhost")
         assert f':{server.secure_port}"' in wire.answer().value("alt-svc")
+
+
+def told_of_http3(server, certificates, target="/json"):
+    """The Alt-Svc of an answer over TLS, and its status."""
+    with Wire(SecureAddress(server.secure_address, certificates / "authority.pem")) as wire:
+        wire.request("GET", target, host="localhost")
+        answer = wire.answer()
+        return answer.value("alt-svc"), answer.status
+
+
+def test_nothing_is_told_while_it_is_down(begin, certificates):
+    """Clients that look for it would lose time."""
+    server = begin()
+    for _ in range(5):  # the next start is later each time
+        assert eventually(lambda: told_of_http3(server, certificates)[0])
+        end(server, signal.SIGKILL)
+    assert eventually(lambda: told_of_http3(server, certificates) == (None, 200))
+    assert not quic_process(server)
+    there = (f'h3=":{server.secure_port}"; ma=86400', 200)
+    assert eventually(lambda: told_of_http3(server, certificates) == there, 10)
+    with server.peer() as peer:
+        assert peer.ask("/json").status == 200
+
+
+def test_without_supervisor_clients_are_told_to_forget_it(begin, certificates):
+    """It does not come back before the host does: that is said, counted and logged."""
+    server = begin("--limit", "queue_timeout=200")
+    assert told_of_http3(server, certificates)[0].startswith("h3=")
+    assert server.metrics()["supervisor.losses"] == 0
+    pid = children(server.pid)[0]
+    os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: told_of_http3(server, certificates) == ("clear", 503))
+    numbers = server.metrics()
+    assert numbers["supervisor.losses"] == 1
+    assert f"the supervisor of the engines (process {pid}) ended" in server.errors
+    assert "HTTP/3 is gone" in server.errors
+
+
+def test_its_memory_is_counted(begin):
+    server = begin()
+    before = server.metrics()["memory.held"]
+    peers = [server.peer().__enter__() for _ in range(20)]
+    try:
+        for peer in peers:
+            assert peer.ask("/json").status == 200
+        during = server.metrics()["memory.held"]
+        assert during > before + 20 * 10_000
+    finally:
+        for peer in peers:
+            peer.__exit__(None, None, None)
+    end(server, signal.SIGKILL)
+    assert eventually(lambda: server.metrics()["memory.held"] < during - 20 * 10_000)
+
+
+@pytest.mark.skipif(not QLOG, reason="needs something that only that process does at its start")
+@pytest.mark.sanitizer
+def test_it_ends_before_it_was_ready(tmp_path, certificates):
+    """The start fails, says why, and leaves nothing behind."""
+    result = subprocess.run(
+        [BINARY, "--port", "0", "--https", "0", "--certificates", certificates, "--mode", "processes",
+         "--http3-process", "--qlog", "/nowhere/qlog"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "showcase: the process of HTTP/3 did not start" in result.stderr
+    assert "the process of HTTP/3 cannot start: qlog /nowhere/qlog" in result.stderr
 
 
 # ---- it ends ----
