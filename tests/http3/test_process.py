@@ -1,6 +1,8 @@
 """HTTP/3 in a process of its own: it may die, and nobody else notices; it comes back, and all that
 reaches the front's process reaches it. Also: a flood of QUIC leaves TCP its turn."""
 
+import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -424,42 +426,59 @@ def test_it_does_not_outlive_those_above(begin, victim):
 # ---- a flood ----
 
 
-def flood(address, over, counts):
+def initials():
     """First datagrams of clients without end, each another connection."""
     datagram = bytearray(1200)
     datagram[0:6] = b"\xc3\x00\x00\x00\x01\x08"
     datagram[14:16] = b"\x08s"
+    for count in itertools.count():
+        datagram[6:14] = count.to_bytes(8, "big")
+        yield datagram
+
+
+def garbage(id):
+    """What looks like packets of a connection that is there, and of none."""
+    known = b"\x40" + id + os.urandom(1200)
+    unknown = b"\x40" + os.urandom(1200)
+    while True:
+        yield known
+        yield unknown
+
+
+def flood(address, datagrams, over, counts):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(tuple(address))
         while not over.is_set():
-            for _ in range(64):
+            for datagram in itertools.islice(datagrams, 64):
                 counts[0] += 1
-                datagram[6:14] = counts[0].to_bytes(8, "big")
-                try:
+                with contextlib.suppress(OSError):
                     sock.send(datagram)
-                except OSError:
-                    pass
 
 
 @pytest.mark.parametrize(
-    "mode, options", [("in-process", []), ("processes", []), ("processes", ["--http3-process"])]
+    "mode, options", [("in-process", []), ("bridge", []), ("processes", []), ("processes", ["--http3-process"])]
 )  # fmt: skip
-def test_flood_leaves_tcp_its_turn(start, certificates, mode, options):
+@pytest.mark.parametrize("kind", ["initials", "garbage"])
+def test_flood_leaves_tcp_its_turn(start, certificates, mode, options, kind):
     """Every request over TCP is answered while datagrams come as fast as they can be sent."""
     server = start("--https", "0", "--certificates", certificates, *options, mode=mode)
     over, counts = threading.Event(), [0]
-    sender = threading.Thread(target=flood, args=(server.secure_address, over, counts))
-    sender.start()
-    try:
-        deadline, asked = time.monotonic() + 2, 0
-        while time.monotonic() < deadline:
-            assert server.get("/json") == (200, b'{"ok":true}')
-            asked += 1
-    finally:
-        over.set()
-        sender.join()
-    assert asked and counts[0] > 1000
-    numbers = server.metrics()
-    assert numbers["quic.datagrams_in"] > 100
+    with Peer(server.secure_address, certificates / "authority.pem") as peer:
+        assert peer.ask("/json").status == 200
+        datagrams = initials() if kind == "initials" else garbage(peer.quic._peer_cid.cid)
+        sender = threading.Thread(target=flood, args=(server.secure_address, datagrams, over, counts))
+        sender.start()
+        try:
+            deadline, asked = time.monotonic() + 2, 0
+            while time.monotonic() < deadline:
+                assert server.get("/json") == (200, b'{"ok":true}')
+                asked += 1
+        finally:
+            over.set()
+            sender.join()
+        assert asked and counts[0] > 1000
+        numbers = server.metrics()
+        assert numbers["quic.datagrams_in"] > 100
+        assert peer.ask("/json").status == 200
     with Peer(server.secure_address, certificates / "authority.pem") as peer:
         assert peer.ask("/json").status == 200
