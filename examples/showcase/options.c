@@ -19,6 +19,7 @@ static const char help[] =
     "  --no-http2, --no-http3   without this version\n"
     "  --no-alt-svc         do not tell of HTTP/3\n"
     "  --early-data         take safe requests in 0-RTT\n"
+    "  --quic-secret FILE   random bytes behind tokens and connection ids, to outlive a restart\n"
     "  --http3-process      HTTP/3 in a process of its own, with --mode processes\n"
     "\n"
     "TLS\n"
@@ -225,6 +226,7 @@ enum flag {
     FLAG_NO_ALT_SVC,
     FLAG_EARLY_DATA,
     FLAG_HTTP3_PROCESS,
+    FLAG_QUIC_SECRET,
     FLAG_CERTIFICATE,
     FLAG_KEY,
     FLAG_KEY_PASSWORD,
@@ -261,6 +263,7 @@ static const struct option flags[] = {
     {"no-alt-svc", no_argument, NULL, FLAG_NO_ALT_SVC},
     {"early-data", no_argument, NULL, FLAG_EARLY_DATA},
     {"http3-process", no_argument, NULL, FLAG_HTTP3_PROCESS},
+    {"quic-secret", required_argument, NULL, FLAG_QUIC_SECRET},
     {"certificate", required_argument, NULL, FLAG_CERTIFICATE},
     {"key", required_argument, NULL, FLAG_KEY},
     {"key-password", required_argument, NULL, FLAG_KEY_PASSWORD},
@@ -332,6 +335,9 @@ static bool apply_tls(struct options *o, int flag, char *value)
         return true;
     case FLAG_CERTIFICATE:
         serve->tls_certificate = value;
+        return true;
+    case FLAG_QUIC_SECRET:
+        serve->quic_secret = value;
         return true;
     case FLAG_QLOG:
         serve->qlog = value;

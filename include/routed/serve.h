@@ -141,6 +141,12 @@ typedef struct routed_serve_options {
      * Only in libraries built with ROUTED_QLOG, as debug builds are: else ROUTED_ERROR_UNSUPPORTED.
      * NULL: nothing is written. */
     const char *qlog;
+    /* A file of 32 to 4,096 random bytes that other users may not read, for example of "openssl rand":
+     * connection ids, stateless resets and address-validation tokens come of it, so that they hold
+     * after a restart, and on each host behind a balancer that has the same file and the right time.
+     * A balancer then keeps the datagrams of a connection on one host: others end it with a
+     * stateless reset. Read at the start. NULL: random bytes for this server alone. */
+    const char *quic_secret;
 } routed_serve_options;
 
 ROUTED_API void routed_serve_options_init(routed_serve_options *options);

@@ -50,6 +50,7 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_QUIC + HTTP3_RETRIES] = {"quic.retries", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_VERSION_NEGOTIATIONS] = {"quic.version_negotiations", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_TOKENS_REFUSED] = {"quic.tokens_refused", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_TOKENS_SPENT] = {"quic.tokens_spent", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_STATELESS_RESETS] = {"quic.stateless_resets", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_PACKETS_LOST] = {"quic.packets_lost", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_MIGRATIONS] = {"quic.migrations", METRIC_COUNTER},

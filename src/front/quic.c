@@ -4,6 +4,7 @@
 #include "front/patience.h"
 #include "front/request.h"
 
+#define SECOND           UINT64_C(1000000000)
 #define SOCKETS_MAX      8
 #define TIME_MAX_MS      (UINT64_C(365) * 86400 * 1000)
 #define IDLE_SLACK_MS    1000 /* so that the session's own idle time ends first, with a GOAWAY */
@@ -436,6 +437,7 @@ static int open_endpoint(struct front_quic *q)
         .qlog = front_qlog_of(w),
         .loop = w->loop,
         .now = &q->now,
+        .token_time = (uint64_t)loop_wall_seconds(w->loop) * SECOND - q->now,
         .worker = w->number,
         .workers = shared->worker_count,
         .connections_max = word(limits->connections) + word(limits->http3_handshakes),

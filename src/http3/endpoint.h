@@ -77,7 +77,8 @@ enum http3_endpoint_count {
     HTTP3_HANDSHAKES_DROPPED, /* Initials beyond handshakes_max */
     HTTP3_RETRIES,
     HTTP3_VERSION_NEGOTIATIONS,
-    HTTP3_TOKENS_REFUSED,
+    HTTP3_TOKENS_REFUSED, /* of a Retry: too old, or forged */
+    HTTP3_TOKENS_SPENT,   /* of NEW_TOKEN: used before, so as good as none */
     HTTP3_STATELESS_RESETS,
     /* With ngtcp2 1.16 or later: packets declared lost, probes of the path MTU aside. Before that
      * only those that carried data of streams, once for each of the streams, when it closes; what
@@ -116,6 +117,8 @@ struct http3_endpoint_options {
     struct http3_qlog qlog;
     struct loop *loop;           /* handed to the exchanges */
     const nanoseconds *now;      /* the owner rewrites it before each call */
+    nanoseconds token_time;      /* `now` and this are the time of day in tokens: all endpoints with
+                                  * the same secret, also of other hosts, have it in common */
     unsigned worker;             /* of this endpoint; part of each connection id it gives out */
     unsigned workers;            /* of the server: datagrams for a higher one are nobody's */
     uint8_t secret[32];          /* of the server: all its workers, and the process after it, share

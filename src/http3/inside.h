@@ -15,6 +15,7 @@
 #include "http3/endpoint.h"
 #include "http3/identifier.h"
 #include "http3/output.h"
+#include "http3/spent.h"
 #include "http3/table.h"
 #include "tls/quic.h"
 
@@ -103,11 +104,18 @@ struct http3_endpoint {
     ngtcp2_callbacks callbacks;
     ngtcp2_update_key update_key;
     uint64_t counts[HTTP3_COUNT];
+    struct http3_spent spent;
 };
 
 static inline nanoseconds http3_now(const struct http3_endpoint *e)
 {
     return *e->options.now;
+}
+
+/* What tokens are stamped with. */
+static inline nanoseconds http3_token_time(const struct http3_endpoint *e)
+{
+    return http3_now(e) + e->options.token_time;
 }
 
 static inline milliseconds http3_now_milliseconds(const struct http3_endpoint *e)

@@ -61,7 +61,7 @@ static int read_all(int fd, size_t size, struct buffer *out, const char **why)
     return ROUTED_OK;
 }
 
-static int read_checked(int fd, size_t max, struct buffer *out, const char **why)
+static int read_checked(int fd, size_t max, bool is_private, struct buffer *out, const char **why)
 {
     struct stat s;
     if (fstat(fd, &s) != 0)
@@ -70,20 +70,33 @@ static int read_checked(int fd, size_t max, struct buffer *out, const char **why
         return refuse(why, ROUTED_ERROR_FILE, "is a folder");
     if (!S_ISREG(s.st_mode))
         return refuse(why, ROUTED_ERROR_FILE, "is no regular file");
+    if (is_private && s.st_mode & S_IRWXO)
+        return refuse(why, ROUTED_ERROR_PERMISSION, "is open to every user: chmod o= it");
     if ((uint64_t)s.st_size > max)
         return refuse(why, ROUTED_ERROR_FILE, "is too large");
     return read_all(fd, (size_t)s.st_size, out, why);
 }
 
-int file_read(const char *path, size_t max, struct buffer *out, const char **why)
+static int read_file(const char *path, size_t max, bool is_private, struct buffer *out,
+                     const char **why)
 {
     /* Not blocking: a fifo without a writer must not hold up a start. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return refuse_open(why);
-    int result = read_checked(fd, max, out, why);
+    int result = read_checked(fd, max, is_private, out, why);
     close(fd);
     return result;
+}
+
+int file_read(const char *path, size_t max, struct buffer *out, const char **why)
+{
+    return read_file(path, max, false, out, why);
+}
+
+int file_read_private(const char *path, size_t max, struct buffer *out, const char **why)
+{
+    return read_file(path, max, true, out, why);
 }
 
 struct file_stamp file_stamp(const char *path)

@@ -12,6 +12,9 @@
  * what is wrong, for example "no such file": static. */
 int file_read(const char *path, size_t max, struct buffer *out, const char **why);
 
+/* The same for a file with a secret: one that everybody may read, write or run is refused. */
+int file_read_private(const char *path, size_t max, struct buffer *out, const char **why);
+
 /* What changes when a file is written, replaced or removed. All zero: there is none. */
 struct file_stamp {
     uint64_t device;

@@ -111,6 +111,13 @@ static int check_words(const routed_serve_options *o, struct failure *why)
     return ROUTED_OK;
 }
 
+static int check_secret(const routed_serve_options *o, struct failure *why)
+{
+    if (o->quic_secret && (!o->tls_certificate || o->http3 == ROUTED_SWITCH_OFF))
+        return failure_set(why, ROUTED_ERROR_ARGUMENT, "quic_secret needs HTTP/3, with TLS");
+    return ROUTED_OK;
+}
+
 static int check_qlog(const routed_serve_options *o, struct failure *why)
 {
     if (!o->qlog)
@@ -135,5 +142,7 @@ int serve_options_check(const routed_serve_options *o, const routed_engine *engi
         error = check_http3(o, why);
     if (!error)
         error = check_qlog(o, why);
+    if (!error)
+        error = check_secret(o, why);
     return error ? error : check_doors(o, doors, why);
 }

@@ -11,6 +11,7 @@
 #include "serve/options.h"
 #include "serve/processes.h"
 #include "serve/quic_process.h"
+#include "serve/quic_secret.h"
 #include "serve/secure.h"
 #include "serve/threads.h"
 #include "tls/development.h"
@@ -140,6 +141,8 @@ static int prepare_quic(struct routed_server *s, struct front_options *front, st
     front->part = FRONT_WITHOUT_QUIC;
     front->datagrams = memory_new_zeroed(sizeof(*front->datagrams));
     s->quic = serve_quic_new();
+    if (s->quic && front->quic_secret)
+        memcpy(s->quic->secret, front->quic_secret, sizeof(s->quic->secret));
     front->quic_state = s->quic ? &s->quic->state : NULL;
     return s->quic && front->datagrams ? ROUTED_OK
                                        : failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
@@ -173,7 +176,10 @@ static int start_front(struct routed_server *s, routed_engine *engine,
 static int start(struct routed_server *s, routed_engine *engine, const routed_serve_options *o,
                  enum serve_doors doors, struct failure *why)
 {
+    uint8_t secret[FRONT_QUIC_SECRET_SIZE];
     int error = serve_secure_open(&s->tls, o, &s->log, why);
+    if (!error && o->quic_secret)
+        error = serve_quic_secret_read(secret, o->quic_secret, why);
     if (error)
         return error;
     struct front_options front = {
@@ -194,8 +200,11 @@ static int start(struct routed_server *s, routed_engine *engine, const routed_se
         .limits = &s->limits,
         .access_log = o->access_log,
         .qlog = o->qlog,
+        .quic_secret = o->quic_secret ? secret : NULL,
         .log = s->log};
-    return start_front(s, engine, o, &front, why);
+    error = start_front(s, engine, o, &front, why);
+    explicit_bzero(secret, sizeof(secret));
+    return error;
 }
 
 static int serve(routed_engine *engine, const routed_serve_options *given, enum serve_doors doors,

@@ -423,6 +423,53 @@ def test_it_does_not_outlive_those_above(begin, victim):
         assert server.stop(10) == 0
 
 
+# ---- the secret of a file ----
+
+
+@pytest.mark.sanitizer
+@pytest.mark.parametrize("mode, options", [("in-process", []), ("processes", ["--http3-process"])])
+def test_secret_outlives_the_server(start, certificates, tmp_path, mode, options):
+    """After a restart its clients are told at once, and need not prove their address again."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(os.urandom(32))
+    secret.chmod(0o600)
+
+    def begin(port, *more):
+        return start(
+            "--https", port, "--certificates", certificates, "--limit", "http3_retry_from=1", *more,
+            *options, mode=mode,
+        )  # fmt: skip
+
+    server = begin(0, "--quic-secret", secret)
+    address, authority = server.secure_address, certificates / "authority.pem"
+    with Peer(address, authority) as old:
+        old.wait(lambda: old.tokens)
+        token = old.tokens[-1]
+        server.kill()
+        server = begin(address[1], "--quic-secret", secret)
+        assert_stateless_reset(old)
+        with Peer(address, authority, token=token) as peer:
+            assert peer.ask("/json").status == 200
+        assert server.metrics()["quic.retries"] == 0
+        server.stop()
+        server = begin(address[1])
+        with Peer(address, authority, token=token) as peer:
+            assert peer.ask("/json").status == 200
+        assert server.metrics()["quic.retries"] == 1
+
+
+def test_secret_that_everybody_may_read(tmp_path, certificates):
+    secret = tmp_path / "secret"
+    secret.write_bytes(os.urandom(32))
+    secret.chmod(0o644)
+    result = subprocess.run(
+        [BINARY, "--port", "0", "--https", "0", "--certificates", certificates, "--quic-secret", secret],
+        cwd=tmp_path, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert f"quic_secret {secret}: is open to every user" in result.stderr
+
+
 # ---- a flood ----
 
 
