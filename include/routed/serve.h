@@ -141,11 +141,11 @@ typedef struct routed_serve_options {
      * Only in libraries built with ROUTED_QLOG, as debug builds are: else ROUTED_ERROR_UNSUPPORTED.
      * NULL: nothing is written. */
     const char *qlog;
-    /* A file of 32 to 4,096 random bytes that other users may not read, for example of "openssl rand":
-     * connection ids, stateless resets and address-validation tokens come of it, so that they hold
-     * after a restart, and on each host behind a balancer that has the same file and the right time.
-     * A balancer then keeps the datagrams of a connection on one host: others end it with a
-     * stateless reset. Read at the start. NULL: random bytes for this server alone. */
+    /* A file of 32 to 4,096 random bytes, closed to other users, as "openssl rand" makes them.
+     * Connection ids, stateless resets and address-validation tokens come of it: they hold after
+     * a restart, and on each host behind a balancer that has the same file and the right time.
+     * The balancer keeps the datagrams of a connection on one host, for another would end it
+     * with a stateless reset. Read at the start. NULL: random bytes for this server alone. */
     const char *quic_secret;
 } routed_serve_options;
 

@@ -1,6 +1,7 @@
 #include "front/quic.h"
 
 #include "base/memory.h"
+#include "front/forward.h"
 #include "front/patience.h"
 #include "front/request.h"
 
@@ -25,10 +26,9 @@ struct front_quic {
     nanoseconds now;
     struct loop_task task;
     struct loop_alarm alarm;
-    uint64_t counted[HTTP3_COUNT]; /* what the metrics have */
-    size_t connections;            /* the same */
-    atomic_uint_fast64_t forwards; /* datagrams in our mailbox, and */
-    atomic_uint_fast64_t forward_bytes;
+    uint64_t counted[HTTP3_COUNT];  /* what the metrics have */
+    size_t connections;             /* the same */
+    struct front_forwards forwards; /* in our mailbox */
     unsigned socket_count;
     struct quic_socket sockets[SOCKETS_MAX];
 };
@@ -258,74 +258,24 @@ static void on_closed(void *host, void *connection)
 
 /* ---- between workers ---- */
 
-struct parcel {
-    struct loop_message message;
-    struct front_quic *to;
-    struct http3_datagram datagram;
-    uint8_t bytes[];
-};
-
-/* Counted first, and taken back where that was too much: no two workers take the last place. */
-static bool count_parcel(struct front_quic *to, size_t size, const routed_limits *limits,
-                         size_t *limit)
+static void on_forwarded(struct front_forwards *f, const struct http3_datagram *datagram)
 {
-    uint64_t parcels = atomic_fetch_add_explicit(&to->forwards, 1, memory_order_relaxed);
-    uint64_t bytes = atomic_fetch_add_explicit(&to->forward_bytes, size, memory_order_relaxed);
-    bool has_room = parcels < limits->http3_forwards;
-    *limit = has_room ? offsetof(routed_limits, http3_forward_bytes)
-                      : offsetof(routed_limits, http3_forwards);
-    return has_room && bytes + size <= limits->http3_forward_bytes;
-}
-
-static void forget_parcel(struct front_quic *to, size_t size)
-{
-    atomic_fetch_sub_explicit(&to->forwards, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&to->forward_bytes, size, memory_order_relaxed);
-}
-
-static void on_parcel(struct loop_message *m)
-{
-    struct parcel *p = LIST_ITEM(m, struct parcel, message);
-    struct front_quic *q = p->to;
-    forget_parcel(q, p->datagram.bytes.size);
-    if (q->endpoint) {
-        tell_time(q);
-        http3_endpoint_receive(q->endpoint, &p->datagram);
-        want_turn(q);
-    }
-    memory_free(p);
-}
-
-static bool post_parcel(struct loop *loop, struct front_quic *to,
-                        const struct http3_datagram *datagram)
-{
-    struct parcel *p = memory_new(sizeof(*p) + datagram->bytes.size);
-    if (!p)
-        return false;
-    p->message.on_delivery = on_parcel;
-    p->to = to;
-    p->datagram = *datagram;
-    memcpy(p->bytes, datagram->bytes.data, datagram->bytes.size);
-    p->datagram.bytes = span_of(p->bytes, datagram->bytes.size);
-    if (loop_post(loop, &p->message))
-        return true;
-    memory_free(p);
-    return false;
+    struct front_quic *q = LIST_ITEM(f, struct front_quic, forwards);
+    if (!q->endpoint)
+        return;
+    tell_time(q);
+    http3_endpoint_receive(q->endpoint, datagram);
+    want_turn(q);
 }
 
 static void on_forward(void *host, unsigned worker, const struct http3_datagram *datagram)
 {
-    struct front_quic *q = host;
-    struct front_shared *shared = q->worker->shared;
+    struct front_worker *from = ((struct front_quic *)host)->worker;
+    struct front_shared *shared = from->shared;
     if (worker >= shared->worker_count)
         return;
-    struct front_quic *to = shared->workers[worker]->quic;
-    size_t size = datagram->bytes.size, limit;
-    bool has_room = count_parcel(to, size, &shared->limits, &limit);
-    if (!has_room)
-        front_metrics_hit(&q->worker->metrics, limit);
-    if (!has_room || !post_parcel(shared->workers[worker]->loop, to, datagram))
-        forget_parcel(to, size);
+    struct front_worker *to = shared->workers[worker];
+    front_forward(from, to->loop, &to->quic->forwards, datagram);
 }
 
 /* ---- a turn ---- */
@@ -457,6 +407,7 @@ int front_quic_open(struct front_quic **out, struct front_worker *w)
     if (!q)
         return ROUTED_ERROR_MEMORY;
     q->worker = w;
+    q->forwards.on_datagram = on_forwarded;
     loop_task_init(&q->task, on_task);
     loop_alarm_init(&q->alarm, on_alarm);
     tell_time(q);
