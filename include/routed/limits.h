@@ -96,13 +96,18 @@ typedef struct routed_limits {
     uint64_t http3_resets;            /* as http2_resets */
     uint64_t http3_glitches;          /* as http2_glitches */
     uint64_t http3_small_frames;      /* as http2_small_frames */
-    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others */
-    uint64_t http3_unacknowledged;    /* 4 MiB of answers of a connection that are sent and kept
-                                         until they are acknowledged: what follows waits */
+    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others, */
+    uint64_t http3_forward_bytes;     /* of 2 MiB together: more are dropped */
 
-    /* Long paths, HTTP/2 and HTTP/3. */
-    uint64_t upload_growth; /* 4 MiB by which the windows of a connection's uploads may grow,
-                               together, while what comes is taken at once */
+    /* Files of routed_serve_options.qlog. */
+    uint64_t qlog_files; /* 1,000 in the life of a server */
+    uint64_t qlog_bytes; /* 16 MiB in each */
+
+    /* Long paths. */
+    uint64_t http3_unacknowledged; /* 4 MiB of answers of a connection that are sent and kept until
+                                      they are acknowledged: what follows waits */
+    uint64_t upload_growth;        /* 4 MiB by which the windows of an HTTP/2 or HTTP/3 connection's
+                                      uploads may grow, together, while all of it is taken at once */
 } routed_limits;
 
 /* All defaults: sets `size` and zeroes the rest. */

@@ -391,7 +391,7 @@ static void init_members(struct front_connection *c, int fd, const struct socket
     front_client_enter(&c->client, peer, address_key, on_timer);
 }
 
-static uint64_t round_trip(void *host)
+static uint64_t on_round_trip(void *host)
 {
     const struct front_connection *c = LIST_ITEM(host, struct front_connection, client);
     return socket_round_trip(c->transport.fd);
@@ -404,7 +404,7 @@ static bool open_session(struct front_connection *c)
                                     .on_ready = on_ready,
                                     .on_refused = front_request_refused,
                                     .on_limit = front_request_limited,
-                                    .round_trip = round_trip,
+                                    .round_trip = on_round_trip,
                                     .host = &c->client};
     bool is_secure = c->transport.tls != NULL;
     c->client.session =

@@ -87,13 +87,11 @@ void http3_path_watch(struct http3_connection *c)
     nanoseconds now = http3_now(c->endpoint);
     ngtcp2_conn_info state;
     ngtcp2_conn_get_conn_info(c->conn, &state);
-    if (state.bytes_in_flight == 0 || c->acknowledged != c->progress) {
-        c->progress = c->acknowledged;
+    if (state.bytes_in_flight == 0)
         c->progress_at = now;
-    } else if (now > c->progress_at + HOLE_TIMEOUTS * ngtcp2_conn_get_pto(c->conn) &&
-               http3_path_room(c) > NGTCP2_MAX_UDP_PAYLOAD_SIZE) {
+    else if (now > c->progress_at + HOLE_TIMEOUTS * ngtcp2_conn_get_pto(c->conn) &&
+             http3_path_room(c) > NGTCP2_MAX_UDP_PAYLOAD_SIZE)
         c->small_until = now + RAISE_AFTER;
-    }
 }
 
 size_t http3_path_room(const struct http3_connection *c)
