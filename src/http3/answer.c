@@ -86,11 +86,8 @@ static void resume(void *session, struct exchange *x, bool is_first)
 {
     struct http3_session *s = session;
     struct http3_stream *t = http3_state_stream(x);
-    if (is_first) {
-        t->waits_since = *s->options->now;
-        t->acknowledged_before = t->acknowledged;
-        t->acknowledged_elsewhere = s->acknowledged;
-    }
+    if (is_first)
+        http3_session_watch(s, t);
     http3_send_resume(s, t);
 }
 

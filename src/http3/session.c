@@ -280,25 +280,38 @@ static void settle(struct http3_session *s)
 
 /* ---- slow readers ---- */
 
-/* Progress is what the client acknowledges: of the stream where its own window is full, else of
- * all, for then it may be the others' turn. */
-static bool is_too_slow(const struct http3_session *s, const struct http3_stream *t)
+void http3_session_watch(const struct http3_session *s, struct http3_stream *t)
 {
-    const struct http3_limits *limits = &s->options->limits;
-    milliseconds elapsed = *s->options->now - t->waits_since;
-    uint64_t progress = t->is_window_full ? t->acknowledged - t->acknowledged_before
-                                          : s->acknowledged - t->acknowledged_elsewhere;
-    return elapsed >= limits->send_grace && progress * 1000 < elapsed * limits->send_rate;
+    t->waits_since = *s->options->now;
+    t->acknowledged_before = t->acknowledged;
+    t->acknowledged_elsewhere = s->acknowledged;
 }
 
+/* Progress is what the client acknowledges: of the stream where its own window is full, else of
+ * all, for then it may be the others' turn. */
+static bool is_too_slow(const struct http3_session *s, const struct http3_stream *t,
+                        milliseconds elapsed)
+{
+    uint64_t progress = t->is_window_full ? t->acknowledged - t->acknowledged_before
+                                          : s->acknowledged - t->acknowledged_elsewhere;
+    return progress * 1000 < elapsed * s->options->limits.send_rate;
+}
+
+/* From one look to the next, so that a fast start buys nothing. */
 static void check_slow_readers(struct http3_session *s)
 {
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
-        if (!t->outlet.body.size || t->is_gone || t->is_reset || !is_too_slow(s, t))
+        milliseconds elapsed = *s->options->now - t->waits_since;
+        if (!t->outlet.body.size || t->is_gone || t->is_reset ||
+            elapsed < s->options->limits.send_grace)
             continue;
-        t->error = ROUTED_ERROR_TOO_SLOW;
-        http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
+        if (is_too_slow(s, t, elapsed)) {
+            t->error = ROUTED_ERROR_TOO_SLOW;
+            http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
+        } else {
+            http3_session_watch(s, t);
+        }
     }
 }
 

@@ -209,6 +209,8 @@ struct http3_stream *http3_session_find_stream(struct http3_session *s, int64_t 
 struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id);
 /* The connection must end: notes the reason, nothing more. */
 void http3_session_break(struct http3_session *s, int error, uint64_t code);
+/* From now on the client's progress with the answer is watched. */
+void http3_session_watch(const struct http3_session *s, struct http3_stream *t);
 /* Around what may call back: settles before and after. */
 void http3_session_enter(struct http3_session *s);
 /* ROUTED_OK, or why the connection must be closed. */

@@ -318,6 +318,20 @@ static void test_slow_reader(void **state)
         peer_close(&p);
     }
     struct peer p;
+    peer_open(&p, &sends_much); /* a fast start buys nothing */
+    p.is_stuck = true;
+    peer_get(&p, 0);
+    take_some(&p, 0, 20); /* the head */
+    for (int i = 0; i < 40; i++)
+        take_some(&p, 0, 3000);
+    p.now += 30000;
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.closed, 0);
+    p.now += 30000;
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    peer_close(&p);
+
     peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
     p.is_stuck = true;
     peer_get(&p, 0);
