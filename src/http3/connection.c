@@ -228,7 +228,7 @@ static bool write(struct http3_connection *c)
     struct http3_endpoint *e = c->endpoint;
     http3_path_watch(c);
     size_t largest = http3_path_room(c);
-    size_t quantum = ngtcp2_conn_get_send_quantum(c->conn);
+    size_t quantum = http3_recovery_burst(c, largest);
     size_t written = 0;
     bool has_more = true;
     while (has_more && written < quantum && c->ending == HTTP3_STAYS) {
@@ -254,9 +254,13 @@ static bool write(struct http3_connection *c)
 }
 
 /* When to run again. The pace of what was sent now is a reason only for who has more to send; if
- * something comes up before, ngtcp2 refuses it once and then tells the time. */
+ * something comes up before, ngtcp2 refuses it once and then tells the time. Who waits for
+ * acknowledgements has more too: ngtcp2 makes up for time that it was not run for, and if that was
+ * all the time until they come, the next flight would leave at one moment. */
 static nanoseconds next_run(const struct http3_connection *c, bool has_more)
 {
+    if (ngtcp2_conn_get_cwnd_left(c->conn) < http3_path_room(c))
+        has_more = true;
     nanoseconds due = ngtcp2_conn_get_expiry(c->conn);
     ngtcp2_conn_update_pkt_tx_time(c->conn, http3_now(c->endpoint));
     return has_more ? ngtcp2_conn_get_expiry(c->conn) : due;

@@ -163,6 +163,9 @@ void http3_recovery_note(struct http3_connection *c);
 void http3_recovery_stream_closed(struct http3_connection *c, int64_t stream);
 /* Smoothed; 0 before the first sample. */
 nanoseconds http3_recovery_round_trip(const struct http3_connection *c);
+/* Bytes that may leave before the next look at the pace: what takes a millisecond, and ten
+ * datagrams of the given size anyway. */
+size_t http3_recovery_burst(const struct http3_connection *c, size_t datagram);
 /* Before its machine is freed. */
 void http3_recovery_end(struct http3_connection *c);
 

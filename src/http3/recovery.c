@@ -1,8 +1,12 @@
-/* What loss recovery (RFC 9002) learns of a connection, for the numbers of the endpoint. */
+/* What loss recovery (RFC 9002) learns of a connection, for the numbers of the endpoint and for how
+ * much leaves at once. */
 #include "http3/inside.h"
 
 /* Until there is a sample, RFC 9002 section 5.2. */
 #define NO_SAMPLE UINT64_MAX
+/* RFC 9002 section 7.7: the initial window, and the pace by which a window is used up. */
+#define BURST_DATAGRAMS 10
+#define PACE_PERCENT    125
 
 static ngtcp2_conn_info state_of(const struct http3_connection *c)
 {
@@ -58,6 +62,18 @@ nanoseconds http3_recovery_round_trip(const struct http3_connection *c)
 {
     ngtcp2_conn_info state = state_of(c);
     return state.min_rtt == NO_SAMPLE ? 0 : state.smoothed_rtt;
+}
+
+/* Earlier versions than 1.17 of ngtcp2 allow 64 KiB on any path, which a slow one cannot keep. */
+size_t http3_recovery_burst(const struct http3_connection *c, size_t datagram)
+{
+    ngtcp2_conn_info state = state_of(c);
+    nanoseconds trip = state.min_rtt == NO_SAMPLE ? NGTCP2_MILLISECONDS : state.smoothed_rtt;
+    size_t quantum = ngtcp2_conn_get_send_quantum(c->conn);
+    size_t burst = (size_t)(state.cwnd * PACE_PERCENT / 100 * NGTCP2_MILLISECONDS / (trip + 1));
+    if (burst < BURST_DATAGRAMS * datagram)
+        burst = BURST_DATAGRAMS * datagram;
+    return burst < quantum ? burst : quantum;
 }
 
 static void count_round_trip(uint64_t *counts, const ngtcp2_conn_info *state)

@@ -48,6 +48,40 @@ static void a_download_takes_the_path(void **state)
     stage_close(s);
 }
 
+/* Not more than ten packets and what the handshake earned at first, then no more than twice as much
+ * in each round trip (RFC 9002 section 7.3.1), and not all at one moment (section 7.7). */
+static bool first_is_done(struct stage *s)
+{
+    return s->clients[0].is_done;
+}
+
+static void a_flight_begins_small_and_is_paced(void **state)
+{
+    static const nanoseconds step = ROUND_TRIP / 20;
+    (void)state;
+    struct stage *s = open_far();
+    stage_open(s);
+    struct client *c = stage_client(s, &(struct client_wish){.window = 1 << 24});
+    uint64_t latest = 20000;
+    assert_true(stage_run_until(s, STAGE_SECOND, first_is_done));
+    client_get(c, "/16000000");
+    stage_run(s, STAGE_TRANSIT);
+    for (int trip = 0; trip < 6; trip++) {
+        uint64_t before = s->bytes[0], most = 0;
+        for (int i = 0; i < 20; i++) {
+            uint64_t sent = s->bytes[0];
+            stage_run(s, step);
+            most = s->bytes[0] - sent > most ? s->bytes[0] - sent : most;
+        }
+        uint64_t flight = s->bytes[0] - before;
+        assert_in_range(flight, trip ? latest : 10000, 2 * latest + 3000);
+        if (trip > 2)
+            assert_true(most < flight / 2);
+        latest = flight;
+    }
+    stage_close(s);
+}
+
 static uint64_t most_in_flight;
 
 static void note_flight(struct stage *s, const struct stage_datagram *d)
@@ -177,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_download_takes_the_path),
+        cmocka_unit_test(a_flight_begins_small_and_is_paced),
         cmocka_unit_test(a_download_keeps_to_the_limit),
         cmocka_unit_test(an_upload_takes_the_path),
         cmocka_unit_test(an_upload_without_growth),
