@@ -44,10 +44,11 @@ struct peer {
     char date[HTTP_DATE_SIZE];
 };
 
-#define PEER_PREFACE   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-#define PEER_MALFORMED NGHTTP2_PROTOCOL_ERROR
-#define PEER_CANCELLED NGHTTP2_CANCEL
-#define PEER_FAILED    NGHTTP2_INTERNAL_ERROR
+#define PEER_PREFACE    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PEER_MALFORMED  NGHTTP2_PROTOCOL_ERROR
+#define PEER_CANCELLED  NGHTTP2_CANCEL
+#define PEER_FAILED     NGHTTP2_INTERNAL_ERROR
+#define PEER_END_FRAMES 1
 
 static inline struct span peer_scheme(void)
 {
@@ -275,6 +276,11 @@ static inline void peer_head(struct peer *p, int64_t id, const struct peer_line 
     }
     peer_frame(p, type, flags | NGHTTP2_FLAG_END_HEADERS, id, buffer_span(&block));
     buffer_release(&block);
+}
+
+static inline void peer_fin(struct peer *p, int64_t id)
+{
+    peer_data(p, id, 0, true);
 }
 
 static inline void peer_cancel(struct peer *p, int64_t id)

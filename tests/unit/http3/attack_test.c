@@ -278,7 +278,7 @@ static void test_content_max(void **state)
     assert_int_equal(peer_answer(&p, 0)->status, 200);
     assert_int_equal(peer_answer(&p, 4)->status, 413);
     assert_int_equal(peer_answer(&p, 8)->status, 413);
-    assert_int_equal(peer_stream(&p, 8)->stop_code, NGHTTP3_H3_NO_ERROR);
+    assert_int_equal(peer_answer(&p, 8)->stop_code, NGHTTP3_H3_NO_ERROR);
     assert_int_equal(p.origin.opened, 2);
     assert_int_equal(p.origin.content, 200);
     peer_close(&p);
@@ -297,7 +297,7 @@ static void test_section_size(void **state)
         peer_send_buffer(&p, 0, &head, false);
         peer_turn(&p);
         assert_int_equal(peer_answer(&p, 0)->status, over ? 431 : 0);
-        assert_int_equal(peer_stream(&p, 0)->is_stopped, over);
+        assert_int_equal(peer_answer(&p, 0)->is_stopped, over);
         peer_close(&p);
     }
 }

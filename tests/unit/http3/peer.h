@@ -22,20 +22,19 @@ struct peer_stream {
     uint64_t sent;       /* bytes that came back */
     uint64_t window;     /* bytes that may; 0: any */
     uint64_t granted;    /* window that was given */
-    uint64_t stop_code;  /* of STOP_SENDING */
     size_t unacknowledged;
-    bool is_stopped;
     bool input_ended; /* FIN or RESET_STREAM was sent */
     bool is_closed;   /* the session was told so */
 };
 
-#define PEER_CONTROL   2 /* the client's streams */
-#define PEER_ENCODER   6
-#define PEER_DECODER   10
-#define PEER_OURS      3 /* the session's control stream */
-#define PEER_MALFORMED NGHTTP3_H3_MESSAGE_ERROR
-#define PEER_CANCELLED NGHTTP3_H3_REQUEST_CANCELLED
-#define PEER_FAILED    NGHTTP3_H3_INTERNAL_ERROR
+#define PEER_CONTROL    2 /* the client's streams */
+#define PEER_ENCODER    6
+#define PEER_DECODER    10
+#define PEER_OURS       3 /* the session's control stream */
+#define PEER_MALFORMED  NGHTTP3_H3_MESSAGE_ERROR
+#define PEER_CANCELLED  NGHTTP3_H3_REQUEST_CANCELLED
+#define PEER_FAILED     NGHTTP3_H3_INTERNAL_ERROR
+#define PEER_END_FRAMES 0
 
 struct peer {
     struct http3_session_options options;
@@ -188,8 +187,8 @@ static inline void peer_stop(void *transport, int64_t stream, uint64_t code)
         p->side_stop_code = code;
         return;
     }
-    peer_stream(p, stream)->is_stopped = true;
-    peer_stream(p, stream)->stop_code = code;
+    peer_answer(p, stream)->is_stopped = true;
+    peer_answer(p, stream)->stop_code = code;
 }
 
 static inline void peer_acknowledge(struct peer *p, int64_t id)
@@ -268,9 +267,10 @@ static inline bool peer_settle(struct peer *p)
     bool moved = false;
     for (size_t i = 0; i < PEER_ANSWERS && !p->keeps_streams; i++) {
         struct peer_stream *s = &p->streams[i];
-        if (s->answer.is_used && s->is_stopped && !s->input_ended) {
+        if (s->answer.is_used && s->answer.is_stopped && !s->input_ended) {
             s->input_ended = moved = true;
-            peer_check(p, http3_session_stream_reset(p->session, s->answer.id, s->stop_code));
+            peer_check(p,
+                       http3_session_stream_reset(p->session, s->answer.id, s->answer.stop_code));
         }
         if (s->answer.is_used && !s->is_closed && s->input_ended &&
             (s->answer.has_ended || s->answer.is_reset) && s->unacknowledged == 0) {
@@ -342,7 +342,6 @@ static inline void peer_frame(struct peer *p, int64_t id, uint64_t type, struct 
     peer_send_buffer(p, id, &b, ends);
 }
 
-/* The end alone. */
 static inline void peer_fin(struct peer *p, int64_t id)
 {
     peer_bytes(p, id, SPAN_EMPTY, true);

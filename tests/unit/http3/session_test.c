@@ -1,32 +1,8 @@
 /* Requests and responses of a session: framing, order, flow control, tunnels, failures, ends. */
 #include "peer.h"
-#include "support/unit.h"
-
-#define ANSWER(id) (*peer_answer(&p, id))
+#include "streams/messages.h"
 
 /* ---- requests ---- */
-
-static void test_get(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_reads_then_answers);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    const struct peer_line more[] = {PEER_LINE("accept", "*/*"), PEER_LINE("x-a", "b")};
-    peer_request(&p, 0, "GET", "/p?q", more, 2, true);
-    peer_turn(&p);
-    assert_true(origin_saw(&p.origin, "GET /p?q a.test [host=a.test;accept=*/*;x-a=b;] 0 []\n"));
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_string_equal(ANSWER(0).fields, "content-length=2;");
-    assert_memory_equal(ANSWER(0).text, "ok", 2);
-    assert_true(ANSWER(0).has_ended);
-    assert_false(ANSWER(0).is_reset);
-    assert_int_equal(p.origin.closed, 1);
-    assert_int_equal(p.origin.ended, 1);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    peer_close(&p);
-}
 
 static void test_post(void **state)
 {
@@ -41,7 +17,7 @@ static void test_post(void **state)
     peer_head(&p, 0, trailers, 2, true);
     peer_turn(&p);
     assert_true(origin_saw(&p.origin, "[host=a.test;content-length=20010;] 20010 [x-sum=1;]\n"));
-    assert_int_equal(ANSWER(0).status, 200);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
     assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(p.granted, p.sent);
     peer_close(&p);
@@ -64,8 +40,8 @@ static void test_one_byte_at_a_time(void **state)
     peer_turn(&p);
     assert_int_equal(p.origin.complete, 2);
     assert_true(origin_saw(&p.origin, "300 [x-a=b;]"));
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_int_equal(ANSWER(4).status, 200);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_int_equal(peer_answer(&p, 4)->status, 200);
     assert_int_equal(p.origin.ended, 2);
     assert_int_equal(p.failure, ROUTED_OK);
     peer_close(&p);
@@ -88,140 +64,7 @@ static void test_cookies(void **state)
     peer_close(&p);
 }
 
-static void test_identity_fields_are_removed(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_reads_then_answers);
-    const struct peer_line more[] = {PEER_LINE("x-forwarded-for", "1.2.3.4"),
-                                     PEER_LINE("x_forwarded_for", "1.2.3.4"),
-                                     PEER_LINE("forwarded", "for=1.2.3.4"),
-                                     PEER_LINE("proxy", "evil"),
-                                     PEER_LINE("remote-user", "root"),
-                                     PEER_LINE("te", "trailers"),
-                                     PEER_LINE("trailer", "x"),
-                                     PEER_LINE("host", "A.test:443")};
-    peer_request(&p, 0, "GET", "/", more, 8, true);
-    peer_turn(&p);
-    assert_true(origin_saw(&p.origin, "GET / a.test [host=a.test;] 0 []\n"));
-    peer_close(&p);
-}
-
-static void test_host_alone_is_enough(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_reads_then_answers);
-    const struct peer_line lines[] = {PEER_LINE(":method", "OPTIONS"),
-                                      PEER_LINE(":scheme", "https"), PEER_LINE(":path", "*"),
-                                      PEER_LINE("host", "h.test:8080")};
-    peer_head(&p, 0, lines, 4, true);
-    peer_turn(&p);
-    assert_true(origin_saw(&p.origin, "OPTIONS * h.test:8080 [host=h.test:8080;] 0 []\n"));
-    peer_close(&p);
-}
-
 /* ---- responses ---- */
-
-static void test_framing(void **state)
-{
-    static const struct {
-        const char *method;
-        uint16_t status;
-        const char *length, *body, *fields;
-        unsigned frames, size;
-    } cases[] = {
-        {"GET", 200, "2", "ok", "content-length=2;", 1, 2},
-        {"GET", 200, NULL, "ok", "", 1, 2},
-        {"GET", 200, NULL, NULL, "", 0, 0},
-        {"GET", 200, "0", NULL, "content-length=0;", 0, 0},
-        {"GET", 204, NULL, NULL, "", 0, 0},
-        {"GET", 304, "7", NULL, "content-length=7;", 0, 0},
-        {"HEAD", 200, "5", "hello", "content-length=5;", 0, 0},
-        {"GET", 999, "2", "ok", "content-length=2;", 1, 2},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct peer p;
-        peer_open(&p, &origin_waits);
-        peer_request(&p, 0, cases[i].method, "/", NULL, 0, true);
-        peer_turn(&p);
-        assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-        struct exchange *x = p.origin.exchange;
-        exchange_grant(x, 1);
-        assert_int_equal(origin_respond(x, cases[i].status, cases[i].length), ROUTED_OK);
-        peer_turn(&p);
-        if (cases[i].body)
-            assert_int_equal(origin_send(x, cases[i].body), ROUTED_OK);
-        assert_int_equal(p.origin.closed, 0);
-        assert_int_equal(exchange_end(x, NULL), ROUTED_OK);
-        assert_int_equal(p.origin.closed, 0); /* not from inside the application's call */
-        peer_turn(&p);
-        assert_int_equal(ANSWER(0).status, cases[i].status);
-        assert_string_equal(ANSWER(0).fields, cases[i].fields);
-        assert_int_equal(ANSWER(0).frames, cases[i].frames);
-        assert_int_equal(ANSWER(0).size, cases[i].size);
-        assert_true(ANSWER(0).has_ended);
-        assert_false(ANSWER(0).is_reset);
-        assert_int_equal(p.origin.closed, 1);
-        assert_int_equal(p.origin.close_error, ROUTED_OK);
-        assert_int_equal(p.origin.ended, 1);
-        assert_int_equal(peer_wait(&p), SESSION_IDLE);
-        peer_close(&p);
-    }
-}
-
-static void test_trailers_and_informs(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_waits);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    struct exchange *x = p.origin.exchange;
-    struct field link = {SPAN("link"), SPAN("</a>"), FIELD_OTHER};
-    struct http_response early = {.status = 103, .fields = {&link, 1, 1}};
-    assert_int_equal(exchange_inform(x, &early), ROUTED_OK);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 103);
-    assert_false(ANSWER(0).has_ended);
-    struct field trailer = {SPAN("x-sum"), SPAN("9"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    origin_respond(x, 200, NULL);
-    origin_send(x, "hello");
-    exchange_end(x, &trailers);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).heads, 3);
-    assert_string_equal(ANSWER(0).fields, "link=</a>;x-sum=9;");
-    assert_int_equal(ANSWER(0).size, 5);
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_continue(void **state)
-{
-    struct peer p;
-    (void)state;
-    const struct peer_line expect[] = {PEER_LINE("expect", "100-continue")};
-    const struct peer_line other[] = {PEER_LINE("expect", "200-ok")};
-    peer_open(&p, &origin_reads_then_answers);
-    peer_request(&p, 0, "POST", "/", expect, 1, false);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 100);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    peer_data(&p, 0, 5, true);
-    peer_request(&p, 4, "GET", "/", expect, 1, true);
-    peer_request(&p, 8, "POST", "/", other, 1, true);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_int_equal(ANSWER(0).heads, 2);
-    assert_int_equal(ANSWER(4).heads, 1);
-    assert_int_equal(ANSWER(8).status, 417);
-    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_EXPECTATION);
-    assert_int_equal(p.origin.refused_status, 417);
-    peer_close(&p);
-}
 
 /* RFC 9114 section 4.1. */
 static void test_early_answer(void **state)
@@ -235,11 +78,11 @@ static void test_early_answer(void **state)
     p.keeps_streams = true;
     origin_answer_ok(p.origin.exchange);
     peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_true(ANSWER(0).has_ended);
-    assert_false(ANSWER(0).is_reset);
-    assert_true(peer_stream(&p, 0)->is_stopped);
-    assert_int_equal(peer_stream(&p, 0)->stop_code, NGHTTP3_H3_NO_ERROR);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_true(peer_answer(&p, 0)->has_ended);
+    assert_false(peer_answer(&p, 0)->is_reset);
+    assert_true(peer_answer(&p, 0)->is_stopped);
+    assert_int_equal(peer_answer(&p, 0)->stop_code, NGHTTP3_H3_NO_ERROR);
     assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(p.origin.ended, 1);
     peer_data(&p, 0, 1000, false); /* was on its way */
@@ -250,57 +93,6 @@ static void test_early_answer(void **state)
     assert_int_equal(p.granted, p.sent);
     assert_int_equal(p.origin.opened, 2);
     assert_true(peer_stream(&p, 0)->is_closed);
-    peer_close(&p);
-}
-
-static void test_failures(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_waits);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    exchange_fail(p.origin.exchange, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.origin.closed, 0);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 503);
-    assert_string_equal(ANSWER(0).fields,
-                        "content-type=text/plain; charset=utf-8;retry-after=1;content-length=20;");
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.origin.ended, 1);
-
-    peer_get(&p, 4);
-    peer_turn(&p);
-    origin_respond(p.origin.exchange, 200, NULL);
-    origin_send(p.origin.exchange, "half");
-    peer_turn(&p);
-    exchange_fail(p.origin.exchange, ROUTED_ERROR_BRIDGE_CLOSED);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(4).size, 4);
-    assert_false(ANSWER(4).has_ended);
-    assert_int_equal(ANSWER(4).reset_code, NGHTTP3_H3_INTERNAL_ERROR);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_BRIDGE_CLOSED);
-    assert_int_equal(p.origin.ended, 2);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    peer_close(&p);
-}
-
-static void test_client_resets(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_waits);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    origin_respond(p.origin.exchange, 200, NULL);
-    peer_cancel(&p, 0);
-    peer_turn(&p);
-    assert_int_equal(p.origin.closed, 1);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.origin.ended, 1);
-    assert_int_equal(ANSWER(0).heads, 0);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
     peer_close(&p);
 }
 
@@ -320,9 +112,9 @@ static void test_client_stops_or_resets_alone(void **state)
             http3_session_stream_reset(p.session, 0, 0x10c);
         assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
         assert_int_equal(p.origin.ended, 1);
-        assert_true(ANSWER(0).is_reset);
-        assert_int_equal(ANSWER(0).reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
-        assert_int_equal(peer_stream(&p, 0)->is_stopped, stops);
+        assert_true(peer_answer(&p, 0)->is_reset);
+        assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
+        assert_int_equal(peer_answer(&p, 0)->is_stopped, stops);
         peer_close(&p);
     }
 }
@@ -427,95 +219,6 @@ static void test_priorities(void **state)
         expect_order("u=2", SPAN("\0u=5"), before, "bbbbbbaaaaaa");
         expect_order("u=1", SPAN("\4"), before, "abbbbbbaaaaa"); /* all defaults: not i */
     }
-}
-
-/* ---- WebSocket ---- */
-
-/* Eight lines; the last makes it malformed. */
-static void connect(struct peer *p, int64_t id, size_t count, struct span protocol)
-{
-    const struct peer_line lines[] = {PEER_LINE(":method", "CONNECT"),
-                                      {SPAN(":protocol"), protocol, false},
-                                      PEER_LINE(":scheme", "https"),
-                                      PEER_LINE(":path", "/chat"),
-                                      PEER_LINE(":authority", "a.test"),
-                                      PEER_LINE("sec-websocket-version", "13"),
-                                      PEER_LINE("sec-websocket-key", "theirs"),
-                                      PEER_LINE("content-length", "0")};
-    peer_head(p, id, lines, count, false);
-}
-
-static void test_tunnel(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_waits);
-    connect(&p, 0, 7, SPAN("websocket"));
-    peer_data(&p, 0, 5, false);
-    peer_turn(&p);
-    struct exchange *x = p.origin.exchange;
-    assert_int_equal(x->request.upgrade, HTTP_UPGRADE_WEBSOCKET);
-    assert_true(origin_saw(&p.origin, "GET /chat a.test [host=a.test;sec-websocket-version=13;"
-                                      "sec-websocket-key=AAAAAAAAAAAAAAAAAAAAAA==;] 0 []\n"));
-    struct field accept = {SPAN("sec-websocket-accept"), SPAN("x"), FIELD_SEC_WEBSOCKET_ACCEPT};
-    struct http_response upgrade = {.status = 101, .fields = {&accept, 1, 1}};
-    assert_int_equal(exchange_respond(x, &upgrade), ROUTED_OK);
-    exchange_grant(x, 7);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_string_equal(ANSWER(0).fields, "");
-    assert_int_equal(p.origin.content, 5);
-    assert_int_equal(peer_wait(&p), SESSION_TUNNEL);
-    origin_send(x, "back");
-    peer_data(&p, 0, 10, true);
-    peer_turn(&p);
-    assert_int_equal(p.origin.content, 7);
-    assert_int_equal(p.origin.complete, 1);
-    exchange_grant(x, 100);
-    peer_turn(&p);
-    assert_int_equal(p.origin.content, 15);
-    assert_int_equal(p.origin.complete, 2);
-    assert_memory_equal(ANSWER(0).text, "back", 4);
-    exchange_end(x, NULL);
-    peer_turn(&p);
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_refused_tunnels(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_waits);
-    connect(&p, 0, 6, SPAN("websocket"));
-    peer_turn(&p);
-    assert_int_equal(origin_respond(p.origin.exchange, 200, NULL), ROUTED_ERROR_UNSUPPORTED);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 501); /* not what would look like a tunnel */
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_UNSUPPORTED);
-
-    connect(&p, 4, 6, SPAN("websocket"));
-    peer_turn(&p);
-    origin_respond(p.origin.exchange, 403, "0");
-    exchange_end(p.origin.exchange, NULL);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(4).status, 403);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
-
-    connect(&p, 8, 8, SPAN("websocket")); /* with content-length */
-    connect(&p, 12, 6, SPAN("connect-udp"));
-    const struct peer_line plain[] = {PEER_LINE(":method", "CONNECT"),
-                                      PEER_LINE(":authority", "a.test:443")};
-    peer_head(&p, 16, plain, 2, false);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(8).reset_code, NGHTTP3_H3_MESSAGE_ERROR);
-    assert_int_equal(ANSWER(8).heads, 0);
-    assert_int_equal(ANSWER(12).status, 501);
-    assert_int_equal(ANSWER(16).status, 501);
-    assert_int_equal(p.origin.opened, 2);
-    assert_int_equal(p.origin.refused, 3);
-    peer_close(&p);
 }
 
 /* ---- a client that is nghttp3 ---- */
@@ -655,7 +358,7 @@ static void test_response_credit(void **state)
     peer_turn(&p);
     assert_int_equal(peer_stream(&p, 0)->sent, 65535);
     assert_int_equal(x->response_credit, 262144 - 300000);
-    size_t overhead = 65535 - ANSWER(0).size;
+    size_t overhead = 65535 - peer_answer(&p, 0)->size;
     peer_acknowledge(&p, 0);
     assert_int_equal(p.origin.writable, 1);
     assert_int_equal(x->response_credit, 262144 - 300000 + 65535 - (int)overhead);
@@ -664,11 +367,11 @@ static void test_response_credit(void **state)
     p.keeps_acks = false;
     peer_turn(&p);
     peer_acknowledge(&p, 0);
-    assert_int_equal(ANSWER(0).size, 300000);
+    assert_int_equal(peer_answer(&p, 0)->size, 300000);
     assert_int_equal(x->response_credit, 262144);
     exchange_end(x, NULL);
     peer_turn(&p);
-    assert_true(ANSWER(0).has_ended);
+    assert_true(peer_answer(&p, 0)->has_ended);
     assert_int_equal(p.origin.close_error, ROUTED_OK);
     peer_close(&p);
 }
@@ -689,8 +392,8 @@ static void test_early_data(void **state)
     peer_turn(&p);
     assert_true(origin_saw(&p.origin, "GET / a.test [host=a.test;early-data=1;] 0 []\n"));
     assert_true(origin_saw(&p.origin, "HEAD / a.test [host=a.test;early-data=1;] 0 []\n"));
-    assert_int_equal(ANSWER(8).status, 425);
-    assert_int_equal(ANSWER(12).status, 425);
+    assert_int_equal(peer_answer(&p, 8)->status, 425);
+    assert_int_equal(peer_answer(&p, 12)->status, 425);
     assert_int_equal(p.origin.opened, 2);
     assert_int_equal(p.origin.refused, 2);
     assert_int_equal(p.origin.refused_error, ROUTED_ERROR_TOO_EARLY);
@@ -705,24 +408,15 @@ static void test_early_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get),
+        MESSAGE_TESTS,
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_one_byte_at_a_time),
         cmocka_unit_test(test_cookies),
-        cmocka_unit_test(test_identity_fields_are_removed),
-        cmocka_unit_test(test_host_alone_is_enough),
-        cmocka_unit_test(test_framing),
-        cmocka_unit_test(test_trailers_and_informs),
-        cmocka_unit_test(test_continue),
         cmocka_unit_test(test_early_answer),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_client_resets),
         cmocka_unit_test(test_client_stops_or_resets_alone),
         cmocka_unit_test(test_close_waits_for_the_end),
         cmocka_unit_test(test_many_streams),
         cmocka_unit_test(test_priorities),
-        cmocka_unit_test(test_tunnel),
-        cmocka_unit_test(test_refused_tunnels),
         cmocka_unit_test(test_nghttp3_as_client),
         cmocka_unit_test(test_response_credit),
         cmocka_unit_test(test_early_data),

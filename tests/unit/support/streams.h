@@ -18,8 +18,8 @@ struct peer_answer {
     uint8_t text[64];    /* how it begins */
     char fields[600];    /* "name=value;" of all heads, but for date */
     uint64_t reset_code; /* of RST_STREAM or RESET_STREAM */
-    bool is_reset;
-    bool has_ended;
+    uint64_t stop_code;  /* of STOP_SENDING, which HTTP/2 has not */
+    bool is_reset, is_stopped, has_ended;
 };
 
 /* A line of a field block or section, legal or not. */
@@ -36,7 +36,8 @@ struct peer_line {
  *
  * The protocol: struct peer with a member `struct origin origin`, and the codes of a stream that is
  * reset, PEER_MALFORMED for a malformed message, PEER_CANCELLED for what nobody reads, PEER_FAILED
- * where the application failed. */
+ * where the application failed; PEER_END_FRAMES counts the DATA frames of an end that came when the
+ * head was already sent. */
 
 struct peer;
 
@@ -58,6 +59,9 @@ static inline void peer_head(struct peer *p, int64_t id, const struct peer_line 
                              size_t count, bool ends);
 /* One DATA frame of zeros. */
 static inline void peer_data(struct peer *p, int64_t id, size_t size, bool ends);
+/* The end alone. */
+static inline void peer_fin(struct peer *p, int64_t id);
+/* The client wants nothing of it any more. */
 static inline void peer_cancel(struct peer *p, int64_t id);
 /* Whatever a connection does, until nothing moves. */
 static inline void peer_turn(struct peer *p);
