@@ -1,17 +1,9 @@
 /* How a session waits, ends, gives memory back, and lives without memory; flow control over many
  * requests. */
 #include "peer.h"
-#include "support/unit.h"
+#include "streams/life.h"
 
 /* ---- flow control ---- */
-
-static void grant_some(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    exchange_grant(x, 1000);
-}
-
-static const struct origin_script reads_little = {.on_request = grant_some};
 
 /* The client's window opens only as the application takes what came. */
 static void test_request_credit(void **state)
@@ -131,7 +123,7 @@ static void test_shut_when_idle(void **state)
     peer_open(&p, &origin_reads_then_answers);
     peer_get(&p, 1);
     peer_turn(&p);
-    p.session->ops->shut(p.session);
+    peer_shut(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_turn(&p);
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
@@ -151,7 +143,7 @@ static void test_shut_in_two_steps(void **state)
         peer_get(&p, 1);
         peer_turn(&p);
         struct exchange *first = p.origin.exchange;
-        p.session->ops->shut(p.session);
+        peer_shut(&p);
         peer_turn(&p);
         assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
         assert_int_equal(p.frames[NGHTTP2_PING], 1);
@@ -182,15 +174,6 @@ static void test_shut_in_two_steps(void **state)
         peer_close(&p);
     }
 }
-
-static void shut_and_answer(struct origin *o, struct exchange *x)
-{
-    struct session *s = o->user;
-    s->ops->shut(s);
-    origin_answer_ok(x);
-}
-
-static const struct origin_script shuts = {.on_request = shut_and_answer};
 
 static void test_shut_from_inside(void **state)
 {
@@ -232,36 +215,29 @@ static void test_client_ends(void **state)
     peer_close(&p);
 }
 
-static void keep_exchange(struct origin *o, struct exchange *x)
-{
-    o->user = x;
-}
-
-static const struct origin_script keeps = {.on_request = keep_exchange};
-
 static void test_client_ends_and_reads_on(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 1);
     peer_turn(&p);
     peer_end(&p);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    origin_answer_ok(p.origin.user);
+    origin_answer_ok(p.origin.exchange);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->status, 200);
     assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 
-    peer_open(&p, &keeps); /* more than its window: it cannot open it any more */
+    peer_open(&p, &origin_waits); /* more than its window: it cannot open it any more */
     peer_get(&p, 1);
     peer_turn(&p);
     peer_end(&p);
-    origin_respond(p.origin.user, 200, NULL);
-    origin_send_size(p.origin.user, 100000);
-    exchange_end(p.origin.user, NULL);
+    origin_respond(p.origin.exchange, 200, NULL);
+    origin_send_size(p.origin.exchange, 100000);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->size, 65535);
     assert_false(peer_answer(&p, 1)->has_ended);
@@ -280,12 +256,12 @@ static void test_fail(void **state)
     peer_bytes(&p, SPAN("PRI * HTTP/2"));
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_REQUEST_TIMEOUT);
+    peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
     peer_turn(&p);
     assert_int_equal(p.origin.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_REQUEST_TIMEOUT);
+    peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 
@@ -294,31 +270,7 @@ static void test_fail(void **state)
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
     peer_close(&p);
-
-    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
-    peer_post(&p, 1);
-    peer_get(&p, 3);
-    peer_turn(&p);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->status, 408);
-    assert_int_equal(peer_answer(&p, 3)->heads, 0);
-    assert_int_equal(p.origin.closed, 1);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    peer_close(&p);
 }
-
-static void send_much(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    origin_respond(x, 200, NULL);
-    origin_send_size(x, 200000);
-    exchange_end(x, NULL);
-}
-
-static const struct origin_script sends_much = {.on_request = send_much};
 
 /* A window that opens by a byte now and then is not enough; 500 bytes a second are. */
 static void test_slow_reader(void **state)
@@ -347,10 +299,10 @@ static void test_slow_reader(void **state)
     peer_get(&p, 1);
     peer_turn(&p);
     p.now += 19999;
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(peer_wait(&p), SESSION_WINDOW);
     p.now += 1;
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_CANCEL);
@@ -361,17 +313,7 @@ static void test_abort(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
-    peer_get(&p, 1);
-    peer_post(&p, 3);
-    peer_turn(&p);
-    p.is_stuck = true;
-    origin_answer_ok(p.origin.user);
-    p.session->ops->abort(p.session, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.origin.closed, 2);
-    assert_int_equal(p.origin.ended, 2);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    abort_with_an_answer_unsent(&p);
     struct span spans[2];
     assert_int_equal(p.session->ops->drain(p.session, spans, 2), 0);
     peer_close(&p);
@@ -381,7 +323,7 @@ static void test_probe_and_ready(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 1);
     peer_turn(&p);
     assert_true(p.session->ops->probe(p.session));
@@ -392,7 +334,7 @@ static void test_probe_and_ready(void **state)
     peer_turn(&p);
     assert_true(p.session->ops->probe(p.session));
     assert_int_equal(p.origin.ready, 0);
-    origin_answer_ok(p.origin.user);
+    origin_answer_ok(p.origin.exchange);
     assert_true(p.origin.ready > 0);
     peer_close(&p);
 }
@@ -420,34 +362,6 @@ static void test_rest(void **state)
 }
 
 /* ---- without memory ---- */
-
-static void answer_with_all(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    struct http_response early = {.status = 103};
-    exchange_inform(x, &early);
-    origin_respond(x, 200, NULL);
-    exchange_send(x, slice_static(SPAN("hello")));
-    origin_send_size(x, 20000);
-    exchange_end(x, &trailers);
-}
-
-static void grant_a_little(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    exchange_grant(x, 3);
-}
-
-static void grant_as_it_comes(struct origin *o, struct exchange *x, struct span body)
-{
-    (void)o;
-    exchange_grant(x, body.size);
-}
-
-static const struct origin_script does_all = {
-    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
 
 static void write_all(struct peer *p)
 {
@@ -479,7 +393,7 @@ static void test_failing_allocations(void **state)
         memory_fault_set(nth);
         if (peer_begin(&p)) {
             peer_turn(&p);
-            p.session->ops->shut(p.session);
+            peer_shut(&p);
             peer_turn(&p);
         }
         fired = memory_fault_fired();
@@ -487,7 +401,7 @@ static void test_failing_allocations(void **state)
         if (!fired)
             assert_int_equal(p.origin.complete, 3);
         if (p.session)
-            p.session->ops->abort(p.session, ROUTED_ERROR_CLIENT_GONE);
+            peer_abort(&p);
         assert_int_equal(p.origin.opened, p.origin.closed);
         assert_int_equal(p.origin.opened, p.origin.ended);
         peer_close(&p);
@@ -498,6 +412,7 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LIFE_TESTS,
         cmocka_unit_test(test_request_credit),
         cmocka_unit_test(test_stalled_uploads),
         cmocka_unit_test(test_window_does_not_leak),

@@ -48,6 +48,7 @@ struct peer {
 #define PEER_MALFORMED  NGHTTP2_PROTOCOL_ERROR
 #define PEER_CANCELLED  NGHTTP2_CANCEL
 #define PEER_FAILED     NGHTTP2_INTERNAL_ERROR
+#define PEER_EXCESSIVE  NGHTTP2_ENHANCE_YOUR_CALM
 #define PEER_END_FRAMES 1
 
 static inline struct span peer_scheme(void)
@@ -340,6 +341,11 @@ static inline void peer_end(struct peer *p)
 static inline struct session *peer_base(const struct peer *p)
 {
     return p->session;
+}
+
+static inline uint64_t peer_code(const struct peer *p)
+{
+    return p->goaway_code;
 }
 
 #endif

@@ -141,16 +141,6 @@ static void test_close_waits_for_the_write(void **state)
 
 /* ---- many streams ---- */
 
-static void send_two_frames(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    origin_respond(x, 200, NULL);
-    origin_send_size(x, 40000);
-    exchange_end(x, NULL);
-}
-
-static const struct origin_script sends = {.on_end = send_two_frames};
-
 /* A turn's frames leave together: small answers in one span. */
 static void test_small_answers_share_a_write(void **state)
 {

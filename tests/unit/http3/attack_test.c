@@ -1,23 +1,12 @@
 /* Floods and bombs: the connection ends or the stream is refused, the application gets little to
  * do, memory stays bounded. */
 #include "peer.h"
-#include "support/unit.h"
-
-static bool is_over(struct peer *p)
-{
-    return peer_wait(p) == SESSION_FINISHED;
-}
+#include "streams/limits.h"
 
 static void expect_excessive(struct peer *p, int error)
 {
-    assert_true(is_over(p));
-    assert_int_equal(peer_code(p), NGHTTP3_H3_EXCESSIVE_LOAD);
     assert_int_equal(p->failure, error);
-    assert_int_equal(p->origin.refused_error, error);
-    assert_int_equal(p->origin.refused_status, 0);
-    assert_int_equal(p->origin.opened, p->origin.closed);
-    assert_int_equal(p->origin.opened, p->origin.ended);
-    peer_close(p);
+    expect_calm(p, error);
 }
 
 /* ---- resets ---- */
@@ -90,31 +79,13 @@ static void test_streams_that_end_too_early(void **state)
     expect_excessive(&p, ROUTED_ERROR_HTTP2_RESETS);
 }
 
-/* A client that cancels now and then is left alone for ever. */
 static void test_patient_resets(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &origin_waits);
-    for (int64_t id = 0; id < 20000; id += 4) {
-        peer_get(&p, id);
-        peer_cancel(&p, id);
-        peer_turn(&p);
-        p.now += 31;
-    }
-    assert_int_equal(p.origin.opened, 5000);
-    assert_int_equal(p.origin.closed, 5000);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
+    cancel_patiently(&p);
     assert_int_equal(http3_session_streams_allowed(p.session), 5100);
     peer_close(&p);
-}
-
-/* What a client can do to make the server reset its own streams (CVE-2025-8671). */
-static void content_length(struct peer *p, int64_t id)
-{
-    const struct peer_line length[] = {PEER_LINE("content-length", "1")};
-    peer_request(p, id, "POST", "/", length, 1, false);
-    peer_data(p, id, 2, false);
 }
 
 static void bad_trailers(struct peer *p, int64_t id)
@@ -123,18 +94,6 @@ static void bad_trailers(struct peer *p, int64_t id)
     peer_request(p, id, "POST", "/", NULL, 0, false);
     exchange_grant(p->origin.exchange, 1);
     peer_head(p, id, line, 1, true);
-}
-
-static void malformed(struct peer *p, int64_t id)
-{
-    peer_request(p, id, "GET", "no-slash", NULL, 0, true);
-}
-
-static void too_large(struct peer *p, int64_t id)
-{
-    static char path[9000];
-    memset(path, '/', sizeof(path) - 1);
-    peer_request(p, id, "GET", path, NULL, 0, false);
 }
 
 static void much_too_large(struct peer *p, int64_t id)
@@ -149,138 +108,36 @@ static void only_an_end(struct peer *p, int64_t id)
 
 static void test_made_resets(void **state)
 {
-    static void (*const ways[])(struct peer *, int64_t) = {
-        content_length, bad_trailers, malformed, too_large, much_too_large, only_an_end};
+    static const struct {
+        const char *what;
+        void (*write)(struct peer *, int64_t);
+    } ways[] = {{"content length", content_length}, {"bad trailers", bad_trailers},
+                {"malformed", malformed},           {"too large", too_large},
+                {"much too large", much_too_large}, {"only an end", only_an_end}};
     (void)state;
-    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(ways); i++) {
         struct peer p;
         peer_open(&p, &origin_waits);
         for (int64_t id = 0; id < 12000 && !is_over(&p); id += 4) {
-            ways[i](&p, id);
+            ways[i].write(&p, id);
             peer_turn(&p);
         }
         if (!is_over(&p) || p.origin.opened > 1000 || p.origin.most_open > 1 ||
             p.origin.opened != p.origin.closed)
-            fail_msg("way %zu: wait %d, %u opened, %u at once", i, peer_wait(&p), p.origin.opened,
-                     p.origin.most_open);
+            fail_msg("%s: wait %d, %u opened, %u at once", ways[i].what, peer_wait(&p),
+                     p.origin.opened, p.origin.most_open);
         peer_close(&p);
     }
 }
 
 /* ---- field sections ---- */
 
-/* `count` fields beyond host and the pseudo-fields. */
-static void ask(struct peer *p, int64_t id, const char *name, const char *value, size_t count,
-                bool as_trailers)
-{
-    static struct peer_line lines[PEER_LINES_MAX];
-    for (size_t i = 0; i < count; i++)
-        lines[i] = (struct peer_line){span_from(name), span_from(value), false};
-    if (as_trailers) {
-        peer_post(p, id);
-        peer_head(p, id, lines, count, true);
-    } else {
-        peer_request(p, id, "GET", "/", lines, count, true);
-    }
-    peer_turn(p);
-}
-
-static void test_field_count(void **state)
-{
-    static const char *const names[] = {"x-a", "cookie", "x-a"};
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        struct peer p;
-        peer_open(&p, &origin_reads_then_answers);
-        ask(&p, 0, names[i], "b", 100, i == 2);
-        assert_int_equal(peer_answer(&p, 0)->status, 200);
-        ask(&p, 4, names[i], "b", 101, i == 2);
-        assert_int_equal(peer_answer(&p, 4)->status, 431);
-        assert_int_equal(i == 2 ? p.origin.failure : p.origin.refused_error,
-                         ROUTED_ERROR_FIELDS_TOO_MANY);
-        assert_int_equal(p.origin.complete, 1);
-        ask(&p, 8, names[i], "b", 1000, i == 2);
-        assert_int_equal(peer_answer(&p, 8)->status, 431);
-        assert_false(is_over(&p));
-        ask(&p, 12, names[i], "b", 1001, i == 2);
-        assert_int_equal(peer_answer(&p, 12)->status, 0);
-        expect_excessive(&p, ROUTED_ERROR_HTTP2_FIELDS);
-    }
-}
-
-static void test_field_bytes(void **state)
-{
-    static char value[8193];
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_reads_then_answers);
-    /* The head's own: names, values and 32 for each of four lines. */
-    size_t own = (7 + 3) + (7 + 5) + (5 + 1) + (10 + 6) + 4 * 32;
-    memset(value, 'x', sizeof(value) - 1);
-    value[8192 - 3] = '\0'; /* exactly one field's limit */
-    ask(&p, 0, "x-a", value, 1, false);
-    assert_int_equal(peer_answer(&p, 0)->status, 200);
-    value[8192 - 3] = 'x';
-    value[8192 - 2] = '\0';
-    ask(&p, 4, "x-a", value, 1, false);
-    assert_int_equal(peer_answer(&p, 4)->status, 431);
-    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_FIELD_TOO_LARGE);
-    size_t each = (32768 - own) / 8 - 32 - 3;
-    size_t rest = (32768 - own) % 8;
-    value[each] = 'x';
-    struct peer_line lines[8];
-    for (size_t i = 0; i < 8; i++)
-        lines[i] = (struct peer_line){SPAN("x-a"), span_of(value, each), false};
-    lines[7].value.size += rest;
-    peer_request(&p, 8, "GET", "/", lines, 8, true);
-    lines[7].value.size++;
-    peer_request(&p, 12, "GET", "/", lines, 8, true);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 8)->status, 200);
-    assert_int_equal(peer_answer(&p, 12)->status, 431);
-    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_FIELDS_TOO_LARGE);
-    peer_close(&p);
-}
-
-static void test_target_size(void **state)
-{
-    static char path[8194];
-    struct peer p;
-    (void)state;
-    memset(path, 'a', sizeof(path) - 1);
-    path[0] = '/';
-    peer_open(&p, &origin_reads_then_answers);
-    peer_request(&p, 0, "GET", path, NULL, 0, true);
-    path[8192] = '\0';
-    peer_request(&p, 4, "GET", path, NULL, 0, true);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 0)->status, 414);
-    assert_int_equal(peer_answer(&p, 4)->status, 200);
-    peer_close(&p);
-}
-
 static void test_content_max(void **state)
 {
-    const struct peer_line length[] = {PEER_LINE("content-length", "101")};
     struct peer p;
     (void)state;
-    peer_init(&p, &origin_reads_then_answers);
-    p.options.limits.content_max = 100;
-    assert_true(peer_begin(&p));
-    peer_greet(&p);
-    peer_post(&p, 0);
-    peer_data(&p, 0, 100, true);
-    peer_request(&p, 4, "POST", "/", length, 1, false);
-    peer_post(&p, 8);
-    peer_data(&p, 8, 100, false);
-    peer_data(&p, 8, 1, false);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 0)->status, 200);
-    assert_int_equal(peer_answer(&p, 4)->status, 413);
-    assert_int_equal(peer_answer(&p, 8)->status, 413);
+    reach_content_max(&p);
     assert_int_equal(peer_answer(&p, 8)->stop_code, NGHTTP3_H3_NO_ERROR);
-    assert_int_equal(p.origin.opened, 2);
-    assert_int_equal(p.origin.content, 200);
     peer_close(&p);
 }
 
@@ -391,38 +248,6 @@ static void test_memory_of_promises(void **state)
     assert_int_equal(memory_held(), before);
 }
 
-/* What a browser does: a page with 100 pictures, long cookies. None may be refused. */
-static void test_memory_of_a_page(void **state)
-{
-    static char cookie[700], agent[150];
-    struct peer p;
-    (void)state;
-    memset(cookie, 'c', sizeof(cookie));
-    memset(agent, 'a', sizeof(agent));
-    const struct peer_line lines[] = {{SPAN("user-agent"), span_of(agent, sizeof(agent)), false},
-                                      PEER_LINE("accept", "image/avif,image/webp,*/*"),
-                                      PEER_LINE("accept-encoding", "gzip, deflate, br"),
-                                      PEER_LINE("accept-language", "en-GB,en;q=0.5"),
-                                      PEER_LINE("referer", "https://a.test/page"),
-                                      PEER_LINE("sec-fetch-dest", "image"),
-                                      PEER_LINE("sec-fetch-mode", "no-cors"),
-                                      PEER_LINE("sec-fetch-site", "same-origin"),
-                                      PEER_LINE("priority", "u=5, i"),
-                                      {SPAN("cookie"), span_of(cookie, 700), false},
-                                      {SPAN("cookie"), span_of(cookie, 699), false},
-                                      {SPAN("cookie"), span_of(cookie, 698), false}};
-    peer_open(&p, &origin_waits);
-    for (int64_t id = 0; id < 400; id += 4) {
-        char path[32];
-        snprintf(path, sizeof(path), "/pictures/%d.png", (int)id);
-        peer_request(&p, id, "GET", path, lines, 12, true);
-    }
-    peer_turn(&p);
-    assert_int_equal(p.origin.refused, 0);
-    assert_int_equal(p.origin.most_open, 100);
-    peer_close(&p);
-}
-
 /* ---- floods of what is legal ---- */
 
 static void grease(struct peer *p)
@@ -478,25 +303,28 @@ static void stream_ended_without_type(struct peer *p)
 
 static void test_glitches(void **state)
 {
-    static void (*const floods[])(struct peer *) = {grease,
-                                                    control_grease,
-                                                    push_id,
-                                                    farewell,
-                                                    priority_update,
-                                                    empty_data,
-                                                    unknown_stream,
-                                                    stream_reset_without_type,
-                                                    stream_ended_without_type};
+    static const struct {
+        const char *what;
+        void (*write)(struct peer *);
+    } floods[] = {{"grease", grease},
+                  {"control grease", control_grease},
+                  {"push id", push_id},
+                  {"farewell", farewell},
+                  {"priority update", priority_update},
+                  {"empty data", empty_data},
+                  {"unknown stream", unknown_stream},
+                  {"stream reset without type", stream_reset_without_type},
+                  {"stream ended without type", stream_ended_without_type}};
     (void)state;
-    for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(floods); i++) {
         struct peer p;
         unsigned count = 0;
         peer_open(&p, &origin_waits);
         peer_post(&p, 0);
         for (; count < 100000 && !is_over(&p); count++)
-            floods[i](&p);
+            floods[i].write(&p);
         if (count < 9990 || count > 10010)
-            fail_msg("flood %zu: %u", i, count);
+            fail_msg("%s: %u", floods[i].what, count);
         expect_excessive(&p, ROUTED_ERROR_HTTP2_GLITCHES);
     }
 }
@@ -600,21 +428,18 @@ static void test_side_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LIMIT_TESTS,
         cmocka_unit_test(test_rapid_reset),
         cmocka_unit_test(test_rapid_reset_beside_a_request),
         cmocka_unit_test(test_churn),
         cmocka_unit_test(test_streams_that_end_too_early),
         cmocka_unit_test(test_patient_resets),
         cmocka_unit_test(test_made_resets),
-        cmocka_unit_test(test_field_count),
-        cmocka_unit_test(test_field_bytes),
-        cmocka_unit_test(test_target_size),
         cmocka_unit_test(test_content_max),
         cmocka_unit_test(test_section_size),
         cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_memory_of_promises),
-        cmocka_unit_test(test_memory_of_a_page),
         cmocka_unit_test(test_glitches),
         cmocka_unit_test(test_patient_grease),
         cmocka_unit_test(test_small_data),

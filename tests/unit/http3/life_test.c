@@ -1,17 +1,9 @@
 /* How a session waits, ends, gives memory back, and lives without memory; flow control over many
  * requests. */
 #include "peer.h"
-#include "support/unit.h"
+#include "streams/life.h"
 
 /* ---- flow control ---- */
-
-static void grant_some(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    exchange_grant(x, 1000);
-}
-
-static const struct origin_script reads_little = {.on_request = grant_some};
 
 /* The stream's window opens only as the application takes what came, the connection's at once. */
 static void test_request_credit(void **state)
@@ -127,7 +119,7 @@ static void test_shut_when_idle(void **state)
     peer_open(&p, &origin_reads_then_answers);
     peer_get(&p, 0);
     peer_turn(&p);
-    peer_base(&p)->ops->shut(peer_base(&p));
+    peer_shut(&p);
     assert_int_equal(peer_wait(&p), SESSION_IDLE); /* until GOAWAY is sent */
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
@@ -138,7 +130,7 @@ static void test_shut_when_idle(void **state)
 
     peer_init(&p, &origin_waits); /* before the handshake is done */
     assert_true(peer_begin(&p));
-    peer_base(&p)->ops->shut(peer_base(&p));
+    peer_shut(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
@@ -156,7 +148,7 @@ static void test_shut_in_two_steps(void **state)
         peer_open(&p, &origin_waits);
         peer_get(&p, 0);
         struct exchange *first = p.origin.exchange;
-        peer_base(&p)->ops->shut(peer_base(&p));
+        peer_shut(&p);
         assert_int_equal(http3_session_next(p.session, &id, spans, 4, &ends), 1);
         assert_int_equal(id, PEER_OURS);
         size_t size = spans[0].size;
@@ -192,15 +184,6 @@ static void test_shut_in_two_steps(void **state)
     }
 }
 
-static void shut_and_answer(struct origin *o, struct exchange *x)
-{
-    struct session *s = o->user;
-    s->ops->shut(s);
-    origin_answer_ok(x);
-}
-
-static const struct origin_script shuts = {.on_request = shut_and_answer};
-
 static void test_shut_from_inside(void **state)
 {
     struct peer p;
@@ -215,13 +198,6 @@ static void test_shut_from_inside(void **state)
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
-
-static void keep_exchange(struct origin *o, struct exchange *x)
-{
-    o->user = x;
-}
-
-static const struct origin_script keeps = {.on_request = keep_exchange};
 
 static void test_fail(void **state)
 {
@@ -243,31 +219,7 @@ static void test_fail(void **state)
     peer_get(&p, 4); /* beside another request it can wait */
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
     peer_close(&p);
-
-    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
-    peer_post(&p, 0);
-    peer_get(&p, 4);
-    peer_turn(&p);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 0)->status, 408);
-    assert_int_equal(peer_answer(&p, 4)->heads, 0);
-    assert_int_equal(p.origin.closed, 1);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    peer_close(&p);
 }
-
-static void send_much(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    origin_respond(x, 200, NULL);
-    origin_send_size(x, 200000);
-    exchange_end(x, NULL);
-}
-
-static const struct origin_script sends_much = {.on_request = send_much};
 
 static void take_some(struct peer *p, int64_t id, size_t size)
 {
@@ -359,17 +311,7 @@ static void test_abort(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
-    peer_get(&p, 0);
-    peer_post(&p, 4);
-    peer_turn(&p);
-    p.is_stuck = true;
-    origin_answer_ok(p.origin.user);
-    peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.origin.closed, 2);
-    assert_int_equal(p.origin.ended, 2);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    abort_with_an_answer_unsent(&p);
     struct span spans[2];
     int64_t id;
     bool ends;
@@ -382,11 +324,11 @@ static void test_ready(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 0);
     assert_false(peer_base(&p)->ops->probe(peer_base(&p)));
     assert_int_equal(p.origin.ready, 0);
-    origin_answer_ok(p.origin.user);
+    origin_answer_ok(p.origin.exchange);
     assert_true(p.origin.ready > 0);
     peer_close(&p);
 }
@@ -421,34 +363,6 @@ static void test_rest(void **state)
 
 /* ---- without memory ---- */
 
-static void answer_with_all(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    struct http_response early = {.status = 103};
-    exchange_inform(x, &early);
-    origin_respond(x, 200, NULL);
-    exchange_send(x, slice_static(SPAN("hello")));
-    origin_send_size(x, 20000);
-    exchange_end(x, &trailers);
-}
-
-static void grant_a_little(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    exchange_grant(x, 3);
-}
-
-static void grant_as_it_comes(struct origin *o, struct exchange *x, struct span body)
-{
-    (void)o;
-    exchange_grant(x, body.size);
-}
-
-static const struct origin_script does_all = {
-    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
-
 static void write_all(struct peer *p)
 {
     const struct peer_line lines[] = {PEER_LINE("cookie", "a=1"), PEER_LINE("cookie", "b=2"),
@@ -481,7 +395,7 @@ static void test_failing_allocations(void **state)
         if (peer_begin(&p)) {
             peer_greet(&p);
             write_all(&p);
-            peer_base(&p)->ops->shut(peer_base(&p));
+            peer_shut(&p);
             peer_turn(&p);
         }
         fired = memory_fault_fired();
@@ -492,7 +406,7 @@ static void test_failing_allocations(void **state)
             assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         }
         if (p.session)
-            peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
+            peer_abort(&p);
         assert_int_equal(p.origin.opened, p.origin.closed);
         assert_int_equal(p.origin.opened, p.origin.ended);
         peer_close(&p);
@@ -503,6 +417,7 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LIFE_TESTS,
         cmocka_unit_test(test_request_credit),
         cmocka_unit_test(test_stalled_streams),
         cmocka_unit_test(test_window_does_not_leak),

@@ -159,16 +159,6 @@ static void test_close_waits_for_the_end(void **state)
 
 /* ---- many streams ---- */
 
-static void send_two_frames(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    origin_respond(x, 200, NULL);
-    origin_send_size(x, 40000);
-    exchange_end(x, NULL);
-}
-
-static const struct origin_script sends = {.on_end = send_two_frames};
-
 static void test_many_streams(void **state)
 {
     struct peer p;

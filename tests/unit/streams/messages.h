@@ -309,6 +309,18 @@ static void test_refused_tunnels(void **state)
     peer_close(&p);
 }
 
+/* ---- an application for tests of the order of frames ---- */
+
+static void send_two_frames(struct origin *o, struct exchange *x)
+{
+    (void)o;
+    origin_respond(x, 200, NULL);
+    origin_send_size(x, 40000);
+    exchange_end(x, NULL);
+}
+
+static const struct origin_script sends = {.on_end = send_two_frames};
+
 #define MESSAGE_TESTS                                                                              \
     cmocka_unit_test(test_get), cmocka_unit_test(test_identity_fields_are_removed),                \
         cmocka_unit_test(test_host_alone_is_enough), cmocka_unit_test(test_framing),               \

@@ -34,10 +34,10 @@ struct peer_line {
 
 /* ---- what each peer.h defines ----
  *
- * The protocol: struct peer with a member `struct origin origin`, and the codes of a stream that is
- * reset, PEER_MALFORMED for a malformed message, PEER_CANCELLED for what nobody reads, PEER_FAILED
- * where the application failed; PEER_END_FRAMES counts the DATA frames of an end that came when the
- * head was already sent. */
+ * struct peer with the members options (of the session), now and origin. Codes of streams that are
+ * reset: PEER_MALFORMED for a malformed message, PEER_CANCELLED for what nobody reads, PEER_FAILED
+ * where the application failed. Codes of connections: PEER_EXCESSIVE for clients that ask for too
+ * much. PEER_END_FRAMES: DATA frames of an end that comes when the head is already sent. */
 
 struct peer;
 
@@ -53,6 +53,8 @@ static inline bool peer_begin(struct peer *p);
 static inline void peer_greet(struct peer *p);
 static inline void peer_close(struct peer *p);
 static inline struct session *peer_base(const struct peer *p);
+/* What the session tells the client of the end of the connection. */
+static inline uint64_t peer_code(const struct peer *p);
 
 /* HTTP/2 sends with the next turn, HTTP/3 at once. `ends` is the end of the stream. */
 static inline void peer_head(struct peer *p, int64_t id, const struct peer_line *lines,
