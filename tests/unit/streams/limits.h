@@ -159,7 +159,7 @@ static void reach_content_max(struct peer *p)
 {
     const struct peer_line length[] = {PEER_LINE("content-length", "101")};
     peer_init(p, &origin_reads_then_answers);
-    p->options.limits.content_max = 100;
+    p->options.limits.head.content_max = 100;
     assert_true(peer_begin(p));
     peer_greet(p);
     peer_post(p, peer_id(0));

@@ -182,7 +182,7 @@ static void test_failures(void **state)
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, peer_id(0))->status, 503);
     assert_string_equal(peer_answer(&p, peer_id(0))->fields,
-                        "content-type=text/plain; charset=utf-8;retry-after=1;content-length=20;");
+                        "content-length=20;content-type=text/plain; charset=utf-8;retry-after=1;");
     assert_true(peer_answer(&p, peer_id(0))->has_ended);
     assert_int_equal(p.origin.close_error, ROUTED_ERROR_NO_ENGINE);
     assert_int_equal(p.origin.ended, 1);
