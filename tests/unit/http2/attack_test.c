@@ -492,7 +492,7 @@ static void test_stream_limit(void **state)
     peer_close(&p);
 }
 
-static void expect_goaway(struct peer *p, uint64_t code)
+static void expect_goaway(struct peer *p, uint32_t code)
 {
     peer_turn(p);
     if (!is_over(p))
