@@ -30,9 +30,9 @@ static void finish(struct peer *p, uint8_t ends)
     if (ends & 1)
         peer_end(p);
     if (ends & 2)
-        p->session->ops->fail(p->session, ROUTED_ERROR_REQUEST_TIMEOUT);
+        peer_fail(p, ROUTED_ERROR_REQUEST_TIMEOUT);
     if (ends & 4)
-        p->session->ops->shut(p->session);
+        peer_shut(p);
     peer_turn(p);
     if (ends & 8) {
         p->now += 1000;
@@ -40,7 +40,7 @@ static void finish(struct peer *p, uint8_t ends)
     }
     if (p->origin.opened == p->origin.closed)
         p->session->ops->rest(p->session);
-    p->session->ops->abort(p->session, ROUTED_ERROR_CLIENT_GONE);
+    peer_abort(p);
     require(p->origin.opened == p->origin.closed && p->origin.opened == p->origin.ended);
 }
 

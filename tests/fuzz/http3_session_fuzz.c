@@ -73,20 +73,19 @@ static void run(struct peer *p, struct span input, uint64_t seed)
 
 static void finish(struct peer *p, uint8_t ends)
 {
-    struct session *session = peer_base(p);
     if (ends & 2)
-        session->ops->fail(session, ROUTED_ERROR_REQUEST_TIMEOUT);
+        peer_fail(p, ROUTED_ERROR_REQUEST_TIMEOUT);
     if (ends & 4)
-        session->ops->shut(session);
+        peer_shut(p);
     peer_turn(p);
     if (ends & 8) {
         p->now += 1000;
         peer_turn(p);
     }
-    session->ops->abort(session, ROUTED_ERROR_CLIENT_GONE);
+    peer_abort(p);
     require(p->origin.opened == p->origin.closed && p->origin.opened == p->origin.ended);
     if (ends & 1)
-        session->ops->rest(session);
+        peer_base(p)->ops->rest(peer_base(p));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,8 +1,7 @@
 /* A client and an application around one HTTP/1 session, for the tests and fuzz targets of
  * src/http1.
  *
- * Input is handed over in exactly sized heap copies, so that a read beyond it is caught. The
- * application's view has the content of each request. */
+ * The application's view has the content of each request. */
 #ifndef PEER_H
 #define PEER_H
 
@@ -10,6 +9,7 @@
 #include "base/memory.h"
 #include "http1/session.h"
 #include "http1/spare.h"
+#include "support/feed.h"
 #include "support/origin.h"
 #include <stdlib.h>
 
@@ -76,18 +76,7 @@ static inline bool peer_flush(struct peer *p)
 static inline size_t peer_feed_once(struct peer *p)
 {
     struct span held = buffer_span(&p->held);
-    size_t taken;
-    if (p->gives_blocks) {
-        struct block *block = block_new(held.size);
-        memcpy(block_data(block), held.data, held.size);
-        taken = p->session->ops->feed(p->session, block, span_of(block_data(block), held.size));
-        block_release(block);
-    } else {
-        uint8_t *copy = malloc(held.size);
-        memcpy(copy, held.data, held.size);
-        taken = p->session->ops->feed(p->session, NULL, span_of(copy, held.size));
-        free(copy);
-    }
+    size_t taken = feed_copy(p->session, held, p->gives_blocks);
     buffer_consume(&p->held, taken);
     return taken;
 }

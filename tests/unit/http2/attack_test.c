@@ -10,12 +10,7 @@ static void test_rapid_reset(void **state)
     struct peer p;
     (void)state;
     peer_open(&p, &origin_waits);
-    int64_t id = 1;
-    for (; id < 200000 && !is_over(&p); id += 2) {
-        peer_get(&p, id);
-        peer_cancel(&p, id);
-        peer_turn(&p);
-    }
+    reset_rapidly(&p, 0);
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 2); /* it was asked to leave first */
     assert_true(p.origin.opened <= 1001);
     assert_int_equal(p.origin.most_open, 1);
@@ -52,11 +47,7 @@ static void test_rapid_reset_beside_a_request(void **state)
     (void)state;
     peer_open(&p, &origin_waits);
     peer_get(&p, 1);
-    for (int64_t id = 3; id < 200000 && !is_over(&p); id += 2) {
-        peer_get(&p, id);
-        peer_cancel(&p, id);
-        peer_turn(&p);
-    }
+    reset_rapidly(&p, 1);
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 2);
     assert_true(p.origin.opened <= 1002);
     assert_int_equal(p.origin.most_open, 2);

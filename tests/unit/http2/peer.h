@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/spare.h"
 #include "http2/session.h"
+#include "support/feed.h"
 #include "support/streams.h"
 #include <nghttp2/nghttp2.h>
 
@@ -172,28 +173,13 @@ static inline bool peer_flush(struct peer *p)
     return moved;
 }
 
-static inline void peer_feed(struct peer *p, struct span bytes)
-{
-    if (p->gives_blocks) {
-        struct block *block = block_new(bytes.size);
-        memcpy(block_data(block), bytes.data, bytes.size);
-        p->session->ops->feed(p->session, block, span_of(block_data(block), bytes.size));
-        block_release(block);
-    } else {
-        uint8_t *copy = malloc(bytes.size);
-        memcpy(copy, bytes.data, bytes.size);
-        p->session->ops->feed(p->session, NULL, span_of(copy, bytes.size));
-        free(copy);
-    }
-    p->sent += bytes.size;
-}
-
 static inline void peer_turn(struct peer *p)
 {
     while (buffer_size(&p->input)) {
         struct span bytes = buffer_span(&p->input);
         size_t size = p->split && p->split < bytes.size ? p->split : bytes.size;
-        peer_feed(p, span_part(bytes, 0, size));
+        feed_copy(p->session, span_part(bytes, 0, size), p->gives_blocks);
+        p->sent += size;
         buffer_consume(&p->input, size);
         peer_flush(p);
     }

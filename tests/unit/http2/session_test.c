@@ -11,17 +11,7 @@ static void test_post(void **state)
     for (int blocks = 0; blocks < 2; blocks++) {
         peer_open(&p, &origin_reads_then_answers);
         p.gives_blocks = blocks;
-        const struct peer_line length[] = {PEER_LINE("content-length", "0020010")};
-        const struct peer_line trailers[] = {PEER_LINE("x-sum", "1"), PEER_LINE("host", "b.test")};
-        peer_request(&p, 1, "POST", "/", length, 1, false);
-        peer_data(&p, 1, 16384, false);
-        peer_data(&p, 1, 3626, false);
-        peer_head(&p, 1, trailers, 2, true);
-        peer_turn(&p);
-        assert_true(
-            origin_saw(&p.origin, "[host=a.test;content-length=20010;] 20010 [x-sum=1;]\n"));
-        assert_int_equal(peer_answer(&p, 1)->status, 200);
-        assert_int_equal(p.origin.close_error, ROUTED_OK);
+        expect_post(&p);
         peer_close(&p);
     }
 }
@@ -43,26 +33,6 @@ static void test_one_byte_at_a_time(void **state)
     assert_int_equal(peer_answer(&p, 1)->status, 200);
     assert_int_equal(peer_answer(&p, 3)->status, 200);
     assert_int_equal(p.origin.ended, 2);
-    peer_close(&p);
-}
-
-/* The same crumbs are joined once and shared; others are joined anew. */
-static void test_cookies(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_reads_then_answers);
-    const struct peer_line crumbs[] = {{SPAN("cookie"), SPAN("a=1"), true},
-                                       PEER_LINE("x-a", "b"),
-                                       {SPAN("cookie"), SPAN("b=2"), true},
-                                       {SPAN("cookie"), SPAN("c=3"), true}};
-    for (int32_t id = 1; id < 9; id += 2) {
-        buffer_clear(&p.origin.view);
-        peer_request(&p, id, "GET", "/", crumbs, id == 7 ? 3 : 4, true);
-        peer_turn(&p);
-        assert_true(origin_saw(&p.origin, id == 7 ? "[host=a.test;cookie=a=1; b=2;x-a=b;]"
-                                                  : "[host=a.test;cookie=a=1; b=2; c=3;x-a=b;]"));
-    }
     peer_close(&p);
 }
 
@@ -345,7 +315,6 @@ int main(void)
         MESSAGE_TESTS,
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_one_byte_at_a_time),
-        cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_another_service_is_told_of),
         cmocka_unit_test(test_early_answer),
         cmocka_unit_test(test_close_waits_for_the_write),

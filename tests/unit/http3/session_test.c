@@ -9,16 +9,7 @@ static void test_post(void **state)
     struct peer p;
     (void)state;
     peer_open(&p, &origin_reads_then_answers);
-    const struct peer_line length[] = {PEER_LINE("content-length", "0020010")};
-    const struct peer_line trailers[] = {PEER_LINE("x-sum", "1"), PEER_LINE("host", "b.test")};
-    peer_request(&p, 0, "POST", "/", length, 1, false);
-    peer_data(&p, 0, 16384, false);
-    peer_data(&p, 0, 3626, false);
-    peer_head(&p, 0, trailers, 2, true);
-    peer_turn(&p);
-    assert_true(origin_saw(&p.origin, "[host=a.test;content-length=20010;] 20010 [x-sum=1;]\n"));
-    assert_int_equal(peer_answer(&p, 0)->status, 200);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
+    expect_post(&p);
     assert_int_equal(p.granted, p.sent);
     peer_close(&p);
 }
@@ -44,23 +35,6 @@ static void test_one_byte_at_a_time(void **state)
     assert_int_equal(peer_answer(&p, 4)->status, 200);
     assert_int_equal(p.origin.ended, 2);
     assert_int_equal(p.failure, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_cookies(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &origin_reads_then_answers);
-    const struct peer_line crumbs[] = {PEER_LINE("cookie", "a=1"), PEER_LINE("x-a", "b"),
-                                       PEER_LINE("cookie", "b=2"), PEER_LINE("cookie", "c=3")};
-    for (int64_t id = 0; id < 8; id += 4) {
-        buffer_clear(&p.origin.view);
-        peer_request(&p, id, "GET", "/", crumbs, id == 4 ? 3 : 4, true);
-        peer_turn(&p);
-        assert_true(origin_saw(&p.origin, id == 4 ? "[host=a.test;cookie=a=1; b=2;x-a=b;]"
-                                                  : "[host=a.test;cookie=a=1; b=2; c=3;x-a=b;]"));
-    }
     peer_close(&p);
 }
 
@@ -401,7 +375,6 @@ int main(void)
         MESSAGE_TESTS,
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_one_byte_at_a_time),
-        cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_early_answer),
         cmocka_unit_test(test_client_stops_or_resets_alone),
         cmocka_unit_test(test_close_waits_for_the_end),

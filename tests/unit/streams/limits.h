@@ -27,6 +27,17 @@ static void expect_calm(struct peer *p, int error)
 
 /* ---- resets ---- */
 
+/* Requests are cancelled as soon as they are sent, the n-th and on, until the connection is over.
+ */
+static void reset_rapidly(struct peer *p, int64_t n)
+{
+    for (; n < 100000 && !is_over(p); n++) {
+        peer_get(p, peer_id(n));
+        peer_cancel(p, peer_id(n));
+        peer_turn(p);
+    }
+}
+
 /* A client that cancels now and then is left alone for ever. */
 static void cancel_patiently(struct peer *p)
 {

@@ -31,6 +31,41 @@ static void test_get(void **state)
     peer_close(&p);
 }
 
+/* A length, two frames of content, trailers of which one is not passed on. */
+static void expect_post(struct peer *p)
+{
+    const struct peer_line length[] = {PEER_LINE("content-length", "0020010")};
+    const struct peer_line trailers[] = {PEER_LINE("x-sum", "1"), PEER_LINE("host", "b.test")};
+    peer_request(p, peer_id(0), "POST", "/", length, 1, false);
+    peer_data(p, peer_id(0), 16384, false);
+    peer_data(p, peer_id(0), 3626, false);
+    peer_head(p, peer_id(0), trailers, 2, true);
+    peer_turn(p);
+    assert_true(origin_saw(&p->origin, "[host=a.test;content-length=20010;] 20010 [x-sum=1;]\n"));
+    assert_int_equal(peer_answer(p, peer_id(0))->status, 200);
+    assert_int_equal(p->origin.close_error, ROUTED_OK);
+}
+
+/* The same crumbs are joined once and shared; others are joined anew. */
+static void test_cookies(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &origin_reads_then_answers);
+    const struct peer_line crumbs[] = {{SPAN("cookie"), SPAN("a=1"), true},
+                                       PEER_LINE("x-a", "b"),
+                                       {SPAN("cookie"), SPAN("b=2"), true},
+                                       {SPAN("cookie"), SPAN("c=3"), true}};
+    for (int n = 0; n < 4; n++) {
+        buffer_clear(&p.origin.view);
+        peer_request(&p, peer_id(n), "GET", "/", crumbs, n == 3 ? 3 : 4, true);
+        peer_turn(&p);
+        assert_true(origin_saw(&p.origin, n == 3 ? "[host=a.test;cookie=a=1; b=2;x-a=b;]"
+                                                 : "[host=a.test;cookie=a=1; b=2; c=3;x-a=b;]"));
+    }
+    peer_close(&p);
+}
+
 static void test_identity_fields_are_removed(void **state)
 {
     struct peer p;
@@ -322,7 +357,8 @@ static void send_two_frames(struct origin *o, struct exchange *x)
 static const struct origin_script sends = {.on_end = send_two_frames};
 
 #define MESSAGE_TESTS                                                                              \
-    cmocka_unit_test(test_get), cmocka_unit_test(test_identity_fields_are_removed),                \
+    cmocka_unit_test(test_get), cmocka_unit_test(test_cookies),                                    \
+        cmocka_unit_test(test_identity_fields_are_removed),                                        \
         cmocka_unit_test(test_host_alone_is_enough), cmocka_unit_test(test_framing),               \
         cmocka_unit_test(test_trailers_and_informs), cmocka_unit_test(test_continue),              \
         cmocka_unit_test(test_failures), cmocka_unit_test(test_client_resets),                     \
