@@ -121,8 +121,7 @@ static void test_stale_line_costs_a_request_that_can_be_repeated_nothing(void **
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     serve_one(&s, SPAN("GET"));
     milliseconds end = loop_now(s.loop) + 150;
     stage_until(&s, loop_now(s.loop) > end);
@@ -187,8 +186,7 @@ static void test_engine_is_rung_for_a_closed_line(void **state)
     (void)state;
     stage_with_bells(&s);
     struct bell *bells = s.options.bells;
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    visit_arrive(&v, &s);
     struct bell *rung = &bells[s.peers[0].engine], *other = &bells[1 - s.peers[0].engine];
     sleep_again(rung);
     visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
