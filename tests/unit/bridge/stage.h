@@ -350,19 +350,19 @@ static inline void visit_close(struct visit *v, int error)
 }
 
 /* Waits for the failure, and is closed with it. */
-static inline void visit_close_failed(struct visit *v, int error)
-{
-    stage_until(v->stage, v->failure);
-    assert_int_equal(v->failure, error);
-    visit_close(v, error);
-}
+#define visit_close_failed(v, error)                                                               \
+    do {                                                                                           \
+        stage_until((v)->stage, (v)->failure);                                                     \
+        assert_int_equal((v)->failure, error);                                                     \
+        visit_close(v, error);                                                                     \
+    } while (0)
 
 /* Waits for the end of the answer. */
-static inline void visit_close_answered(struct visit *v)
-{
-    stage_until(v->stage, v->has_end);
-    visit_close(v, ROUTED_OK);
-}
+#define visit_close_answered(v)                                                                    \
+    do {                                                                                           \
+        stage_until((v)->stage, (v)->has_end);                                                     \
+        visit_close(v, ROUTED_OK);                                                                 \
+    } while (0)
 
 static inline void assert_body(const struct visit *v, const char *text)
 {

@@ -596,5 +596,5 @@ int main(void)
         cmocka_unit_test(test_settings_entries),
         cmocka_unit_test(test_preface),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http2 attack", tests, NULL, NULL);
 }

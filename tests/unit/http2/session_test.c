@@ -324,5 +324,5 @@ int main(void)
         cmocka_unit_test(test_nghttp2_as_client),
         cmocka_unit_test(test_response_credit),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http2 session", tests, NULL, NULL);
 }

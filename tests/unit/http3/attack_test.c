@@ -438,5 +438,5 @@ int main(void)
         cmocka_unit_test(test_sizes_of_frames),
         cmocka_unit_test(test_side_streams),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http3 attack", tests, NULL, NULL);
 }

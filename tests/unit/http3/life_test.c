@@ -433,5 +433,5 @@ int main(void)
         cmocka_unit_test(test_rest),
         cmocka_unit_test(test_failing_allocations),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http3 life", tests, NULL, NULL);
 }

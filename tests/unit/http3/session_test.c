@@ -384,5 +384,5 @@ int main(void)
         cmocka_unit_test(test_response_credit),
         cmocka_unit_test(test_early_data),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http3 session", tests, NULL, NULL);
 }
