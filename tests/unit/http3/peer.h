@@ -32,7 +32,6 @@ struct peer_stream {
 #define PEER_DECODER    10
 #define PEER_OURS       3 /* the session's control stream */
 #define PEER_MALFORMED  NGHTTP3_H3_MESSAGE_ERROR
-#define PEER_CANCELLED  NGHTTP3_H3_REQUEST_CANCELLED
 #define PEER_FAILED     NGHTTP3_H3_INTERNAL_ERROR
 #define PEER_EXCESSIVE  NGHTTP3_H3_EXCESSIVE_LOAD
 #define PEER_END_FRAMES 0

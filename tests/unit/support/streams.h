@@ -34,10 +34,10 @@ struct peer_line {
 
 /* ---- what each peer.h defines ----
  *
- * struct peer with the members options (of the session), now and origin. Codes of streams that are
- * reset: PEER_MALFORMED for a malformed message, PEER_CANCELLED for what nobody reads, PEER_FAILED
- * where the application failed. Codes of connections: PEER_EXCESSIVE for clients that ask for too
- * much. PEER_END_FRAMES: DATA frames of an end that comes when the head is already sent. */
+ * struct peer with the members options (of the session), now, is_stuck and origin. Codes of streams
+ * that are reset: PEER_MALFORMED for a malformed message, PEER_FAILED where the application failed.
+ * Codes of connections: PEER_EXCESSIVE for clients that ask for too much. PEER_END_FRAMES: DATA
+ * frames of an end that comes when the head is already sent. */
 
 struct peer;
 
