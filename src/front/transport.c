@@ -17,12 +17,12 @@ int front_transport_open(struct front_transport *t, int fd, struct tls_context *
 
 void front_transport_close(struct front_transport *t)
 {
-    if (t->tls) {
+    if (t->tls && !t->is_gone) {
         tls_session_close(t->tls);
         front_transport_flush(t);
-        tls_session_free(t->tls);
-        t->tls = NULL;
     }
+    tls_session_free(t->tls);
+    t->tls = NULL;
     if (t->fd >= 0)
         socket_close(t->fd);
     t->fd = -1;
@@ -46,15 +46,22 @@ static ssize_t read_socket(struct front_transport *t, uint8_t *into, size_t size
     return count;
 }
 
+/* Sealed bytes. An end without close_notify is no end: who ends so reads no more either. */
+static ssize_t receive(struct front_transport *t, struct block *sealed, bool *is_drained)
+{
+    ssize_t count = read_socket(t, block_data(sealed), block_capacity(sealed), is_drained);
+    if (count == 0)
+        count = SOCKET_DEAD;
+    t->is_gone = count == SOCKET_DEAD;
+    return count;
+}
+
 int front_transport_handshake(struct front_transport *t, struct block *sealed, bool *is_drained)
 {
-    uint8_t *bytes = block_data(sealed);
-    ssize_t count = read_socket(t, bytes, block_capacity(sealed), is_drained);
-    if (count == 0 || count == SOCKET_DEAD)
-        return ROUTED_ERROR_CLIENT_GONE;
-    if (count == SOCKET_AGAIN)
-        return ROUTED_ERROR_AGAIN;
-    struct span input = span_of(bytes, (size_t)count);
+    ssize_t count = receive(t, sealed, is_drained);
+    if (count < 0)
+        return count == SOCKET_AGAIN ? ROUTED_ERROR_AGAIN : ROUTED_ERROR_CLIENT_GONE;
+    struct span input = span_of(block_data(sealed), (size_t)count);
     if (!t->has_greeted && tls_session_is_plain_http(input))
         return ROUTED_ERROR_PLAIN_HTTP;
     t->has_greeted = true;
@@ -92,11 +99,10 @@ static ssize_t read_sealed(struct front_transport *t, uint8_t *into, size_t size
                            struct block *sealed, bool *is_drained)
 {
     if (!front_transport_has_input(t)) {
-        uint8_t *bytes = block_data(sealed);
-        ssize_t count = read_socket(t, bytes, block_capacity(sealed), is_drained);
-        if (count <= 0) /* an end without close_notify is no end */
-            return count == SOCKET_AGAIN ? SOCKET_AGAIN : SOCKET_DEAD;
-        if (tls_session_feed(t->tls, span_of(bytes, (size_t)count)) != ROUTED_OK)
+        ssize_t count = receive(t, sealed, is_drained);
+        if (count < 0)
+            return count;
+        if (tls_session_feed(t->tls, span_of(block_data(sealed), (size_t)count)) != ROUTED_OK)
             return SOCKET_DEAD;
     }
     ssize_t opened = open_records(t, into, size);

@@ -215,11 +215,7 @@ static int finish_handshake(struct tls_session *s)
     int result = tls_peer_read(s);
     if (result != ROUTED_OK)
         return result;
-    if (gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3) {
-        result = gnutls_session_ticket_send(s->tls, 1, 0);
-        if (result < 0)
-            return tls_session_fail_with(s, result);
-    }
+    s->owes_ticket = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3;
     s->stage = TLS_OPEN;
     s->allowance = TLS_OVERHEAD_MAX;
     return ROUTED_OK;
