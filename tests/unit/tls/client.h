@@ -192,6 +192,16 @@ static inline void client_write(struct client *c, const void *data, size_t size)
     }
 }
 
+/* A first byte of the session, and the ticket of TLS 1.3 that goes in front of it. */
+static inline void client_settle(struct client *c)
+{
+    struct span first = SPAN("!");
+    uint8_t byte;
+    assert_int_equal(tls_session_seal(c->server, &first, 1), 1);
+    assert_int_equal(client_read(c, &byte, 1), 1);
+    assert_int_equal(byte, '!');
+}
+
 /* The peer's alert, after client_carry; -1: none came. */
 static inline int client_alert(struct client *c)
 {
