@@ -106,7 +106,7 @@ static void ask_for_certificate(struct tls_session *s)
 
 static int set_up(struct tls_session *s)
 {
-    int result = gnutls_priority_set(s->tls, s->snapshot->priorities[s->carrier]);
+    int result = gnutls_priority_set(s->tls, s->snapshot->priorities[s->carrier][TLS_SHARES_ANY]);
     if (result >= 0)
         result = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, s->identity->credentials);
     if (result >= 0)

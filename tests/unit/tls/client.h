@@ -20,7 +20,8 @@ struct client_wish {
     const char *alpn[3];
     const struct pki_pair *certificate;
     const gnutls_datum_t *resume;
-    size_t piece; /* bytes a feed; 0: all */
+    size_t piece;   /* bytes a feed; 0: all */
+    unsigned flags; /* further ones of gnutls_init */
 };
 
 struct client {
@@ -79,7 +80,7 @@ static inline void client_open(struct client *c, struct tls_context *context,
     c->piece = wish->piece;
     c->server = tls_session_new(context);
     assert_non_null(c->server);
-    pki_ok(gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL));
+    pki_ok(gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | wish->flags));
     pki_ok(gnutls_priority_set_direct(c->tls, wish->priorities ? wish->priorities : CLIENT_MODERN,
                                       NULL));
     pki_ok(gnutls_certificate_allocate_credentials(&c->credentials));
