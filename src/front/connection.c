@@ -177,7 +177,7 @@ static bool give_output(struct front_connection *c)
             s->ops->drained(s, (size_t)written);
         }
     }
-    return !c->is_blocked && s->ops->drain(s, spans, 1) == 0;
+    return !c->is_blocked && flush(c) && s->ops->drain(s, spans, 1) == 0;
 }
 
 /* ---- the heart ---- */

@@ -148,13 +148,15 @@ int front_transport_flush(struct front_transport *t)
     return 1;
 }
 
+static bool is_worth_a_write(const struct front_transport *t)
+{
+    return tls_session_output(t->tls).size >= TLS_OUTPUT_MAX / 2;
+}
+
 static ssize_t write_sealed(struct front_transport *t, const struct span *spans, size_t count)
 {
-    int flushed = front_transport_flush(t);
-    if (flushed != 1)
-        return flushed;
     ssize_t taken = tls_session_seal(t->tls, spans, count);
-    if (taken < 0 || front_transport_flush(t) == SOCKET_DEAD)
+    if (taken < 0 || (is_worth_a_write(t) && front_transport_flush(t) == SOCKET_DEAD))
         return SOCKET_DEAD;
     return taken;
 }
@@ -167,7 +169,7 @@ ssize_t front_transport_write(struct front_transport *t, const struct span *span
 bool front_transport_is_full(const struct front_transport *t, ssize_t taken, size_t offered)
 {
     if (t->tls)
-        return tls_session_output(t->tls).size > 0;
+        return is_worth_a_write(t);
     return taken < 0 || (size_t)taken < offered;
 }
 
