@@ -96,7 +96,12 @@ typedef struct routed_limits {
     uint64_t http3_resets;            /* as http2_resets */
     uint64_t http3_glitches;          /* as http2_glitches */
     uint64_t http3_small_frames;      /* as http2_small_frames */
-    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others */
+    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others, */
+    uint64_t http3_forward_bytes;     /* of 2 MiB together: more are dropped */
+
+    /* Files of routed_serve_options.qlog. */
+    uint64_t qlog_files; /* 1,000 in the life of a server */
+    uint64_t qlog_bytes; /* 16 MiB in each */
 } routed_limits;
 
 /* All defaults: sets `size` and zeroes the rest. */
