@@ -17,7 +17,7 @@ from line import Line, missing
 pytestmark = pytest.mark.skipif(FOREIGN, reason="about our own windows and answers")
 
 ROUND_TRIP = {"both": {"delay": 50}}
-SIZE = 3000000
+SIZE = 10000000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,17 +66,17 @@ def far(folder, certificates, weather, *options):
 
 def test_loss(tmp_path, foreign_certificates):
     """Where one packet of twenty is lost, HTTP/3 takes at most twice as long as HTTP/2."""
-    weather = {"seed": 5, "both": {"loss": 0.05, "delay": 10}}
-    content = cycle(300000)
+    weather = {"seed": 5, "both": {"loss": 0.05, "delay": 5}}
+    content = cycle(1000000)
     with far(tmp_path, foreign_certificates, weather) as there:
         times = {"--http2": [], "--http3-only": []}
         for _ in range(5):
             for version, taken in times.items():
-                seconds, answer = there.curl(version, "/bytes/300000")
+                seconds, answer = there.curl(version, "/bytes/1000000")
                 assert answer == content
                 taken.append(seconds)
         counts = there.line.counts()
-        assert counts["down"]["lost"] > 30
+        assert counts["down"]["lost"] > 100
     assert statistics.median(times["--http3-only"]) < 2 * statistics.median(times["--http2"]), times
 
 
