@@ -189,6 +189,8 @@ static const struct {
     LIMIT(http3_glitches),
     LIMIT(http3_small_frames),
     LIMIT(http3_forwards),
+    LIMIT(http3_table),
+    LIMIT(http3_blocked_streams),
 };
 
 /* NAME=VALUE */

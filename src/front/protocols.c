@@ -75,6 +75,11 @@ static struct http3_session_options http3_options(struct front_worker *w)
     own->streams_max = bounded_word(limits->http3_streams);
     own->stream_window = bounded_word(limits->http3_stream_window);
     own->connection_window = bounded_word(limits->http3_connection_window);
+    if (limits->http3_table < HTTP3_TABLE_ENTRY)
+        own->table_max = 0;
+    else
+        own->table_max = bounded_word(limits->http3_table);
+    own->blocked_max = bounded_word(limits->http3_blocked_streams);
     own->resets.burst = bounded_word(limits->http3_resets);
     own->glitches.burst = bounded_word(limits->http3_glitches);
     own->small_data.burst = bounded_word(limits->http3_small_frames);

@@ -67,6 +67,9 @@ int http3_machine_open(struct http3_session *s)
     nghttp3_settings settings;
     nghttp3_settings_default(&settings);
     settings.max_field_section_size = s->options->limits.fields_bytes_max;
+    settings.qpack_max_dtable_capacity = s->options->limits.table_max;
+    settings.qpack_blocked_streams =
+        s->options->limits.table_max ? s->options->limits.blocked_max : 0;
     settings.qpack_encoder_max_dtable_capacity = 0;
     settings.enable_connect_protocol = 1;
     s->heap.spare = s->options->spare;
@@ -78,7 +81,7 @@ int http3_machine_open(struct http3_session *s)
     s->cookies.keeper = &keeper;
     s->head_limits = head_limits_of(&s->options->limits);
     if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
-        nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
+        http3_qpack_open(s))
         return ROUTED_ERROR_MEMORY;
     nghttp3_conn_set_max_client_streams_bidi(s->machine, s->options->limits.streams_max);
     return ROUTED_OK;
@@ -86,11 +89,9 @@ int http3_machine_open(struct http3_session *s)
 
 void http3_machine_close(struct http3_session *s)
 {
-    nghttp3_qpack_stream_context_del(s->spare_section);
-    nghttp3_qpack_decoder_del(s->decoder);
+    http3_qpack_close(s);
+    http2_queue_release(&s->instructions.queue);
     nghttp3_conn_del(s->machine);
-    s->spare_section = NULL;
-    s->decoder = NULL;
     s->machine = NULL;
 }
 
@@ -123,6 +124,7 @@ void http3_machine_start(struct http3_session *s)
     }
     s->is_started = true;
     s->control_stream = streams[0];
+    s->instructions.stream = streams[2];
 }
 
 /* ---- failures ---- */
@@ -132,36 +134,4 @@ void http3_machine_failed(struct http3_session *s, int result)
     int error = result == NGHTTP3_ERR_NOMEM ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_FRAMING;
     http3_session_break(s, error, nghttp3_err_infer_quic_app_error_code(result));
     s->is_broken = true;
-}
-
-/* ---- field sections ---- */
-
-void http3_machine_renew_decoder(struct http3_session *s)
-{
-    nghttp3_qpack_decoder_del(s->decoder);
-    s->decoder = NULL;
-    if (nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
-        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
-}
-
-nghttp3_qpack_stream_context *http3_machine_take_section(struct http3_session *s, int64_t id)
-{
-    nghttp3_qpack_stream_context *section = s->spare_section;
-    s->spare_section = NULL;
-    if (!section && nghttp3_qpack_stream_context_new(&section, id, &s->allocator))
-        return NULL;
-    return section;
-}
-
-void http3_machine_give_section(struct http3_session *s, nghttp3_qpack_stream_context *section,
-                                bool is_complete)
-{
-    if (!section)
-        return;
-    if (s->spare_section || !is_complete) {
-        nghttp3_qpack_stream_context_del(section);
-        return;
-    }
-    nghttp3_qpack_stream_context_reset(section);
-    s->spare_section = section;
 }
