@@ -54,7 +54,8 @@ struct peer_answer {
 #define PEER_CONTROL   2    /* the client's streams */
 #define PEER_ENCODER   6
 #define PEER_DECODER   10
-#define PEER_OURS      3 /* the session's control stream */
+#define PEER_OURS      3  /* the session's control stream */
+#define PEER_OUR_TABLE 11 /* and its decoder stream of QPACK */
 
 struct peer {
     struct http3_session_options options;
@@ -68,18 +69,23 @@ struct peer {
     nghttp3_qpack_decoder *decoder;
     struct peer_answer answers[PEER_ANSWERS];
     struct buffer control; /* what came on the session's control stream */
-    size_t split;          /* bytes a receive; 0: all */
-    size_t write_max;      /* bytes a sent call reports at once; 0: all */
-    int64_t next_side;     /* of the session's streams */
-    unsigned sides_max;    /* that the session may open */
-    bool is_stuck;         /* nothing is sent */
-    bool keeps_acks;       /* what came is not acknowledged */
-    bool keeps_streams;    /* streams are not closed */
-    bool is_blind;         /* does not look at what comes back */
-    int failure;           /* what a call returned that was not ROUTED_OK */
-    uint64_t sent;         /* bytes received by the session */
-    uint64_t received;     /* bytes that came back */
-    uint64_t granted;      /* of the connection */
+    struct buffer table;   /* and on its decoder stream, behind the type */
+    size_t table_unacknowledged;
+    uint64_t table_window; /* of the latter; 0: any */
+    uint64_t table_sent;
+    uint64_t counts[HTTP3_SESSION_COUNT];
+    size_t split;       /* bytes a receive; 0: all */
+    size_t write_max;   /* bytes a sent call reports at once; 0: all */
+    int64_t next_side;  /* of the session's streams */
+    unsigned sides_max; /* that the session may open */
+    bool is_stuck;      /* nothing is sent */
+    bool keeps_acks;    /* what came is not acknowledged */
+    bool keeps_streams; /* streams are not closed */
+    bool is_blind;      /* does not look at what comes back */
+    int failure;        /* what a call returned that was not ROUTED_OK */
+    uint64_t sent;      /* bytes received by the session */
+    uint64_t received;  /* bytes that came back */
+    uint64_t granted;   /* of the connection */
     uint64_t side_granted;
     uint64_t side_stop_code; /* of unidirectional streams of the client */
     unsigned side_stops;
@@ -414,13 +420,34 @@ static inline void peer_acknowledge(struct peer *p, int64_t id)
         peer_check(p, http3_session_acknowledged(p->session, id, size));
 }
 
-static inline size_t peer_room(const struct peer *p, const struct peer_answer *a, size_t size)
+static inline size_t peer_room(const struct peer *p, int64_t id, const struct peer_answer *a,
+                               size_t size)
 {
     if (p->write_max && size > p->write_max)
         size = p->write_max;
+    if (id == PEER_OUR_TABLE && p->table_window && size > p->table_window - p->table_sent)
+        size = (size_t)(p->table_window - p->table_sent);
     if (a && a->window && size > a->window - a->sent)
         size = (size_t)(a->window - a->sent);
     return size;
+}
+
+static inline void peer_acknowledge_table(struct peer *p)
+{
+    size_t size = p->table_unacknowledged;
+    p->table_unacknowledged = 0;
+    if (size)
+        peer_check(p, http3_session_acknowledged(p->session, PEER_OUR_TABLE, size));
+}
+
+static inline void peer_take_table(struct peer *p, size_t taken)
+{
+    if (p->table_sent == 0 && buffer_size(&p->table))
+        buffer_consume(&p->table, 1);
+    p->table_sent += taken;
+    p->table_unacknowledged += taken;
+    if (!p->keeps_acks)
+        peer_acknowledge_table(p);
 }
 
 /* Takes what next gave; false when the stream is full. */
@@ -431,7 +458,7 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
     size_t whole = 0, taken = 0;
     for (size_t i = 0; i < count; i++)
         whole += spans[i].size;
-    size_t room = peer_room(p, a, whole);
+    size_t room = peer_room(p, id, a, whole);
     if (room == 0 && whole) {
         http3_session_blocked(p->session, id);
         return false;
@@ -442,6 +469,8 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
             peer_look(p, a, span_part(spans[i], 0, size));
         else if (id == PEER_OURS)
             buffer_append(&p->control, spans[i].data, size);
+        else if (id == PEER_OUR_TABLE)
+            buffer_append(&p->table, spans[i].data, size);
         taken += size;
     }
     p->received += taken;
@@ -453,7 +482,9 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
             p->order[p->order_size++] = (char)('a' + id / 4);
     }
     peer_check(p, http3_session_sent(p->session, id, taken));
-    if (!a && taken)
+    if (id == PEER_OUR_TABLE)
+        peer_take_table(p, taken);
+    else if (!a && taken)
         peer_check(p, http3_session_acknowledged(p->session, id, taken));
     else if (a && !p->keeps_acks)
         peer_acknowledge(p, id);
@@ -667,6 +698,7 @@ static inline void peer_init(struct peer *p, const struct peer_script *script)
     memcpy(p->date, PEER_DATE, HTTP_DATE_SIZE);
     p->options.date = p->date;
     p->options.now = &p->now;
+    p->options.counts = p->counts;
     nghttp3_qpack_encoder_new(&p->encoder, 0, nghttp3_mem_default());
     nghttp3_qpack_decoder_new(&p->decoder, 0, 0, nghttp3_mem_default());
 }
@@ -729,6 +761,7 @@ static inline void peer_close(struct peer *p)
     for (size_t i = 0; i < PEER_ANSWERS; i++)
         buffer_release(&p->answers[i].block);
     buffer_release(&p->control);
+    buffer_release(&p->table);
     buffer_release(&p->view);
 }
 
