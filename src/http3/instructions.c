@@ -18,7 +18,7 @@ static int collect(struct http3_session *s)
     uint8_t *room = block_data(block);
     nghttp3_buf out = {.begin = room, .end = room + size, .pos = room, .last = room};
     nghttp3_qpack_decoder_write_decoder(s->decoder, &out);
-    return http2_queue_append(&i->queue, (struct slice){block, room, size});
+    return exchange_queue_append(&i->queue, (struct slice){block, room, size});
 }
 
 struct span http3_instructions_next(struct http3_session *s)
@@ -54,7 +54,7 @@ size_t http3_instructions_acknowledged(struct http3_session *s, size_t bytes)
     size_t type = bytes && !i->is_type_acknowledged;
     i->is_type_acknowledged |= type;
     for (size_t left = bytes - type; left;) {
-        struct slice slice = http2_queue_take(&i->queue, left);
+        struct slice slice = exchange_queue_take(&i->queue, left);
         left -= slice.size;
         i->sent -= slice.size;
         slice_release(&slice);

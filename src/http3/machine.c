@@ -49,16 +49,6 @@ static int on_reject(nghttp3_conn *machine, int64_t id, uint64_t code, void *use
 
 /* ---- making it ---- */
 
-static struct http_head_limits head_limits_of(const struct http3_limits *limits)
-{
-    return (struct http_head_limits){.target_max = limits->target_max,
-                                     .field_max = limits->field_max,
-                                     .fields_count_max = limits->fields_count_max,
-                                     .fields_count_hard = limits->fields_count_hard,
-                                     .fields_bytes_max = limits->fields_bytes_max,
-                                     .content_max = limits->content_max};
-}
-
 int http3_machine_open(struct http3_session *s)
 {
     const nghttp3_callbacks callbacks = {.acked_stream_data = http3_send_on_acknowledged,
@@ -66,7 +56,7 @@ int http3_machine_open(struct http3_session *s)
                                          .recv_settings = on_settings};
     nghttp3_settings settings;
     nghttp3_settings_default(&settings);
-    settings.max_field_section_size = s->options->limits.fields_bytes_max;
+    settings.max_field_section_size = s->options->limits.head.fields_bytes_max;
     settings.qpack_max_dtable_capacity = s->options->limits.table_max;
     settings.qpack_blocked_streams =
         s->options->limits.table_max ? s->options->limits.blocked_max : 0;
@@ -79,7 +69,6 @@ int http3_machine_open(struct http3_session *s)
                                  .calloc = heap_new_zeroed,
                                  .realloc = heap_resize};
     s->cookies.keeper = &keeper;
-    s->head_limits = head_limits_of(&s->options->limits);
     if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
         http3_qpack_open(s))
         return ROUTED_ERROR_MEMORY;
@@ -90,7 +79,7 @@ int http3_machine_open(struct http3_session *s)
 void http3_machine_close(struct http3_session *s)
 {
     http3_qpack_close(s);
-    http2_queue_release(&s->instructions.queue);
+    exchange_queue_release(&s->instructions.queue);
     nghttp3_conn_del(s->machine);
     s->machine = NULL;
 }

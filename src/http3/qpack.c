@@ -93,7 +93,7 @@ static void resume_ready(struct http3_session *s)
 /* A request pays for as many inserts as it may have fields; the others are glitches. */
 static void charge_inserts(struct http3_session *s, uint64_t inserts)
 {
-    uint64_t paid = (s->session.requests + 1) * s->options->limits.fields_count_max;
+    uint64_t paid = (s->session.requests + 1) * s->options->limits.head.fields_count_max;
     count(s, HTTP3_TABLE_INSERTS, inserts);
     for (; inserts && !s->failure; inserts--) {
         if (s->inserts_charged < paid)
