@@ -150,6 +150,8 @@ static void run(struct peer *p, struct span input, uint64_t seed)
     }
     p->is_stuck = p->keeps_acks = false;
     p->write_max = 0;
+    if (p->table_unacknowledged)
+        peer_acknowledge_table(p);
     for (int64_t id = 0; id < 64; id += 4)
         if (peer_answer(p, id)->unacknowledged)
             peer_acknowledge(p, id);
