@@ -191,6 +191,7 @@ static const struct {
     LIMIT(http3_forwards),
     LIMIT(http3_table),
     LIMIT(http3_blocked_streams),
+    LIMIT(http3_answer_table),
 };
 
 /* NAME=VALUE */

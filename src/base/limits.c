@@ -64,6 +64,7 @@ const struct limit_entry limit_entries[] = {
     ENTRY(http3_forwards, 1024),
     ENTRY(http3_table, 4096),
     ENTRY(http3_blocked_streams, 16),
+    ENTRY(http3_answer_table, 4096),
 };
 
 const unsigned limit_count = sizeof(limit_entries) / sizeof(limit_entries[0]);

@@ -344,6 +344,8 @@ static void note_numbers(struct front_quic *q)
     front_metrics_hits(metrics, offsetof(routed_limits, http3_table), more[HTTP3_TABLE_ERRORS]);
     front_metrics_hits(metrics, offsetof(routed_limits, http3_blocked_streams),
                        more[HTTP3_SECTIONS_OVER]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_answer_table),
+                       more[HTTP3_ANSWER_TABLES_FULL]);
     size_t connections = http3_endpoint_connections(q->endpoint);
     metric_add(metrics, FRONT_QUIC_CONNECTIONS, connections - q->connections);
     q->connections = connections;

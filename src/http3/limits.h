@@ -27,6 +27,7 @@ struct http3_limits {
     uint32_t connection_window; /* bytes */
     uint32_t table_max;         /* bytes of QPACK's dynamic table (RFC 9204 section 3.2); 0: none */
     uint32_t blocked_max;       /* streams that may wait for its inserts (section 2.1.2) */
+    uint32_t answer_table_max;  /* bytes of the client's that answers use; 0: none */
 
     /* Of the connection. */
     struct http2_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
@@ -47,6 +48,7 @@ struct http3_limits {
                            .connection_window = 1048576,                                           \
                            .table_max = 4096,                                                      \
                            .blocked_max = 16,                                                      \
+                           .answer_table_max = 4096,                                               \
                            .resets = {1000, 33},                                                   \
                            .glitches = {10000, 330},                                               \
                            .small_data = {25600, 2560},                                            \

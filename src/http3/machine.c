@@ -1,5 +1,6 @@
 #include "http3/state.h"
 
+#include "base/memory.h"
 #include <routed/error.h>
 
 /* ---- what QPACK decodes ---- */
@@ -27,9 +28,19 @@ static const struct http_keeper keeper = {.text = text_of, .retain = retain, .re
 static int on_settings(nghttp3_conn *machine, const nghttp3_settings *settings, void *user)
 {
     struct http3_session *s = user;
+    size_t capacity = s->options->limits.answer_table_max;
     (void)machine;
-    (void)settings;
     s->was_greeted = true;
+    if (settings->qpack_max_dtable_capacity < capacity)
+        capacity = settings->qpack_max_dtable_capacity;
+    if (capacity < HTTP3_TABLE_ENTRY)
+        return 0;
+    s->repertoire = memory_new(sizeof(*s->repertoire));
+    if (!s->repertoire) {
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+        return NGHTTP3_ERR_CALLBACK_FAILURE;
+    }
+    http3_repertoire_init(s->repertoire, capacity);
     return 0;
 }
 
@@ -60,7 +71,7 @@ int http3_machine_open(struct http3_session *s)
     settings.qpack_max_dtable_capacity = s->options->limits.table_max;
     settings.qpack_blocked_streams =
         s->options->limits.table_max ? s->options->limits.blocked_max : 0;
-    settings.qpack_encoder_max_dtable_capacity = 0;
+    settings.qpack_encoder_max_dtable_capacity = s->options->limits.answer_table_max;
     settings.enable_connect_protocol = 1;
     s->heap.spare = s->options->spare;
     s->allocator = (nghttp3_mem){.user_data = &s->heap,
@@ -78,6 +89,7 @@ int http3_machine_open(struct http3_session *s)
 
 void http3_machine_close(struct http3_session *s)
 {
+    memory_free(s->repertoire);
     http3_qpack_close(s);
     exchange_queue_release(&s->instructions.queue);
     nghttp3_conn_del(s->machine);

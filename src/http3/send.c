@@ -19,6 +19,30 @@ bool http3_send_reserve_lines(struct http3_session *s, size_t count)
     return true;
 }
 
+static void count_indexed(const struct http3_session *s, const struct http3_repertoire *r,
+                          unsigned before, bool was_full)
+{
+    if (!s->options->counts)
+        return;
+    s->options->counts[HTTP3_ANSWER_INSERTS] += r->count - before;
+    s->options->counts[HTTP3_ANSWER_TABLES_FULL] += r->is_full && !was_full;
+}
+
+/* Left to itself nghttp3 puts what it likes into the client's table. */
+static uint8_t indexing_of(struct http3_session *s, const struct field *line)
+{
+    struct http3_repertoire *r = s->repertoire;
+    if (!s->options->limits.answer_table_max || (s->was_greeted && !r))
+        return NGHTTP3_NV_FLAG_NONE;
+    if (!r)
+        return NGHTTP3_NV_FLAG_NEVER_INDEX;
+    unsigned before = r->count;
+    bool was_full = r->is_full;
+    bool is_in = http3_repertoire_has(r, line);
+    count_indexed(s, r, before, was_full);
+    return is_in ? NGHTTP3_NV_FLAG_TRY_INDEX : NGHTTP3_NV_FLAG_NEVER_INDEX;
+}
+
 /* nghttp3 copies names, in lower case, and values. */
 size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,
                              const struct field_list *fields)
@@ -29,7 +53,8 @@ size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream 
             s->lines[count++] = (nghttp3_nv){.name = f->text.data,
                                              .value = f->value.data,
                                              .namelen = f->text.size,
-                                             .valuelen = f->value.size};
+                                             .valuelen = f->value.size,
+                                             .flags = indexing_of(s, f)};
     }
     return count;
 }

@@ -18,6 +18,7 @@
 #include "http2/bucket.h"
 #include "http3/frames.h"
 #include "http3/lines.h"
+#include "http3/repertoire.h"
 #include "http3/session.h"
 #include <nghttp3/nghttp3.h>
 
@@ -134,7 +135,8 @@ struct http3_session {
     nghttp3_conn *machine;
     nghttp3_qpack_decoder *decoder;
     struct http3_instructions instructions;
-    struct list_link waiting; /* streams, for inserts */
+    struct http3_repertoire *repertoire; /* NULL: the client offers no table for answers */
+    struct list_link waiting;            /* streams, for inserts */
     size_t waiting_count;
     size_t held_memory;       /* of them */
     uint64_t inserts_charged; /* that requests have paid for */
