@@ -55,7 +55,8 @@ struct peer_answer {
 #define PEER_ENCODER   6
 #define PEER_DECODER   10
 #define PEER_OURS      3  /* the session's control stream */
-#define PEER_OUR_TABLE 11 /* and its decoder stream of QPACK */
+#define PEER_OUR_TABLE 11 /* its decoder stream of QPACK, */
+#define PEER_INSERTS   7  /* and its encoder stream */
 
 struct peer {
     struct http3_session_options options;
@@ -73,6 +74,11 @@ struct peer {
     size_t table_unacknowledged;
     uint64_t table_window; /* of the latter; 0: any */
     uint64_t table_sent;
+    uint32_t answer_table;   /* what the client offers for answers: bytes, */
+    uint32_t answer_blocked; /* and streams */
+    struct buffer inserts;   /* what came for it and is not taken */
+    uint64_t insert_bytes;   /* ever */
+    bool keeps_inserts;      /* they are not taken */
     uint64_t counts[HTTP3_SESSION_COUNT];
     size_t split;       /* bytes a receive; 0: all */
     size_t write_max;   /* bytes a sent call reports at once; 0: all */
@@ -324,7 +330,7 @@ static inline void peer_decode(struct peer *p, struct peer_answer *a)
         nghttp3_qpack_nv nv;
         nghttp3_ssize used = nghttp3_qpack_decoder_read_request(p->decoder, section, &nv, &flags,
                                                                 in.data, in.size, 1);
-        if (used < 0)
+        if (used < 0 || flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED)
             abort();
         in = span_after(in, (size_t)used);
         if (flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT) {
@@ -450,6 +456,33 @@ static inline void peer_take_table(struct peer *p, size_t taken)
         peer_acknowledge_table(p);
 }
 
+/* The client's table follows; what it says of it goes back. */
+static inline bool peer_take_inserts(struct peer *p)
+{
+    uint8_t told[4096];
+    struct span bytes = buffer_span(&p->inserts);
+    if (p->keeps_inserts)
+        return false;
+    if (nghttp3_qpack_decoder_read_encoder(p->decoder, bytes.data, bytes.size) < 0)
+        abort();
+    buffer_clear(&p->inserts);
+    size_t size = nghttp3_qpack_decoder_get_decoder_streamlen(p->decoder);
+    if (size == 0 || size > sizeof(told) || p->failure)
+        return false;
+    nghttp3_buf out = {.begin = told, .end = told + size, .pos = told, .last = told};
+    nghttp3_qpack_decoder_write_decoder(p->decoder, &out);
+    peer_check(p, http3_session_receive(p->session, PEER_DECODER, span_of(told, size), false));
+    return true;
+}
+
+static inline void peer_note_inserts(struct peer *p, struct span bytes)
+{
+    bytes = span_after(bytes, p->insert_bytes == 0); /* the type */
+    buffer_append_span(&p->inserts, bytes);
+    p->insert_bytes += bytes.size + (p->insert_bytes == 0);
+    peer_take_inserts(p);
+}
+
 /* Takes what next gave; false when the stream is full. */
 static inline bool peer_take(struct peer *p, int64_t id, const struct span *spans, size_t count,
                              bool ends)
@@ -471,6 +504,8 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
             buffer_append(&p->control, spans[i].data, size);
         else if (id == PEER_OUR_TABLE)
             buffer_append(&p->table, spans[i].data, size);
+        else if (id == PEER_INSERTS)
+            peer_note_inserts(p, span_part(spans[i], 0, size));
         taken += size;
     }
     p->received += taken;
@@ -531,6 +566,7 @@ static inline void peer_turn(struct peer *p)
     while (moved) {
         moved = peer_flush(p);
         moved |= peer_settle(p);
+        moved |= p->answer_table && peer_take_inserts(p);
     }
 }
 
@@ -724,10 +760,22 @@ static inline bool peer_begin(struct peer *p)
 /* The client's control stream with SETTINGS, and both of QPACK. */
 static inline void peer_greet(struct peer *p)
 {
-    static const uint8_t control[] = {0, HTTP3_FRAME_SETTINGS, 0};
     static const uint8_t encoder[] = {2}, decoder[] = {3};
+    struct buffer settings = BUFFER_EMPTY, control = BUFFER_EMPTY;
     peer_check(p, http3_session_start(p->session));
-    peer_bytes(p, PEER_CONTROL, span_of(control, sizeof(control)), false);
+    if (p->answer_table) {
+        peer_number(&settings, 1);
+        peer_number(&settings, p->answer_table);
+        peer_number(&settings, 7);
+        peer_number(&settings, p->answer_blocked);
+        nghttp3_qpack_decoder_del(p->decoder);
+        nghttp3_qpack_decoder_new(&p->decoder, p->answer_table, p->answer_blocked,
+                                  nghttp3_mem_default());
+    }
+    buffer_append(&control, "", 1);
+    peer_put_frame(&control, HTTP3_FRAME_SETTINGS, buffer_span(&settings));
+    peer_send_buffer(p, PEER_CONTROL, &control, false);
+    buffer_release(&settings);
     peer_bytes(p, PEER_ENCODER, span_of(encoder, 1), false);
     peer_bytes(p, PEER_DECODER, span_of(decoder, 1), false);
     peer_turn(p);
@@ -762,6 +810,7 @@ static inline void peer_close(struct peer *p)
         buffer_release(&p->answers[i].block);
     buffer_release(&p->control);
     buffer_release(&p->table);
+    buffer_release(&p->inserts);
     buffer_release(&p->view);
 }
 

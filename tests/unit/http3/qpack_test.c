@@ -704,6 +704,157 @@ static void test_deaf_client(void **state)
     peer_close(&p);
 }
 
+/* ---- answers ---- */
+
+/* Two fields that recur, one of them among `variety`, and one that is secret. */
+static void answer_with_fields(struct peer *p, struct exchange *x)
+{
+    unsigned variety = *(const unsigned *)p->user;
+    char value[24];
+    int size = snprintf(value, sizeof(value), "value-%u", p->opened % variety);
+    struct field items[] = {{SPAN("server"), SPAN("routed"), FIELD_SERVER},
+                            {SPAN("x-a"), span_of(value, (size_t)size), FIELD_OTHER},
+                            {SPAN("set-cookie"), SPAN("secret"), FIELD_SET_COOKIE}};
+    const struct http_response head = {.status = 200, .fields = {items, 3, 3}};
+    exchange_respond(x, &head);
+    exchange_end(x, NULL);
+}
+
+static const struct peer_script answers_with_fields = {.on_request = answer_with_fields};
+
+static void open_with_answer_table(struct peer *p, uint32_t capacity, uint32_t blocked)
+{
+    peer_init(p, &answers_with_fields);
+    p->answer_table = capacity;
+    p->answer_blocked = blocked;
+    assert_true(peer_begin(p));
+    peer_greet(p);
+}
+
+/* Asks and compares; the bytes of the answer. */
+static uint64_t ask(struct peer *p, int64_t id)
+{
+    char expected[80];
+    unsigned variety = *(const unsigned *)p->user;
+    peer_get(p, id);
+    peer_turn(p);
+    snprintf(expected, sizeof(expected), "server=routed;x-a=value-%u;set-cookie=secret;",
+             p->opened % variety);
+    assert_string_equal(peer_answer(p, id)->fields, expected);
+    assert_int_equal(peer_answer(p, id)->status, 200);
+    return peer_answer(p, id)->sent;
+}
+
+static void test_answers_that_recur(void **state)
+{
+    struct peer p;
+    unsigned variety = 1;
+    (void)state;
+    open_with_answer_table(&p, 4096, 16);
+    p.user = &variety;
+    uint64_t first = ask(&p, 0);
+    assert_int_equal(p.counts[HTTP3_ANSWER_INSERTS], 1); /* :status, which the static table has */
+    uint64_t second = ask(&p, 4);
+    assert_true(second < first);
+    assert_int_equal(p.counts[HTTP3_ANSWER_INSERTS], 3);
+    uint64_t bytes = p.insert_bytes;
+    assert_int_equal(ask(&p, 8), second);
+    assert_int_equal(p.insert_bytes, bytes);
+    peer_close(&p);
+}
+
+/* Whatever the client's table is, and however much recurs: what it decodes is what was sent. Its
+ * size decides how insert counts are written (RFC 9204 section 4.5.1.1). */
+static void test_tables_of_any_size(void **state)
+{
+    static const uint32_t sizes[] = {1,   31,   32,   33,    64,    100,
+                                     256, 1000, 4096, 16384, 65536, 1 << 30};
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        for (unsigned variety = 1; variety <= 400; variety += 133) {
+            struct peer p;
+            open_with_answer_table(&p, sizes[i], 16);
+            p.user = &variety;
+            for (int64_t id = 0; id < 4 * 700; id += 4) {
+                ask(&p, id);
+                if (id % 12 == 0) /* so that it is seen twice */
+                    p.opened--;
+            }
+            assert_int_equal(p.failure, 0);
+            assert_in_range(p.counts[HTTP3_ANSWER_INSERTS], 0, 65);
+            if (sizes[i] > 1000)
+                assert_true(p.counts[HTTP3_ANSWER_INSERTS] >= (variety < 64 ? 3 : 64));
+            assert_true(p.counts[HTTP3_ANSWER_TABLES_FULL] <= 1);
+            peer_close(&p);
+        }
+}
+
+/* Inserts that are late hold up no more answers than the client allows. */
+static void test_answers_that_must_not_wait(void **state)
+{
+    struct peer p;
+    unsigned variety = 3;
+    (void)state;
+    open_with_answer_table(&p, 4096, 0);
+    p.user = &variety;
+    p.keeps_inserts = true;
+    for (int64_t id = 0; id < 400; id += 4)
+        ask(&p, id); /* the peer aborts on an answer that waits */
+    assert_true(buffer_size(&p.inserts) > 10);
+    uint64_t before = ask(&p, 400);
+    p.keeps_inserts = false;
+    peer_turn(&p);
+    assert_true(ask(&p, 404) < before);
+    peer_close(&p);
+}
+
+/* No insert before all of SETTINGS is there, and none where the table is not wanted. */
+static void test_answers_without_a_table(void **state)
+{
+    (void)state;
+    for (unsigned way = 0; way < 3; way++) {
+        struct peer p;
+        unsigned variety = 1;
+        peer_init(&p, &answers_with_fields);
+        p.user = &variety;
+        if (way == 0)
+            p.options.limits.answer_table_max = 0;
+        p.answer_table = way < 2 ? 4096 : 0;
+        p.keeps_inserts = way == 1; /* a decoder with a table comes with the whole SETTINGS */
+        assert_true(peer_begin(&p));
+        peer_check(&p, http3_session_start(p.session));
+        if (way == 1) /* a setting of the table, and half of the next */
+            peer_bytes(&p, PEER_CONTROL, SPAN("\0\4\5\1\x50\0\7"), false);
+        else
+            peer_greet(&p);
+        for (int64_t id = 0; id < 40; id += 4)
+            ask(&p, id);
+        assert_true(p.insert_bytes <= 4); /* the type, and perhaps a capacity */
+        assert_int_equal(p.counts[HTTP3_ANSWER_INSERTS], 0);
+        peer_close(&p);
+    }
+}
+
+/* Its memory is bounded where the client never acknowledges a section. */
+static void test_sections_that_nobody_acknowledges(void **state)
+{
+    struct peer p;
+    unsigned variety = 3;
+    (void)state;
+    size_t before = memory_held();
+    open_with_answer_table(&p, 4096, 100);
+    p.user = &variety;
+    p.is_blind = true;
+    for (int64_t id = 0; id < 40000; id += 4) {
+        peer_get(&p, id);
+        peer_turn(&p);
+        buffer_clear(&p.table);
+    }
+    expect_bounded(&p, before);
+    peer_close(&p);
+    assert_int_equal(memory_held(), before);
+}
+
 /* ---- without memory ---- */
 
 static void live(struct peer *p)
@@ -732,6 +883,8 @@ static void test_any_allocation_may_fail(void **state)
         size_t before = memory_held();
         peer_init(&p, &peer_reads_then_answers);
         p.is_blind = true;
+        p.keeps_inserts = true;
+        p.answer_table = 4096;
         memory_fault_set(nth);
         live(&p);
         has_fired = memory_fault_fired();
@@ -774,6 +927,11 @@ int main(void)
         cmocka_unit_test(test_silence_without_a_table),
         cmocka_unit_test(test_instructions_in_pieces),
         cmocka_unit_test(test_deaf_client),
+        cmocka_unit_test(test_answers_that_recur),
+        cmocka_unit_test(test_tables_of_any_size),
+        cmocka_unit_test(test_answers_that_must_not_wait),
+        cmocka_unit_test(test_answers_without_a_table),
+        cmocka_unit_test(test_sections_that_nobody_acknowledges),
         cmocka_unit_test(test_any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
