@@ -1,6 +1,6 @@
 /* A whole HTTP/3 session: the first bytes choose how the application answers, how the streams are
- * cut up, when the connection sends and acknowledges, and how it all ends; the rest is a list of
- * pieces, each with its stream. */
+ * cut up, when the connection sends and acknowledges, what table of QPACK the client has, and how
+ * it all ends; the rest is a list of pieces, each with its stream. */
 #include "../unit/http3/peer.h"
 
 enum manner {
@@ -187,8 +187,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t before = memory_held();
     peer_init(&p, &script);
     p.user = &manner;
+    if (data[1] & 1) { /* a table of any size for answers, which are decoded */
+        p.answer_table = 1u << (4 + (data[1] >> 4));
+        p.answer_blocked = data[1] >> 1 & 7;
+    }
+    p.is_blind = data[0] & 0x80; /* it may have said anything of its table */
     require(peer_begin(&p));
-    if (!(data[0] & 0x80))
+    if (!p.is_blind)
         peer_greet(&p);
     run(&p, span_of(data + 3, size - 3), 0x9e3779b97f4a7c15u ^ data[1]);
     finish(&p, data[2]);

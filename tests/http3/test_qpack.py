@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from aioquic.h3.connection import H3Connection
 
 from conftest import FOREIGN, run_site
 from http3_clients import curl, ngtcp2
@@ -72,6 +73,7 @@ def test_aioquic(start_site, mode):
             assert fields(peer.ask("/inspect", (name, value), ("user-agent", "aioquic")))[name] == value
         assert not peer.closed
     assert eventually(lambda: site.count("quic.table_inserts") > 10), site.count("quic.table_inserts")
+    assert site.count("quic.answer_inserts") > 0
     assert site.count("quic.table_errors") == site.count("limit.http3_blocked_streams") == 0
 
 
@@ -81,6 +83,7 @@ def test_curl(start_site):
     out = curl("-H", "x-a: b", "-A", "agent", *[url] * 20, authority=site.authority)
     assert out.count(b'["x-a","b"]') == 20
     assert eventually(lambda: site.count("quic.table_inserts") > 0)
+    assert site.count("quic.answer_inserts") == 0  # it offers no table
 
 
 def test_ngtcp2(start_site):
@@ -89,6 +92,7 @@ def test_ngtcp2(start_site):
     result = ngtcp2(site.address, site.authority, [f"/bytes/{size}" for size in range(150)])
     assert {status for _, status, _, _ in result.answers} == {200}
     assert eventually(lambda: site.count("quic.table_inserts") > 0)
+    assert site.count("quic.answer_inserts") > 0
 
 
 # ---- streams that wait ----
@@ -151,6 +155,45 @@ def test_memory_of_those_who_wait(site, alive):
         assert not any(peer.streams[stream].heads for stream in streams)
         change(peer, INSERT)
         assert [peer.answer(stream).status for stream in streams] == [200] * 16
+
+
+# ---- answers ----
+
+
+@pytest.mark.parametrize("capacity", [0, 32, 100, 4096, 65536])
+def test_answers(start_site, monkeypatch, capacity):
+    """More lines that recur than the table holds; aioquic decodes them."""
+
+    class Offering(H3Connection):
+        _max_table_capacity = property(lambda self: capacity, lambda self, _: None)
+
+    monkeypatch.setattr("quic_peer.H3Connection", Offering)
+    site = start_site()
+    with site.peer() as peer:
+        for turn in range(12):
+            count = 20 * (1 + turn % 4)
+            answer = peer.ask(f"/fields/{count}")
+            assert len([name for name, _ in answer.heads[0] if name.startswith("x-")]) >= count
+        assert not peer.closed
+    assert eventually(lambda: (site.count("quic.answer_inserts") > 10) == (capacity > 1000))
+
+
+@pytest.mark.parametrize("limit, inserts", [(31, False), (4096, True)])
+def test_table_of_answers(start_site, limit, inserts):
+    site = start_site("--limit", f"http3_answer_table={limit}")
+    with site.peer() as peer:
+        for _ in range(3):
+            assert peer.ask("/fields/10").status == 200
+    assert eventually(lambda: (site.count("quic.answer_inserts") > 0) == inserts)
+    assert site.count("limit.http3_answer_table") == 0
+
+
+def test_table_of_answers_that_is_full(start_site):
+    site = start_site("--limit", "http3_answer_table=256")
+    with site.peer() as peer:
+        for _ in range(3):
+            assert peer.ask("/fields/10").status == 200
+    assert eventually(lambda: site.count("limit.http3_answer_table") == 1)
 
 
 # ---- bounds of the table ----

@@ -461,7 +461,7 @@ static inline bool peer_take_inserts(struct peer *p)
 {
     uint8_t told[4096];
     struct span bytes = buffer_span(&p->inserts);
-    if (p->keeps_inserts)
+    if (p->keeps_inserts || !p->answer_table)
         return false;
     if (nghttp3_qpack_decoder_read_encoder(p->decoder, bytes.data, bytes.size) < 0)
         abort();
@@ -471,6 +471,7 @@ static inline bool peer_take_inserts(struct peer *p)
         return false;
     nghttp3_buf out = {.begin = told, .end = told + size, .pos = told, .last = told};
     nghttp3_qpack_decoder_write_decoder(p->decoder, &out);
+    p->sent += size;
     peer_check(p, http3_session_receive(p->session, PEER_DECODER, span_of(told, size), false));
     return true;
 }
@@ -566,7 +567,7 @@ static inline void peer_turn(struct peer *p)
     while (moved) {
         moved = peer_flush(p);
         moved |= peer_settle(p);
-        moved |= p->answer_table && peer_take_inserts(p);
+        moved |= peer_take_inserts(p);
     }
 }
 
