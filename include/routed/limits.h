@@ -101,8 +101,8 @@ typedef struct routed_limits {
                                          32, which the least entry takes: none (RFC 9204) */
     uint64_t http3_blocked_streams;   /* 16 requests of a connection that wait for the table: with
                                          more it closes */
-    uint64_t http3_answer_table;      /* 4,096 bytes of the client's table that answers use; below 32:
-                                         none */
+    uint64_t http3_answer_table; /* 4,096 bytes of the client's table that answers use; below 32:
+                                    none */
 } routed_limits;
 
 /* All defaults: sets `size` and zeroes the rest. */

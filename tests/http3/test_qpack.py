@@ -13,7 +13,7 @@ from quic_peer import (
 )  # fmt: skip
 from showcase import MODES, eventually
 
-pytestmark = pytest.mark.skipif(FOREIGN, reason="about our own table")
+pytestmark = [pytest.mark.sanitizer, pytest.mark.skipif(FOREIGN, reason="about our own table")]
 
 MB = 1 << 20
 CAPACITY = prefixed(0x20, 5, 4096)
