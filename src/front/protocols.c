@@ -106,9 +106,24 @@ void front_protocols_init(struct front_worker *w)
     w->http3 = http3_options(w);
 }
 
+static void tell(struct front_worker *w, const char *text)
+{
+    w->https1.alt_svc = w->https2.alt_svc = span_from(text);
+}
+
 void front_protocols_advertise(struct front_worker *w, uint16_t port)
 {
-    int size = snprintf(w->alt_svc, sizeof(w->alt_svc), "h3=\":%u\"; ma=%d", (unsigned)port,
-                        ADVERTISED_SECONDS);
-    w->https1.alt_svc = w->https2.alt_svc = span_of(w->alt_svc, (size_t)size);
+    snprintf(w->alt_svc, sizeof(w->alt_svc), "h3=\":%u\"; ma=%d", (unsigned)port,
+             ADVERTISED_SECONDS);
+    if (!w->shared->quic_state)
+        tell(w, w->alt_svc);
+}
+
+void front_protocols_follow(struct front_worker *w)
+{
+    enum front_quic_state state = atomic_load_explicit(w->shared->quic_state, memory_order_relaxed);
+    if (state == w->quic_told || !*w->alt_svc)
+        return;
+    w->quic_told = state;
+    tell(w, state == FRONT_QUIC_UP ? w->alt_svc : state == FRONT_QUIC_LOST ? "clear" : "");
 }

@@ -319,10 +319,19 @@ def test_token_of_another_address(retry_site):
     assert sum(map(len, got)) < 600
 
 
-def test_token_again_and_again(site, token, alive):
+def test_token_again_and_again(retry_site):
+    """It saves the Retry once in each of two workers (RFC 9000 section 8.1.4)."""
+    with retry_site.peer() as peer:
+        peer.ask("/json")
+        token = peer.wait(lambda: peer.tokens)[0]
+    before = None if FOREIGN else retry_site.server.metrics()
     for _ in range(20):
-        with site.peer(token=token) as peer:
+        with retry_site.peer(token=token) as peer:
             assert peer.ask("/json").status == 200
+    if not FOREIGN:
+        after = retry_site.server.metrics()
+        assert after["quic.tokens_spent"] - before["quic.tokens_spent"] >= 18
+        assert after["quic.retries"] - before["quic.retries"] >= 18
 
 
 # ---- h3-05: connection ids ----

@@ -1,14 +1,9 @@
 /* Strings of field sections that are too long for nghttp3's decoder, found before it meets them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "base/buffer.h"
 #include "http3/lines.h"
+#include <stdlib.h>
 
 /* A string length behind the bits of `first`. */
 static void put_size(struct buffer *b, uint8_t first, unsigned bits, size_t size)

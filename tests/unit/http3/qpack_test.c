@@ -1,14 +1,9 @@
 /* The client's dynamic table (RFC 9204): inserts, requests that come before them, what is told to
  * the client, and the bounds of all of it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "peer.h"
+#include <stdio.h>
 
 /* Of the encoder stream: the capacity, and x-a: b. */
 #define CAPACITY SPAN("\x3f\xe1\x1f")
@@ -32,7 +27,7 @@ static void insert(struct peer *p, struct span instruction)
 }
 
 /* With a table that is empty. */
-static void open_table(struct peer *p, const struct peer_script *script)
+static void open_table(struct peer *p, const struct origin_script *script)
 {
     peer_open(p, script);
     insert(p, CAPACITY);
@@ -53,14 +48,14 @@ static void test_insert_before_request(void **state)
     (void)state;
     for (size_t split = 0; split < 3; split++) {
         struct peer p;
-        open_table(&p, &peer_reads_then_answers);
+        open_table(&p, &origin_reads_then_answers);
         p.split = split;
         insert(&p, INSERT);
         peer_turn(&p);
         expect_told(&p, SPAN("\1")); /* Insert Count Increment */
         peer_bytes(&p, 0, NEEDS_ONE, true);
         peer_turn(&p);
-        assert_true(peer_saw(&p, "GET / a.test [host=a.test;x-a=b;] 0 []"));
+        assert_true(origin_saw(&p.origin, "GET / a.test [host=a.test;x-a=b;] 0 []"));
         assert_int_equal(peer_answer(&p, 0)->status, 200);
         expect_told(&p, SPAN("\x80")); /* Section Acknowledgment */
         assert_int_equal(p.counts[HTTP3_TABLE_INSERTS], 1);
@@ -74,13 +69,13 @@ static void test_request_before_insert(void **state)
     (void)state;
     for (size_t split = 0; split < 3; split++) {
         struct peer p;
-        open_table(&p, &peer_reads_then_answers);
+        open_table(&p, &origin_reads_then_answers);
         p.split = split;
         peer_bytes(&p, 0, NEEDS_ONE, false);
         peer_data(&p, 0, 100, false);
         peer_fin(&p, 0);
         peer_turn(&p);
-        assert_int_equal(p.opened, 0);
+        assert_int_equal(p.origin.opened, 0);
         assert_int_equal(peer_wait(&p), SESSION_HEAD);
         expect_told(&p, SPAN(""));
         peer_get(&p, 4); /* waits for nobody */
@@ -88,7 +83,7 @@ static void test_request_before_insert(void **state)
         assert_int_equal(peer_answer(&p, 4)->status, 200);
         insert(&p, INSERT);
         peer_turn(&p);
-        assert_true(peer_saw(&p, "[host=a.test;x-a=b;] 100 []"));
+        assert_true(origin_saw(&p.origin, "[host=a.test;x-a=b;] 100 []"));
         assert_int_equal(peer_answer(&p, 0)->status, 200);
         expect_told(&p, SPAN("\x80"));
         assert_int_equal(p.counts[HTTP3_SECTIONS_BLOCKED], 1);
@@ -101,7 +96,7 @@ static void test_order_of_those_who_wait(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     peer_bytes(&p, 0, NEEDS_TWO, true);
     peer_bytes(&p, 4, NEEDS_ONE, true);
     insert(&p, INSERT);
@@ -119,17 +114,17 @@ static void test_trailers_before_insert(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     peer_post(&p, 0);
     peer_data(&p, 0, 10, false);
     peer_bytes(&p, 0, SPAN("\1\3\2\0\x80"), true);
     peer_turn(&p);
-    assert_int_equal(p.content, 10);
-    assert_int_equal(p.complete, 0);
+    assert_int_equal(p.origin.content, 10);
+    assert_int_equal(p.origin.complete, 0);
     assert_int_equal(peer_wait(&p), SESSION_BODY);
     insert(&p, INSERT);
     peer_turn(&p);
-    assert_true(peer_saw(&p, "10 [x-a=b;]"));
+    assert_true(origin_saw(&p.origin, "10 [x-a=b;]"));
     assert_int_equal(peer_answer(&p, 0)->status, 200);
     peer_close(&p);
 }
@@ -139,17 +134,17 @@ static void test_waiting_twice(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     p.split = 1;
     peer_bytes(&p, 0, NEEDS_ONE, false);
     peer_data(&p, 0, 10, false);
     peer_bytes(&p, 0, SPAN("\1\3\3\0\x80"), true);
     insert(&p, INSERT);
-    assert_int_equal(p.opened, 1);
-    assert_int_equal(p.complete, 0);
+    assert_int_equal(p.origin.opened, 1);
+    assert_int_equal(p.origin.complete, 0);
     insert(&p, SPAN("\0"));
     peer_turn(&p);
-    assert_true(peer_saw(&p, "[host=a.test;x-a=b;] 10 [x-a=b;]"));
+    assert_true(origin_saw(&p.origin, "[host=a.test;x-a=b;] 10 [x-a=b;]"));
     assert_int_equal(p.counts[HTTP3_SECTIONS_BLOCKED], 2);
     peer_close(&p);
 }
@@ -159,13 +154,13 @@ static void test_window_of_those_who_wait(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     peer_bytes(&p, 0, NEEDS_ONE, false);
     peer_data(&p, 0, 1000, false);
-    assert_int_equal(peer_answer(&p, 0)->granted, 4); /* two frames' bytes, and the prefix */
+    assert_int_equal(peer_stream(&p, 0)->granted, 4); /* two frames' bytes, and the prefix */
     assert_int_equal(p.granted, p.sent);
     insert(&p, INSERT);
-    assert_int_equal(peer_answer(&p, 0)->granted, NEEDS_ONE.size + 1000 + 3);
+    assert_int_equal(peer_stream(&p, 0)->granted, NEEDS_ONE.size + 1000 + 3);
     peer_fin(&p, 0);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 0)->status, 200);
@@ -177,13 +172,13 @@ static void test_early_request_with_late_insert(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     http3_session_set_early(p.session, true);
     peer_bytes(&p, 0, NEEDS_ONE, true);
     http3_session_set_early(p.session, false);
     insert(&p, INSERT);
     peer_turn(&p);
-    assert_true(peer_saw(&p, "[host=a.test;x-a=b;]"));
+    assert_true(origin_saw(&p.origin, "[host=a.test;x-a=b;]"));
     peer_close(&p);
 }
 
@@ -197,12 +192,6 @@ struct coder {
     struct buffer late; /* of the encoder stream */
     uint64_t random;
 };
-
-static uint32_t next_random(struct coder *c)
-{
-    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(c->random >> 33);
-}
 
 static void flush_inserts(struct coder *c)
 {
@@ -254,29 +243,29 @@ static void test_foreign_encoder(void **state)
     static struct coder c;
     (void)state;
     c = (struct coder){.random = 7};
-    peer_open(&c.p, &peer_reads_then_answers);
+    peer_open(&c.p, &origin_reads_then_answers);
     /* Its table is as large as ours may be: nghttp3 counts by its own limit. */
     assert_int_equal(nghttp3_qpack_encoder_new(&c.encoder, 4096, nghttp3_mem_default()), 0);
     nghttp3_qpack_encoder_set_max_dtable_capacity(c.encoder, 300);
     nghttp3_qpack_encoder_set_max_blocked_streams(c.encoder, 16);
     for (int64_t id = 0; id < 4 * ROUNDS; id += 4) {
-        unsigned number = next_random(&c) % 20;
+        unsigned number = (unsigned)(unit_random(&c.random) % 20);
         char seen[64];
-        c.p.split = next_random(&c) % 5;
+        c.p.split = unit_random(&c.random) % 5;
         encode_request(&c, id, number);
-        if (next_random(&c) % 4 == 0) {
+        if (unit_random(&c.random) % 4 == 0) {
             flush_inserts(&c);
             peer_turn(&c.p);
             tell_encoder(&c);
             snprintf(seen, sizeof(seen), "GET / a.test [host=a.test;x-a=v%u;]", number);
-            assert_true(peer_saw(&c.p, seen));
-            buffer_clear(&c.p.view);
+            assert_true(origin_saw(&c.p.origin, seen));
+            buffer_clear(&c.p.origin.view);
         }
     }
     flush_inserts(&c);
     peer_turn(&c.p);
     assert_int_equal(c.p.failure, 0);
-    assert_int_equal(c.p.complete, ROUNDS);
+    assert_int_equal(c.p.origin.complete, ROUNDS);
     assert_in_range(c.p.counts[HTTP3_TABLE_INSERTS], 300, ROUNDS);
     assert_in_range(c.p.counts[HTTP3_SECTIONS_BLOCKED], 100, ROUNDS);
     nghttp3_qpack_encoder_del(c.encoder);
@@ -291,19 +280,19 @@ static void test_blocked_streams(void **state)
     (void)state;
     for (unsigned count = 15; count <= 17; count++) {
         struct peer p;
-        open_table(&p, &peer_reads_then_answers);
+        open_table(&p, &origin_reads_then_answers);
         for (unsigned i = 0; i < count; i++)
             peer_bytes(&p, 4 * (int64_t)i, NEEDS_ONE, true);
         assert_int_equal(p.counts[HTTP3_SECTIONS_BLOCKED], count);
         assert_int_equal(p.counts[HTTP3_SECTIONS_OVER], count > 16);
         assert_int_equal(is_over(&p), count > 16);
-        assert_int_equal(p.opened, 0);
+        assert_int_equal(p.origin.opened, 0);
         if (count > 16) {
             assert_int_equal(peer_code(&p), NGHTTP3_QPACK_DECOMPRESSION_FAILED);
         } else {
             insert(&p, INSERT);
             peer_turn(&p);
-            assert_int_equal(p.complete, count);
+            assert_int_equal(p.origin.complete, count);
         }
         peer_close(&p);
     }
@@ -314,7 +303,7 @@ static void test_no_blocked_streams(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &peer_reads_then_answers);
+    peer_init(&p, &origin_reads_then_answers);
     p.options.limits.blocked_max = 0;
     assert_true(peer_begin(&p));
     peer_greet(&p);
@@ -333,7 +322,7 @@ static void test_places_of_those_who_wait(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     for (int64_t id = 0; id < 64; id += 4)
         peer_bytes(&p, id, NEEDS_ONE, true);
     for (int64_t id = 0; id < 20; id += 4)
@@ -348,7 +337,7 @@ static void test_places_of_those_who_wait(void **state)
         peer_bytes(&p, id, NEEDS_TWO, true);
     peer_turn(&p);
     assert_false(is_over(&p));
-    assert_int_equal(p.complete, 16);
+    assert_int_equal(p.origin.complete, 16);
     peer_close(&p);
 }
 
@@ -356,14 +345,14 @@ static void test_head_time(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     peer_bytes(&p, 0, NEEDS_ONE, true);
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
     peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
     assert_true(is_over(&p));
-    assert_int_equal(p.refused, 2); /* the request, and the connection */
-    assert_int_equal(p.opened, 0);
+    assert_int_equal(p.origin.refused, 2); /* the request, and the connection */
+    assert_int_equal(p.origin.opened, 0);
     peer_close(&p);
 }
 
@@ -380,7 +369,7 @@ static void test_table_size(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         struct peer p;
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         insert(&p, sizes[i].capacity);
         assert_int_equal(peer_code(&p), sizes[i].code);
         assert_int_equal(p.counts[HTTP3_TABLE_ERRORS], i == 2);
@@ -394,7 +383,7 @@ static void test_entry_size(void **state)
     (void)state;
     for (unsigned over = 0; over < 2; over++) {
         struct peer p;
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         insert(&p, over ? SPAN("\x3f\4") : SPAN("\x3f\5")); /* 35, 36 */
         insert(&p, INSERT);
         assert_int_equal(peer_code(&p),
@@ -409,7 +398,7 @@ static void test_flood_of_inserts(void **state)
     struct peer p;
     unsigned count = 0;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     insert(&p, INSERT);
     for (; count < 100000 && !is_over(&p); count++) {
         insert(&p, SPAN("\0"));
@@ -418,7 +407,7 @@ static void test_flood_of_inserts(void **state)
     }
     assert_int_equal(count, 100 - 1 + 10000 + 1);
     assert_int_equal(peer_code(&p), NGHTTP3_H3_EXCESSIVE_LOAD);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_HTTP2_GLITCHES);
+    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_HTTP2_GLITCHES);
     peer_close(&p);
 }
 
@@ -427,7 +416,7 @@ static void test_inserts_of_a_busy_client(void **state)
     static const uint8_t duplicates[100];
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     insert(&p, INSERT);
     for (int64_t id = 0; id < 4000; id += 4) {
         peer_get(&p, id);
@@ -445,22 +434,14 @@ static void test_inserts_of_a_busy_client(void **state)
 /* Whatever the table makes of a byte: ten times what came, and the fixed costs. */
 static void expect_bounded(struct peer *p, size_t before)
 {
-    buffer_release(&p->view);
+    buffer_release(&p->origin.view);
     buffer_release(&p->control);
     buffer_release(&p->table);
     size_t held = memory_held() - before;
-    size_t allowed = 10 * (size_t)p->sent + 65536 + 32768 + (size_t)p->most_open * 5120;
+    size_t allowed = 10 * (size_t)p->sent + 65536 + 32768 + (size_t)p->origin.most_open * 5120;
     if (held > allowed)
         fail_msg("%zu held for %zu sent", held, (size_t)p->sent);
 }
-
-static void grant_nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script sleeps = {.on_request = grant_nothing};
 
 /* A cookie of 4,000 bytes, a byte for each mention. */
 static void test_bomb_of_references(void **state)
@@ -479,7 +460,7 @@ static void test_bomb_of_references(void **state)
         buffer_append(&request, "\2\0" LINES, 13);
         for (unsigned i = 0; i < mentions; i++)
             buffer_append(&request, "\x80", 1);
-        open_table(&p, &sleeps);
+        open_table(&p, &origin_waits);
         p.is_blind = true;
         insert(&p, buffer_span(&cookie));
         buffer_release(&cookie);
@@ -502,7 +483,7 @@ static void test_bomb_of_entries(void **state)
     static const uint8_t duplicates[2000];
     (void)state;
     size_t before = memory_held();
-    open_table(&p, &sleeps);
+    open_table(&p, &origin_waits);
     insert(&p, SPAN("\x40\0"));
     insert(&p, span_of(duplicates, sizeof(duplicates)));
     assert_false(is_over(&p));
@@ -517,7 +498,7 @@ static void test_bomb_of_promises(void **state)
     struct peer p;
     (void)state;
     size_t before = memory_held();
-    open_table(&p, &sleeps);
+    open_table(&p, &origin_waits);
     insert(&p, SPAN("\xc5\xff\x81\xf7\2")); /* 48,000 in Huffman code: room for twice that */
     assert_true(is_over(&p));
     assert_int_equal(peer_code(&p), NGHTTP3_H3_EXCESSIVE_LOAD);
@@ -531,12 +512,12 @@ static void test_memory_of_those_who_wait(void **state)
     struct peer p;
     (void)state;
     size_t before = memory_held();
-    open_table(&p, &sleeps);
+    open_table(&p, &origin_waits);
     for (int64_t id = 0; id < 64; id += 4) {
         peer_bytes(&p, id, NEEDS_ONE, false);
         for (int i = 0; i < 40; i++)
             peer_data(&p, id, 1000, false);
-        assert_int_equal(peer_answer(&p, id)->granted, 4);
+        assert_int_equal(peer_stream(&p, id)->granted, 4);
     }
     assert_false(is_over(&p));
     expect_bounded(&p, before);
@@ -554,7 +535,7 @@ static void test_cancellation(void **state)
 {
     struct peer p;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     peer_bytes(&p, 0, SPAN("\1\x0e"), false); /* half a request */
     peer_cancel(&p, 0);
     peer_check(&p, http3_session_stream_reset(p.session, 4, 0)); /* none at all */
@@ -569,16 +550,16 @@ static void test_cancellation(void **state)
     peer_close(&p);
 }
 
-static void answer_at_once(struct peer *p, struct exchange *x)
+static void answer_at_once(struct origin *o, struct exchange *x)
 {
-    (void)p;
-    peer_answer_ok(x);
+    (void)o;
+    origin_answer_ok(x);
 }
 
 /* Nobody reads on: a section that may still be under way will not be acknowledged. */
 static void test_cancellation_after_an_early_answer(void **state)
 {
-    static const struct peer_script hasty = {.on_request = answer_at_once};
+    static const struct origin_script hasty = {.on_request = answer_at_once};
     struct peer p;
     (void)state;
     open_table(&p, &hasty);
@@ -598,7 +579,7 @@ static void test_cancellation_of_a_refused_section(void **state)
     struct peer p;
     struct buffer head = BUFFER_EMPTY;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     insert(&p, INSERT);
     peer_turn(&p);
     buffer_clear(&p.table);
@@ -617,7 +598,7 @@ static void test_cancellation_of_a_refused_section(void **state)
     peer_bytes(&p, 4, SPAN("\1\3\2\0\x80"), true);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 4)->status, 431);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_FIELD_TOO_LARGE);
+    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_FIELD_TOO_LARGE);
     expect_told(&p, SPAN("\x44"));
     peer_bytes(&p, 8, NEEDS_ONE, true); /* the table is as it was */
     peer_turn(&p);
@@ -631,7 +612,7 @@ static void test_silence_without_a_table(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &peer_reads_then_answers);
+    peer_init(&p, &origin_reads_then_answers);
     p.options.limits.table_max = 0;
     assert_true(peer_begin(&p));
     peer_greet(&p);
@@ -649,7 +630,7 @@ static void test_instructions_in_pieces(void **state)
     struct peer p;
     struct buffer told = BUFFER_EMPTY;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     p.keeps_acks = true;
     p.table_window = 1;
     insert(&p, INSERT);
@@ -681,7 +662,7 @@ static void test_instructions_in_pieces(void **state)
     }
     expect_told(&p, buffer_span(&told));
     assert_int_equal(p.failure, 0);
-    assert_int_equal(p.complete, 100);
+    assert_int_equal(p.origin.complete, 100);
     buffer_release(&told);
     peer_close(&p);
 }
@@ -692,7 +673,7 @@ static void test_deaf_client(void **state)
     struct peer p;
     int64_t id = 0;
     (void)state;
-    open_table(&p, &peer_reads_then_answers);
+    open_table(&p, &origin_reads_then_answers);
     p.table_window = 1;
     insert(&p, INSERT);
     for (; id < 40000 && !is_over(&p); id += 4) {
@@ -707,11 +688,11 @@ static void test_deaf_client(void **state)
 /* ---- answers ---- */
 
 /* Two fields that recur, one of them among `variety`, and one that is secret. */
-static void answer_with_fields(struct peer *p, struct exchange *x)
+static void answer_with_fields(struct origin *o, struct exchange *x)
 {
-    unsigned variety = *(const unsigned *)p->user;
+    unsigned variety = *(const unsigned *)o->user;
     char value[24];
-    int size = snprintf(value, sizeof(value), "value-%u", p->opened % variety);
+    int size = snprintf(value, sizeof(value), "value-%u", o->opened % variety);
     struct field items[] = {{SPAN("server"), SPAN("routed"), FIELD_SERVER},
                             {SPAN("x-a"), span_of(value, (size_t)size), FIELD_OTHER},
                             {SPAN("set-cookie"), SPAN("secret"), FIELD_SET_COOKIE}};
@@ -720,7 +701,7 @@ static void answer_with_fields(struct peer *p, struct exchange *x)
     exchange_end(x, NULL);
 }
 
-static const struct peer_script answers_with_fields = {.on_request = answer_with_fields};
+static const struct origin_script answers_with_fields = {.on_request = answer_with_fields};
 
 static void open_with_answer_table(struct peer *p, uint32_t capacity, uint32_t blocked)
 {
@@ -735,14 +716,14 @@ static void open_with_answer_table(struct peer *p, uint32_t capacity, uint32_t b
 static uint64_t ask(struct peer *p, int64_t id)
 {
     char expected[80];
-    unsigned variety = *(const unsigned *)p->user;
+    unsigned variety = *(const unsigned *)p->origin.user;
     peer_get(p, id);
     peer_turn(p);
     snprintf(expected, sizeof(expected), "server=routed;x-a=value-%u;set-cookie=secret;",
-             p->opened % variety);
+             p->origin.opened % variety);
     assert_string_equal(peer_answer(p, id)->fields, expected);
     assert_int_equal(peer_answer(p, id)->status, 200);
-    return peer_answer(p, id)->sent;
+    return peer_stream(p, id)->sent;
 }
 
 static void test_answers_that_recur(void **state)
@@ -751,7 +732,7 @@ static void test_answers_that_recur(void **state)
     unsigned variety = 1;
     (void)state;
     open_with_answer_table(&p, 4096, 16);
-    p.user = &variety;
+    p.origin.user = &variety;
     uint64_t first = ask(&p, 0);
     assert_int_equal(p.counts[HTTP3_ANSWER_INSERTS], 1); /* :status, which the static table has */
     uint64_t second = ask(&p, 4);
@@ -774,11 +755,11 @@ static void test_tables_of_any_size(void **state)
         for (unsigned variety = 1; variety <= 400; variety += 133) {
             struct peer p;
             open_with_answer_table(&p, sizes[i], 16);
-            p.user = &variety;
+            p.origin.user = &variety;
             for (int64_t id = 0; id < 4 * 700; id += 4) {
                 ask(&p, id);
                 if (id % 12 == 0) /* so that it is seen twice */
-                    p.opened--;
+                    p.origin.opened--;
             }
             assert_int_equal(p.failure, 0);
             assert_in_range(p.counts[HTTP3_ANSWER_INSERTS], 0, 65);
@@ -796,7 +777,7 @@ static void test_answers_that_must_not_wait(void **state)
     unsigned variety = 3;
     (void)state;
     open_with_answer_table(&p, 4096, 0);
-    p.user = &variety;
+    p.origin.user = &variety;
     p.keeps_inserts = true;
     for (int64_t id = 0; id < 400; id += 4)
         ask(&p, id); /* the peer aborts on an answer that waits */
@@ -816,7 +797,7 @@ static void test_answers_without_a_table(void **state)
         struct peer p;
         unsigned variety = 1;
         peer_init(&p, &answers_with_fields);
-        p.user = &variety;
+        p.origin.user = &variety;
         if (way == 0)
             p.options.limits.answer_table_max = 0;
         p.answer_table = way < 2 ? 4096 : 0;
@@ -843,7 +824,7 @@ static void test_sections_that_nobody_acknowledges(void **state)
     (void)state;
     size_t before = memory_held();
     open_with_answer_table(&p, 4096, 100);
-    p.user = &variety;
+    p.origin.user = &variety;
     p.is_blind = true;
     for (int64_t id = 0; id < 40000; id += 4) {
         peer_get(&p, id);
@@ -881,7 +862,7 @@ static void test_any_allocation_may_fail(void **state)
     for (uint64_t nth = 1; has_fired; nth++) {
         struct peer p;
         size_t before = memory_held();
-        peer_init(&p, &peer_reads_then_answers);
+        peer_init(&p, &origin_reads_then_answers);
         p.is_blind = true;
         p.keeps_inserts = true;
         p.answer_table = 4096;
@@ -890,8 +871,8 @@ static void test_any_allocation_may_fail(void **state)
         has_fired = memory_fault_fired();
         memory_fault_set(0);
         if (!has_fired)
-            assert_int_equal(p.complete, 2);
-        assert_int_equal(p.opened, p.closed + p.open);
+            assert_int_equal(p.origin.complete, 2);
+        assert_int_equal(p.origin.opened, p.origin.closed + p.origin.open);
         peer_close(&p);
         assert_int_equal(memory_held(), before);
         assert_true(nth < 1000);

@@ -1,13 +1,8 @@
 /* Which lines of answers go into the client's table. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
+#include "support/unit.h"
 
 #include "http3/repertoire.h"
+#include <stdio.h>
 
 static bool has(struct http3_repertoire *r, enum field_name token, const char *name,
                 const char *value)

@@ -1,22 +1,7 @@
 /* What HTTP/3 and QPACK want to be answered with a connection error, each with its code (RFC 9114,
  * RFC 9204), and what must be tolerated. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
+#include "support/unit.h"
 
 /* ---- connection errors ---- */
 
@@ -39,7 +24,7 @@ struct rule {
 static void expect_code(const struct rule *r, size_t split, uint32_t table)
 {
     struct peer p;
-    peer_init(&p, &waits);
+    peer_init(&p, &origin_waits);
     p.options.limits.table_max = table;
     assert_true(peer_begin(&p));
     peer_greet(&p);
@@ -48,8 +33,8 @@ static void expect_code(const struct rule *r, size_t split, uint32_t table)
     if (peer_code(&p) != r->code || peer_wait(&p) != SESSION_FINISHED || !p.failure)
         fail_msg("%s (%zu): code %llx, wait %d", r->what, split, (unsigned long long)peer_code(&p),
                  peer_wait(&p));
-    assert_int_equal(p.opened, p.closed);
-    assert_int_equal(p.complete, 0);
+    assert_int_equal(p.origin.opened, p.origin.closed);
+    assert_int_equal(p.origin.complete, 0);
     peer_close(&p);
 }
 
@@ -184,7 +169,7 @@ static void expect_settings_code(const char *what, struct span frames, uint64_t 
 {
     struct peer p;
     struct buffer b = BUFFER_EMPTY;
-    peer_init(&p, &waits);
+    peer_init(&p, &origin_waits);
     assert_true(peer_begin(&p));
     buffer_append(&b, "\0", 1);
     buffer_append_span(&b, frames);
@@ -215,7 +200,7 @@ static void test_resets_of_critical_streams(void **state)
     (void)state;
     for (size_t i = 0; i < 6; i++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         int error = ids[i] & 1 ? http3_session_stream_stopped(p.session, ids[i], 0)
                                : http3_session_stream_reset(p.session, ids[i], 0);
         assert_int_equal(error, ROUTED_ERROR_FRAMING);
@@ -230,7 +215,7 @@ static void test_too_few_streams(void **state)
     (void)state;
     for (unsigned count = 0; count <= 3; count++) {
         struct peer p;
-        peer_init(&p, &waits);
+        peer_init(&p, &origin_waits);
         p.sides_max = count;
         assert_true(peer_begin(&p));
         assert_int_equal(http3_session_start(p.session) == ROUTED_OK, count == 3);
@@ -245,19 +230,19 @@ static void expect_reset(const char *what, struct span bytes, bool ends, uint64_
 {
     for (size_t split = 0; split < 2; split++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         p.split = split;
         peer_bytes(&p, 0, bytes, ends);
         peer_turn(&p);
         if (peer_answer(&p, 0)->reset_code != code || p.failure)
             fail_msg("%s: %llx, connection %d", what,
                      (unsigned long long)peer_answer(&p, 0)->reset_code, p.failure);
-        assert_int_equal(p.complete, 0);
-        assert_int_equal(p.opened, p.closed);
-        assert_int_equal(p.opened + p.refused, 1);
+        assert_int_equal(p.origin.complete, 0);
+        assert_int_equal(p.origin.opened, p.origin.closed);
+        assert_int_equal(p.origin.opened + p.origin.refused, 1);
         assert_int_equal(p.granted, p.sent);
         peer_get(&p, 4); /* the connection goes on */
-        assert_int_equal(p.open, 1);
+        assert_int_equal(p.origin.open, 1);
         peer_close(&p);
     }
 }
@@ -294,9 +279,9 @@ static void test_trailers_in_a_tunnel(void **state)
         PEER_LINE(":scheme", "https"), PEER_LINE(":path", "/"), PEER_LINE(":authority", "a.test")};
     const struct peer_line trailer[] = {PEER_LINE("x-a", "b")};
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_head(&p, 0, lines, 5, false);
-    assert_int_equal(p.open, 1);
+    assert_int_equal(p.origin.open, 1);
     peer_head(&p, 0, trailer, 1, false);
     assert_int_equal(peer_code(&p), NGHTTP3_H3_FRAME_UNEXPECTED);
     peer_close(&p);
@@ -308,15 +293,15 @@ static void test_tolerated(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_bytes(&p, 0, SPAN("\x21\3abc" HEAD "\x40\x21\0\0\0\0\2ok\x21\1x\1\2\0\0\x21\0"), true);
     peer_bytes(&p, PEER_CONTROL, SPAN("\x21\0\x40\x5f\2ab\x0d\1\5\x0d\1\5\7\1\5\7\1\0"), false);
     peer_bytes(&p, PEER_ENCODER, SPAN("\x20"), false); /* a table of 0 bytes */
     peer_bytes(&p, PEER_DECODER, SPAN("\x40"), false); /* cancels what was never there */
     peer_turn(&p);
     assert_int_equal(p.failure, ROUTED_OK);
-    assert_int_equal(p.complete, 1);
-    assert_int_equal(p.content, 2);
+    assert_int_equal(p.origin.complete, 1);
+    assert_int_equal(p.origin.content, 2);
     assert_int_equal(peer_answer(&p, 0)->status, 200);
     assert_int_equal(p.granted, p.sent);
     peer_close(&p);
@@ -329,7 +314,7 @@ static void test_priority_updates_in_pieces(void **state)
     (void)state;
     for (size_t cut = 1; cut < frame.size; cut++) {
         struct peer p;
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         peer_bytes(&p, PEER_CONTROL, span_part(frame, 0, cut), false);
         peer_bytes(&p, PEER_CONTROL, span_after(frame, cut), false);
         peer_get(&p, 0);
@@ -345,7 +330,7 @@ static void test_priority_updates_of_the_past(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     for (int64_t id = 0; id < 200; id += 4)
         peer_get(&p, id);
     peer_turn(&p);
@@ -367,7 +352,7 @@ static void test_request_before_settings(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &peer_reads_then_answers);
+    peer_init(&p, &origin_reads_then_answers);
     assert_true(peer_begin(&p));
     peer_get(&p, 0);
     peer_turn(&p);
@@ -381,7 +366,7 @@ static void test_request_before_settings(void **state)
 static void expect_settings(uint32_t table, struct span expected)
 {
     struct peer p;
-    peer_init(&p, &waits);
+    peer_init(&p, &origin_waits);
     p.options.limits.table_max = table;
     assert_true(peer_begin(&p));
     peer_greet(&p);
