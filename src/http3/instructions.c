@@ -6,19 +6,42 @@
  * to say on it: what follows are the instructions of our own decoder. They are taken from it when
  * the last ones are in packets, so that those that wait are joined; nghttp3 bounds how many may. */
 
+#define BLOCK_SIZE 512
+
+/* In the block that is filled up before there is another. Nobody has a part of it when nothing is
+ * queued. */
+static uint8_t *find_room(struct http3_instructions *i, size_t size)
+{
+    if (i->queue.size == 0)
+        i->filled = 0;
+    if (!i->block || block_capacity(i->block) - i->filled < size) {
+        block_release(i->block);
+        i->block = block_new(size < BLOCK_SIZE ? BLOCK_SIZE : size);
+        i->filled = 0;
+    }
+    return i->block ? block_data(i->block) + i->filled : NULL;
+}
+
 static int collect(struct http3_session *s)
 {
     struct http3_instructions *i = &s->instructions;
     size_t size = nghttp3_qpack_decoder_get_decoder_streamlen(s->decoder);
     if (!size)
         return ROUTED_OK;
-    struct block *block = block_new(size);
-    if (!block)
+    uint8_t *room = find_room(i, size);
+    if (!room)
         return ROUTED_ERROR_MEMORY;
-    uint8_t *room = block_data(block);
     nghttp3_buf out = {.begin = room, .end = room + size, .pos = room, .last = room};
     nghttp3_qpack_decoder_write_decoder(s->decoder, &out);
-    return exchange_queue_append(&i->queue, (struct slice){block, room, size});
+    i->filled += size;
+    return exchange_queue_append(&i->queue, slice_of_block(i->block, i->filled - size, size));
+}
+
+void http3_instructions_release(struct http3_session *s)
+{
+    exchange_queue_release(&s->instructions.queue);
+    block_release(s->instructions.block);
+    s->instructions.block = NULL;
 }
 
 struct span http3_instructions_next(struct http3_session *s)

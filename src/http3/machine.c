@@ -91,7 +91,7 @@ void http3_machine_close(struct http3_session *s)
 {
     memory_free(s->repertoire);
     http3_qpack_close(s);
-    exchange_queue_release(&s->instructions.queue);
+    http3_instructions_release(s);
     nghttp3_conn_del(s->machine);
     s->machine = NULL;
 }

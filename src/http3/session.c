@@ -404,6 +404,8 @@ static void session_rest(struct session *base)
 {
     struct http3_session *s = http3_state_of(base);
     http_cookies_release(&s->cookies);
+    if (s->instructions.queue.size == 0)
+        http3_instructions_release(s);
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;

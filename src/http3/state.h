@@ -119,6 +119,8 @@ struct http3_instructions {
     int64_t stream;              /* -1: not open */
     struct exchange_queue queue; /* behind the stream's type; not acknowledged */
     size_t sent;                 /* of it, in packets */
+    struct block *block;         /* where the latest stand, and the next will; or NULL */
+    size_t filled;               /* bytes of it */
     bool has_type;               /* is in packets */
     bool is_type_acknowledged;
     bool is_window_full;
@@ -283,6 +285,7 @@ void http3_qpack_forget(struct http3_session *s, struct http3_stream *t);
 
 /* instructions.c */
 
+void http3_instructions_release(struct http3_session *s);
 /* What is to be sent next on our decoder stream; it lives until it is acknowledged. */
 struct span http3_instructions_next(struct http3_session *s);
 /* So many bytes of the stream are in packets, or acknowledged. Returns how many of them were
