@@ -73,6 +73,12 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     return options;
 }
 
+/* A table without room for an entry is none. */
+static uint32_t table_size(uint64_t limit)
+{
+    return limit < HTTP3_TABLE_ENTRY ? 0 : bounded_word(limit);
+}
+
 static struct http3_session_options http3_options(struct front_worker *w)
 {
     const routed_limits *limits = &w->shared->limits;
@@ -82,6 +88,9 @@ static struct http3_session_options http3_options(struct front_worker *w)
     own->streams_max = bounded_word(limits->http3_streams);
     own->stream_window = bounded_word(limits->http3_stream_window);
     own->connection_window = bounded_word(limits->http3_connection_window);
+    own->table_max = table_size(limits->http3_table);
+    own->blocked_max = bounded_word(limits->http3_blocked_streams);
+    own->answer_table_max = table_size(limits->http3_answer_table);
     own->resets.burst = bounded_word(limits->http3_resets);
     own->glitches.burst = bounded_word(limits->http3_glitches);
     own->small_data.burst = bounded_word(limits->http3_small_frames);

@@ -319,7 +319,7 @@ static void note_numbers(struct front_quic *q)
     struct metric_set *metrics = &q->worker->metrics;
     uint64_t more[HTTP3_COUNT];
     for (unsigned i = 0; i < HTTP3_COUNT; i++) {
-        uint64_t count = http3_endpoint_count(q->endpoint, (enum http3_endpoint_count)i);
+        uint64_t count = http3_endpoint_count(q->endpoint, i);
         more[i] = count - q->counted[i];
         q->counted[i] = count;
         metric_add(metrics, FRONT_QUIC + i, more[i]);
@@ -329,6 +329,11 @@ static void note_numbers(struct front_quic *q)
     front_metrics_hits(metrics, offsetof(routed_limits, http3_retry_from), more[HTTP3_RETRIES]);
     front_metrics_hits(metrics, offsetof(routed_limits, http3_handshakes),
                        more[HTTP3_HANDSHAKES_DROPPED]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_table), more[HTTP3_TABLE_ERRORS]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_blocked_streams),
+                       more[HTTP3_SECTIONS_OVER]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_answer_table),
+                       more[HTTP3_ANSWER_TABLES_FULL]);
     size_t connections = http3_endpoint_connections(q->endpoint);
     metric_add(metrics, FRONT_QUIC_CONNECTIONS, connections - q->connections);
     q->connections = connections;

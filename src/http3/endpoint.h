@@ -63,9 +63,10 @@ struct http3_endpoint_host {
 
 #define HTTP3_RTT_BOUNDS 10
 
-/* All of these count from zero; names in metrics are "quic." and the word. */
+/* All of these count from zero, those of enum http3_session_count among them; names in metrics are
+ * "quic." and the word. */
 enum http3_endpoint_count {
-    HTTP3_DATAGRAMS_IN,
+    HTTP3_DATAGRAMS_IN = HTTP3_SESSION_COUNT, /* behind those of the sessions */
     HTTP3_DATAGRAMS_OUT,
     HTTP3_BYTES_IN,
     HTTP3_BYTES_OUT,
@@ -151,7 +152,7 @@ void http3_endpoint_writable(struct http3_endpoint *e);
 /* New connections are refused, those there are get GOAWAY and close after their last answer. */
 void http3_endpoint_shut(struct http3_endpoint *e);
 size_t http3_endpoint_connections(const struct http3_endpoint *e);
-uint64_t http3_endpoint_count(const struct http3_endpoint *e, enum http3_endpoint_count which);
+uint64_t http3_endpoint_count(const struct http3_endpoint *e, unsigned which);
 
 /* ---- a connection, for the front ---- */
 

@@ -1,6 +1,6 @@
 /* A whole HTTP/3 session: the first bytes choose how the application answers, how the streams are
- * cut up, when the connection sends and acknowledges, and how it all ends; the rest is a list of
- * pieces, each with its stream. */
+ * cut up, when the connection sends and acknowledges, what table of QPACK the client has, and how
+ * it all ends; the rest is a list of pieces, each with its stream. */
 #include "../unit/http3/peer.h"
 #include "support/manners.h"
 #include "support/unit.h"
@@ -64,6 +64,8 @@ static void run(struct peer *p, struct span input, uint64_t seed)
     }
     p->is_stuck = p->keeps_acks = false;
     p->write_max = 0;
+    if (p->table_unacknowledged)
+        peer_acknowledge_table(p);
     for (int64_t id = 0; id < 64; id += 4)
         if (peer_stream(p, id)->unacknowledged)
             peer_acknowledge(p, id);
@@ -98,8 +100,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t before = memory_held();
     peer_init(&p, &manner_script);
     p.origin.user = &manner;
+    if (data[1] & 1) { /* a table of any size for answers, which are decoded */
+        p.answer_table = 1u << (4 + (data[1] >> 4));
+        p.answer_blocked = data[1] >> 1 & 7;
+    }
+    p.is_blind = data[0] & 0x80; /* it may have said anything of its table */
     require(peer_begin(&p));
-    if (!(data[0] & 0x80))
+    if (!p.is_blind)
         peer_greet(&p);
     run(&p, span_of(data + 3, size - 3), 0x9e3779b97f4a7c15u ^ data[1]);
     finish(&p, data[2]);

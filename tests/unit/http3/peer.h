@@ -30,7 +30,9 @@ struct peer_stream {
 #define PEER_CONTROL    2 /* the client's streams */
 #define PEER_ENCODER    6
 #define PEER_DECODER    10
-#define PEER_OURS       3 /* the session's control stream */
+#define PEER_OURS       3  /* the session's control stream */
+#define PEER_OUR_TABLE  11 /* its decoder stream of QPACK, */
+#define PEER_INSERTS    7  /* and its encoder stream */
 #define PEER_MALFORMED  NGHTTP3_H3_MESSAGE_ERROR
 #define PEER_FAILED     NGHTTP3_H3_INTERNAL_ERROR
 #define PEER_EXCESSIVE  NGHTTP3_H3_EXCESSIVE_LOAD
@@ -46,18 +48,28 @@ struct peer {
     nghttp3_qpack_decoder *decoder;
     struct peer_stream streams[PEER_ANSWERS];
     struct buffer control; /* what came on the session's control stream */
-    size_t split;          /* bytes a receive; 0: all */
-    size_t write_max;      /* bytes a sent call reports at once; 0: all */
-    int64_t next_side;     /* of the session's streams */
-    unsigned sides_max;    /* that the session may open */
-    bool is_stuck;         /* nothing is sent */
-    bool keeps_acks;       /* what came is not acknowledged */
-    bool keeps_streams;    /* streams are not closed */
-    bool is_blind;         /* does not look at what comes back */
-    int failure;           /* what a call returned that was not ROUTED_OK */
-    uint64_t sent;         /* bytes received by the session */
-    uint64_t received;     /* bytes that came back */
-    uint64_t granted;      /* of the connection */
+    struct buffer table;   /* and on its decoder stream, behind the type */
+    size_t table_unacknowledged;
+    uint64_t table_window; /* of the latter; 0: any */
+    uint64_t table_sent;
+    uint32_t answer_table;   /* what the client offers for answers: bytes, */
+    uint32_t answer_blocked; /* and streams */
+    struct buffer inserts;   /* what came for it and is not taken */
+    uint64_t insert_bytes;   /* ever */
+    bool keeps_inserts;      /* they are not taken */
+    uint64_t counts[HTTP3_SESSION_COUNT];
+    size_t split;       /* bytes a receive; 0: all */
+    size_t write_max;   /* bytes a sent call reports at once; 0: all */
+    int64_t next_side;  /* of the session's streams */
+    unsigned sides_max; /* that the session may open */
+    bool is_stuck;      /* nothing is sent */
+    bool keeps_acks;    /* what came is not acknowledged */
+    bool keeps_streams; /* streams are not closed */
+    bool is_blind;      /* does not look at what comes back */
+    int failure;        /* what a call returned that was not ROUTED_OK */
+    uint64_t sent;      /* bytes received by the session */
+    uint64_t received;  /* bytes that came back */
+    uint64_t granted;   /* of the connection */
     uint64_t side_granted;
     uint64_t side_stop_code; /* of unidirectional streams of the client */
     unsigned side_stops;
@@ -111,7 +123,7 @@ static inline void peer_decode(struct peer *p, struct peer_stream *s)
         nghttp3_qpack_nv nv;
         nghttp3_ssize used = nghttp3_qpack_decoder_read_request(p->decoder, section, &nv, &flags,
                                                                 in.data, in.size, 1);
-        if (used < 0)
+        if (used < 0 || flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED)
             abort();
         in = span_after(in, (size_t)used);
         if (flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT) {
@@ -200,13 +212,62 @@ static inline void peer_acknowledge(struct peer *p, int64_t id)
         peer_check(p, http3_session_acknowledged(p->session, id, size));
 }
 
-static inline size_t peer_room(const struct peer *p, const struct peer_stream *s, size_t size)
+static inline size_t peer_room(const struct peer *p, int64_t id, const struct peer_stream *s,
+                               size_t size)
 {
     if (p->write_max && size > p->write_max)
         size = p->write_max;
+    if (id == PEER_OUR_TABLE && p->table_window && size > p->table_window - p->table_sent)
+        size = (size_t)(p->table_window - p->table_sent);
     if (s && s->window && size > s->window - s->sent)
         size = (size_t)(s->window - s->sent);
     return size;
+}
+
+static inline void peer_acknowledge_table(struct peer *p)
+{
+    size_t size = p->table_unacknowledged;
+    p->table_unacknowledged = 0;
+    if (size)
+        peer_check(p, http3_session_acknowledged(p->session, PEER_OUR_TABLE, size));
+}
+
+static inline void peer_take_table(struct peer *p, size_t taken)
+{
+    if (p->table_sent == 0 && buffer_size(&p->table))
+        buffer_consume(&p->table, 1);
+    p->table_sent += taken;
+    p->table_unacknowledged += taken;
+    if (!p->keeps_acks)
+        peer_acknowledge_table(p);
+}
+
+/* The client's table follows; what it says of it goes back. */
+static inline bool peer_take_inserts(struct peer *p)
+{
+    uint8_t told[4096];
+    struct span bytes = buffer_span(&p->inserts);
+    if (p->keeps_inserts || !p->answer_table)
+        return false;
+    if (nghttp3_qpack_decoder_read_encoder(p->decoder, bytes.data, bytes.size) < 0)
+        abort();
+    buffer_clear(&p->inserts);
+    size_t size = nghttp3_qpack_decoder_get_decoder_streamlen(p->decoder);
+    if (size == 0 || size > sizeof(told) || p->failure)
+        return false;
+    nghttp3_buf out = {.begin = told, .end = told + size, .pos = told, .last = told};
+    nghttp3_qpack_decoder_write_decoder(p->decoder, &out);
+    p->sent += size;
+    peer_check(p, http3_session_receive(p->session, PEER_DECODER, span_of(told, size), false));
+    return true;
+}
+
+static inline void peer_note_inserts(struct peer *p, struct span bytes)
+{
+    bytes = span_after(bytes, p->insert_bytes == 0); /* the type */
+    buffer_append_span(&p->inserts, bytes);
+    p->insert_bytes += bytes.size + (p->insert_bytes == 0);
+    peer_take_inserts(p);
 }
 
 /* Takes what next gave; false when the stream is full. */
@@ -217,7 +278,7 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
     size_t whole = 0, taken = 0;
     for (size_t i = 0; i < count; i++)
         whole += spans[i].size;
-    size_t room = peer_room(p, s, whole);
+    size_t room = peer_room(p, id, s, whole);
     if (room == 0 && whole) {
         http3_session_blocked(p->session, id);
         return false;
@@ -228,6 +289,10 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
             peer_look(p, s, span_part(spans[i], 0, size));
         else if (id == PEER_OURS)
             buffer_append(&p->control, spans[i].data, size);
+        else if (id == PEER_OUR_TABLE)
+            buffer_append(&p->table, spans[i].data, size);
+        else if (id == PEER_INSERTS)
+            peer_note_inserts(p, span_part(spans[i], 0, size));
         taken += size;
     }
     p->received += taken;
@@ -239,7 +304,9 @@ static inline bool peer_take(struct peer *p, int64_t id, const struct span *span
             p->order[p->order_size++] = (char)('a' + id / 4);
     }
     peer_check(p, http3_session_sent(p->session, id, taken));
-    if (!s && taken)
+    if (id == PEER_OUR_TABLE)
+        peer_take_table(p, taken);
+    else if (!s && taken)
         peer_check(p, http3_session_acknowledged(p->session, id, taken));
     else if (s && !p->keeps_acks)
         peer_acknowledge(p, id);
@@ -287,6 +354,7 @@ static inline void peer_turn(struct peer *p)
     while (moved) {
         moved = peer_flush(p);
         moved |= peer_settle(p);
+        moved |= peer_take_inserts(p);
     }
 }
 
@@ -422,6 +490,7 @@ static inline void peer_init(struct peer *p, const struct origin_script *script)
     memcpy(p->date, ORIGIN_DATE, HTTP_DATE_SIZE);
     p->options.date = p->date;
     p->options.now = &p->now;
+    p->options.counts = p->counts;
     nghttp3_qpack_encoder_new(&p->encoder, 0, nghttp3_mem_default());
     nghttp3_qpack_decoder_new(&p->decoder, 0, 0, nghttp3_mem_default());
 }
@@ -442,10 +511,22 @@ static inline bool peer_begin(struct peer *p)
 /* The client's control stream with SETTINGS, and both of QPACK. */
 static inline void peer_greet(struct peer *p)
 {
-    static const uint8_t control[] = {0, HTTP3_FRAME_SETTINGS, 0};
     static const uint8_t encoder[] = {2}, decoder[] = {3};
+    struct buffer settings = BUFFER_EMPTY, control = BUFFER_EMPTY;
     peer_check(p, http3_session_start(p->session));
-    peer_bytes(p, PEER_CONTROL, span_of(control, sizeof(control)), false);
+    if (p->answer_table) {
+        peer_number(&settings, 1);
+        peer_number(&settings, p->answer_table);
+        peer_number(&settings, 7);
+        peer_number(&settings, p->answer_blocked);
+        nghttp3_qpack_decoder_del(p->decoder);
+        nghttp3_qpack_decoder_new(&p->decoder, p->answer_table, p->answer_blocked,
+                                  nghttp3_mem_default());
+    }
+    buffer_append(&control, "", 1);
+    peer_put_frame(&control, HTTP3_FRAME_SETTINGS, buffer_span(&settings));
+    peer_send_buffer(p, PEER_CONTROL, &control, false);
+    buffer_release(&settings);
     peer_bytes(p, PEER_ENCODER, span_of(encoder, 1), false);
     peer_bytes(p, PEER_DECODER, span_of(decoder, 1), false);
     peer_turn(p);
@@ -465,6 +546,8 @@ static inline void peer_close(struct peer *p)
     for (size_t i = 0; i < PEER_ANSWERS; i++)
         buffer_release(&p->streams[i].block);
     buffer_release(&p->control);
+    buffer_release(&p->table);
+    buffer_release(&p->inserts);
     origin_release(&p->origin);
 }
 

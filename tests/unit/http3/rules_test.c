@@ -21,10 +21,13 @@ struct rule {
     "\1\x10\0\0\xd4\xd7\xc1\x50\6a.test\x54\1"                                                     \
     "2"
 
-static void expect_code(const struct rule *r, size_t split)
+static void expect_code(const struct rule *r, size_t split, uint32_t table)
 {
     struct peer p;
-    peer_open(&p, &origin_waits);
+    peer_init(&p, &origin_waits);
+    p.options.limits.table_max = table;
+    assert_true(peer_begin(&p));
+    peer_greet(&p);
     p.split = split;
     peer_bytes(&p, r->stream, r->bytes, r->ends);
     if (peer_code(&p) != r->code || peer_wait(&p) != SESSION_FINISHED || !p.failure)
@@ -63,7 +66,7 @@ static void test_connection_errors(void **state)
          true, 0x106},
         {"no static entry 99", 0, SPAN("\1\4\0\0\xff\x24"), false, 0x200},
         {"dynamic entry", 0, SPAN("\1\3\0\0\x80"), false, 0x200},
-        {"insert count", 0, SPAN("\1\3\2\0\xc1"), false, 0x200},
+        {"insert count that is no number of inserts", 0, SPAN("\1\4\xff\2\0\xc1"), false, 0x200},
         {"post-base entry", 0, SPAN("\1\3\0\0\x10"), false, 0x200},
         {"dynamic name", 0, SPAN("\1\5\0\0\x40\1x"), false, 0x200},
         {"post-base name", 0, SPAN("\1\5\0\0\0\1x"), false, 0x200},
@@ -106,7 +109,6 @@ static void test_connection_errors(void **state)
          SPAN("\x41"
               "a\1b"),
          false, 0x201},
-        {"table larger than allowed", 6, SPAN("\x21"), false, 0x201},
         {"duplicate of nothing", 6, SPAN("\0"), false, 0x201},
         {"insert count increment 0", 10, SPAN("\0"), false, 0x202},
         {"insert count increment 1", 10, SPAN("\1"), false, 0x202},
@@ -114,8 +116,52 @@ static void test_connection_errors(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        for (size_t split = 0; split < 2; split++) {
+            expect_code(&rules[i], split, 4096);
+            expect_code(&rules[i], split, 0);
+        }
+}
+
+/* Capacity 4096. */
+#define TABLE "\x3f\xe1\x1f"
+
+static void test_errors_of_the_table(void **state)
+{
+    static const struct rule rules[] = {
+        {"insert count too far ahead", 0, SPAN("\1\3\x82\0\xc1"), false, 0x200},
+        {"insert count without a line", 0, SPAN("\1\2\2\0"), false, 0x200},
+        {"base below zero", 0, SPAN("\1\3\2\x81\xc1"), false, 0x200},
+        {"table larger than allowed", 6, SPAN("\x3f\xe2\x1f"), false, 0x201},
+        {"integer that never ends", 6, SPAN("\x3f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), false,
+         0x201},
+        {"no static name 99", 6, SPAN(TABLE "\xff\x24\1x"), false, 0x201},
+        {"no dynamic name", 6, SPAN(TABLE "\x80\1x"), false, 0x201},
+        {"duplicate of nothing", 6, SPAN(TABLE "\0"), false, 0x201},
+        {"insert that does not fit", 6,
+         SPAN("\x3f\2\x41"
+              "a\1b"),
+         false, 0x201},
+        {"name that is too long", 6, SPAN(TABLE "\x5f\xe2\1"), false, 0x201},
+        {"value that is too long", 6, SPAN(TABLE "\xc1\x7f\xff\xff\3"), false, 0x201},
+        {"padding that is no Huffman code", 6, SPAN(TABLE "\xc1\x81\0"), false, 0x201},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         for (size_t split = 0; split < 2; split++)
-            expect_code(&rules[i], split);
+            expect_code(&rules[i], split, 4096);
+}
+
+/* RFC 9204 section 3.2.3: with no table offered, none may be made, nor asked for. */
+static void test_errors_without_a_table(void **state)
+{
+    static const struct rule rules[] = {
+        {"insert count", 0, SPAN("\1\3\2\0\xc1"), false, 0x200},
+        {"a table", 6, SPAN("\x21"), false, 0x201},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        for (size_t split = 0; split < 2; split++)
+            expect_code(&rules[i], split, 0);
 }
 
 /* The first bytes of the client's control stream. */
@@ -317,12 +363,13 @@ static void test_request_before_settings(void **state)
     peer_close(&p);
 }
 
-/* What the session says of itself. */
-static void test_our_settings(void **state)
+static void expect_settings(uint32_t table, struct span expected)
 {
     struct peer p;
-    (void)state;
-    peer_open(&p, &origin_waits);
+    peer_init(&p, &origin_waits);
+    p.options.limits.table_max = table;
+    assert_true(peer_begin(&p));
+    peer_greet(&p);
     struct span bytes = buffer_span(&p.control), payload;
     struct http3_frames frames = {0};
     assert_int_equal(bytes.data[0], 0);
@@ -331,16 +378,25 @@ static void test_our_settings(void **state)
     assert_int_equal(frames.type, HTTP3_FRAME_SETTINGS);
     assert_int_equal(http3_frames_next(&frames, &bytes, &payload), HTTP3_PART_PAYLOAD);
     assert_int_equal(bytes.size, 0);
-    const struct span expected = SPAN("\6\x80\0\x80\0\1\0\7\0\x08\1");
     assert_int_equal(payload.size, expected.size);
     assert_memory_equal(payload.data, expected.data, expected.size);
     peer_close(&p);
+}
+
+/* What the session says of itself. */
+static void test_our_settings(void **state)
+{
+    (void)state;
+    expect_settings(4096, SPAN("\6\x80\0\x80\0\1\x50\0\7\x10\x08\1"));
+    expect_settings(0, SPAN("\6\x80\0\x80\0\1\0\7\0\x08\1"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connection_errors),
+        cmocka_unit_test(test_errors_of_the_table),
+        cmocka_unit_test(test_errors_without_a_table),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_resets_of_critical_streams),
         cmocka_unit_test(test_too_few_streams),
