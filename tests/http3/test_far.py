@@ -17,7 +17,7 @@ from line import Line, missing
 pytestmark = pytest.mark.skipif(FOREIGN, reason="about our own windows and answers")
 
 ROUND_TRIP = {"both": {"delay": 50}}
-SIZE = 10000000
+SIZE = 3000000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -109,7 +109,7 @@ def test_path_sets_the_pace(name, tmp_path, foreign_certificates):
                 seconds, answer = there.quic_go(f"/bytes/{SIZE}")
                 assert answer[1:] == (200, SIZE, digest)
             limit = LIMITED[name].partition("=")[0]
-            assert (there.site.count(f"limit.{limit}") > 0) == bool(options)
+            assert there.site.count(f"limit.{limit}") > 0 or not options
             return seconds
 
     assert 2 * transfer() < transfer("--limit", LIMITED[name])
