@@ -53,10 +53,18 @@ int exchange_inlet_deliver(struct exchange_inlet *in, struct exchange *x, size_t
     return error;
 }
 
-int exchange_inlet_receive(struct exchange_inlet *in, struct exchange *x, struct block *block,
-                           struct span bytes, size_t *taken)
+static bool is_too_much(const struct exchange_inlet *in, const struct exchange *x, size_t more,
+                        int64_t max)
 {
-    int error = exchange_inlet_deliver(in, x, taken);
+    uint64_t bytes = x->request_bytes + buffer_size(&in->held) + more;
+    return !in->is_done && !x->is_tunnel && bytes > (uint64_t)max;
+}
+
+int exchange_inlet_receive(struct exchange_inlet *in, struct exchange *x, int64_t max,
+                           struct block *block, struct span bytes, size_t *taken)
+{
+    int error = is_too_much(in, x, bytes.size, max) ? ROUTED_ERROR_CONTENT_TOO_LARGE
+                                                    : exchange_inlet_deliver(in, x, taken);
     while (!error && bytes.size && !buffer_size(&in->held) && exchange_inlet_is_waiting(in, x)) {
         size_t size = deliver_some(x, block, bytes, &error);
         bytes = span_after(bytes, size);

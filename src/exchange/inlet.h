@@ -23,10 +23,11 @@ bool exchange_inlet_is_waiting(const struct exchange_inlet *in, const struct exc
 /* Delivers what is held, as far as the credit goes; adds to *taken what left. ROUTED_OK, or why the
  * exchange must fail. */
 int exchange_inlet_deliver(struct exchange_inlet *in, struct exchange *x, size_t *taken);
-/* The same with more content behind it. The bytes are copied unless they are many and part of
- * `block`, which may be NULL. What is given up counts as taken. */
-int exchange_inlet_receive(struct exchange_inlet *in, struct exchange *x, struct block *block,
-                           struct span bytes, size_t *taken);
+/* The same with more content behind it, up to `max` bytes in all, which bind no tunnel. The bytes
+ * are copied unless they are many and part of `block`, which may be NULL. What is given up counts
+ * as taken. */
+int exchange_inlet_receive(struct exchange_inlet *in, struct exchange *x, int64_t max,
+                           struct block *block, struct span bytes, size_t *taken);
 /* Everything is delivered and nothing more comes: the end may be delivered. */
 bool exchange_inlet_is_at_end(const struct exchange_inlet *in, const struct exchange *x);
 /* Nobody wants the rest. Returns how many bytes were held. */

@@ -34,17 +34,22 @@ static struct http1_session_options http1_options(struct front_worker *w, struct
         .date = w->date};
 }
 
+static struct http_head_limits head_limits(const routed_limits *limits, uint64_t fields_count_hard)
+{
+    return (struct http_head_limits){.target_max = bounded(limits->request_line),
+                                     .field_max = bounded(limits->field_line),
+                                     .fields_count_max = bounded(limits->fields_count),
+                                     .fields_count_hard = bounded(fields_count_hard),
+                                     .fields_bytes_max = bounded(limits->fields_bytes),
+                                     .content_max = (int64_t)bounded(limits->content)};
+}
+
 static struct http2_session_options http2_options(struct front_worker *w, struct span scheme)
 {
     const routed_limits *limits = &w->shared->limits;
     struct http2_session_options options = HTTP2_SESSION_OPTIONS_DEFAULT;
     struct http2_limits *own = &options.limits;
-    own->target_max = bounded(limits->request_line);
-    own->field_max = bounded(limits->field_line);
-    own->fields_count_max = bounded(limits->fields_count);
-    own->fields_count_hard = bounded(limits->http2_fields_count);
-    own->fields_bytes_max = bounded(limits->fields_bytes);
-    own->content_max = (int64_t)bounded(limits->content);
+    own->head = head_limits(limits, limits->http2_fields_count);
     own->streams_max = bounded_word(limits->http2_streams);
     own->resets.burst = bounded_word(limits->http2_resets);
     own->glitches.burst = bounded_word(limits->http2_glitches);
@@ -66,12 +71,7 @@ static struct http3_session_options http3_options(struct front_worker *w)
     const routed_limits *limits = &w->shared->limits;
     struct http3_session_options options = HTTP3_SESSION_OPTIONS_DEFAULT;
     struct http3_limits *own = &options.limits;
-    own->target_max = bounded(limits->request_line);
-    own->field_max = bounded(limits->field_line);
-    own->fields_count_max = bounded(limits->fields_count);
-    own->fields_count_hard = bounded(limits->http3_fields_count);
-    own->fields_bytes_max = bounded(limits->fields_bytes);
-    own->content_max = (int64_t)bounded(limits->content);
+    own->head = head_limits(limits, limits->http3_fields_count);
     own->streams_max = bounded_word(limits->http3_streams);
     own->stream_window = bounded_word(limits->http3_stream_window);
     own->connection_window = bounded_word(limits->http3_connection_window);

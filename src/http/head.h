@@ -22,13 +22,21 @@
 /* Of one request; trailers and each crumb of a split cookie count too. What is exactly on a limit
  * is accepted. */
 struct http_head_limits {
-    size_t target_max;        /* bytes of :path */
-    size_t field_max;         /* bytes of name and value of one field */
-    size_t fields_count_max;  /* without pseudo-fields */
-    size_t fields_count_hard; /* beyond it http_head_add says so */
-    size_t fields_bytes_max;  /* name + value + HTTP_FIELD_OVERHEAD, pseudo-fields too */
-    int64_t content_max;      /* bytes, as declared */
+    size_t target_max;        /* bytes of :path: 414 */
+    size_t field_max;         /* bytes of name and value of one field: 431 */
+    size_t fields_count_max;  /* without pseudo-fields: 431 */
+    size_t fields_count_hard; /* beyond it http_head_add says so: the end of the connection */
+    size_t fields_bytes_max;  /* name + value + HTTP_FIELD_OVERHEAD, pseudo-fields too: 431 */
+    int64_t content_max;      /* bytes: 413, when declared or when it is passed */
 };
+
+#define HTTP_HEAD_LIMITS_DEFAULT                                                                   \
+    ((struct http_head_limits){.target_max = 8192,                                                 \
+                               .field_max = 8192,                                                  \
+                               .fields_count_max = 100,                                            \
+                               .fields_count_hard = 1000,                                          \
+                               .fields_bytes_max = 32768,                                          \
+                               .content_max = INT64_MAX})
 
 struct http_head_line {
     void *name;

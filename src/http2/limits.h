@@ -11,8 +11,7 @@
 #ifndef HTTP2_LIMITS_H
 #define HTTP2_LIMITS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "http/head.h"
 
 /* A budget that refills: `burst` units at first and at most, `per_second` come back. */
 struct http2_rate {
@@ -21,14 +20,8 @@ struct http2_rate {
 };
 
 struct http2_limits {
-    /* Of one request; trailers and each crumb of a split cookie count too. */
-    size_t target_max;        /* bytes of :path: 414 */
-    size_t field_max;         /* bytes of name and value of one field: 431 */
-    size_t fields_count_max;  /* 431 */
-    size_t fields_count_hard; /* GOAWAY(ENHANCE_YOUR_CALM) */
-    size_t fields_bytes_max;  /* name + value + HTTP_FIELD_OVERHEAD, pseudo-fields too: 431.
-                               * Told to the client as SETTINGS_MAX_HEADER_LIST_SIZE. */
-    int64_t content_max;      /* bytes: 413, when declared or when it is passed */
+    /* Of one request. fields_bytes_max is told to the client as SETTINGS_MAX_HEADER_LIST_SIZE. */
+    struct http_head_limits head;
 
     /* Told to the client in SETTINGS; beyond them its frames are errors (RFC 9113). */
     uint32_t streams_max;
@@ -64,12 +57,7 @@ struct http2_limits {
 };
 
 #define HTTP2_LIMITS_DEFAULT                                                                       \
-    ((struct http2_limits){.target_max = 8192,                                                     \
-                           .field_max = 8192,                                                      \
-                           .fields_count_max = 100,                                                \
-                           .fields_count_hard = 1000,                                              \
-                           .fields_bytes_max = 32768,                                              \
-                           .content_max = INT64_MAX,                                               \
+    ((struct http2_limits){.head = HTTP_HEAD_LIMITS_DEFAULT,                                       \
                            .streams_max = 100,                                                     \
                            .stream_window = 65536,                                                 \
                            .connection_window = 1048576,                                           \

@@ -59,7 +59,7 @@ static int queue_settings(struct http2_session *s)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams_max},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window},
         {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits->frame_max},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->fields_bytes_max},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->head.fields_bytes_max},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
@@ -69,16 +69,6 @@ static int queue_settings(struct http2_session *s)
                                               (int32_t)limits->connection_window))
         return ROUTED_ERROR_MEMORY;
     return ROUTED_OK;
-}
-
-static struct http_head_limits head_limits_of(const struct http2_limits *limits)
-{
-    return (struct http_head_limits){.target_max = limits->target_max,
-                                     .field_max = limits->field_max,
-                                     .fields_count_max = limits->fields_count_max,
-                                     .fields_count_hard = limits->fields_count_hard,
-                                     .fields_bytes_max = limits->fields_bytes_max,
-                                     .content_max = limits->content_max};
 }
 
 int http2_machine_open(struct http2_session *s)
@@ -96,7 +86,6 @@ int http2_machine_open(struct http2_session *s)
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
     s->cookies.keeper = &keeper;
-    s->head_limits = head_limits_of(&s->options->limits);
     http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }

@@ -61,7 +61,7 @@ static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghtt
     if (!t)
         return 0;
     size_t before = http_head_memory(&t->head);
-    int error = http_head_add(&t->head, &s->head_limits, name, value);
+    int error = http_head_add(&t->head, &s->options->limits.head, name, value);
     s->fields_memory += http_head_memory(&t->head) - before;
     return error ? stop(s, error) : 0;
 }
@@ -90,7 +90,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
         http2_answer_reset(s, t, NGHTTP2_PROTOCOL_ERROR);
         status = 0;
     } else {
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     }
     s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
     return http2_session_charge_reset(s);
@@ -120,8 +120,8 @@ static int receive_head(struct http2_session *s, struct http2_stream *t, bool en
 {
     struct exchange *x = &t->exchange;
     size_t before = http_head_memory(&t->head);
-    int error =
-        http_head_read(&t->head, &s->head_limits, &s->cookies, &x->request, &x->arena, ends);
+    int error = http_head_read(&t->head, &s->options->limits.head, &s->cookies, &x->request,
+                               &x->arena, ends);
     s->fields_memory += http_head_memory(&t->head) - before;
     if (!error && is_too_much_memory(s)) {
         http_cookies_release(&s->cookies);
@@ -142,7 +142,7 @@ static int receive_trailers(struct http2_session *s, struct http2_stream *t)
     if (!error && is_too_much_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
         return http2_session_charge_reset(s);
     }
     http2_receive_deliver_held(s, t);
@@ -164,7 +164,7 @@ void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
     give_window(s, t, exchange_inlet_give_up(&t->inlet));
 }
 
-static void deliver_end(struct http2_session *s, struct http2_stream *t)
+static void deliver_end(struct http2_stream *t)
 {
     struct field_list trailers;
     t->inlet.is_done = true;
@@ -172,7 +172,7 @@ static void deliver_end(struct http2_session *s, struct http2_stream *t)
     if (!error)
         error = exchange_deliver_end(&t->exchange, trailers.count ? &trailers : NULL);
     if (error)
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
@@ -181,25 +181,19 @@ void http2_receive_deliver_held(struct http2_session *s, struct http2_stream *t)
     int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
     give_window(s, t, taken);
     if (error)
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
-        deliver_end(s, t);
-}
-
-static bool is_over_content_max(const struct http2_session *s, const struct http2_stream *t,
-                                size_t more)
-{
-    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->inlet.held) + more;
-    return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
+        deliver_end(t);
 }
 
 static void receive_content(struct http2_session *s, struct http2_stream *t, struct span bytes)
 {
     size_t taken = 0;
-    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->input, bytes, &taken);
+    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
+                                       s->input, bytes, &taken);
     give_window(s, t, taken);
     if (error)
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, const uint8_t *data,
@@ -212,15 +206,8 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     nghttp2_session_consume_connection(machine, size);
     if (!t)
         return 0;
-    t->data_begun = true;
-    if (t->inlet.is_done) {
-        give_window(s, t, size);
-    } else if (is_over_content_max(s, t, size)) {
-        give_window(s, t, size);
-        http2_answer_fail(s, t, ROUTED_ERROR_CONTENT_TOO_LARGE);
-    } else {
-        receive_content(s, t, span_of(data, size));
-    }
+    t->outlet.continued = true;
+    receive_content(s, t, span_of(data, size));
     return 0;
 }
 

@@ -331,6 +331,7 @@ struct session *http2_session_new(const struct http2_session_options *options,
     list_init(&s->finishing);
     list_init(&s->due);
     list_init(&s->spare);
+    http2_answer_init(s);
     http2_budget_init(&s->budget, &options->limits, *options->now);
     if (http2_machine_open(s)) {
         http2_machine_close(s);

@@ -10,12 +10,12 @@
 #include "base/list.h"
 #include "base/output.h"
 #include "exchange/inlet.h"
+#include "exchange/outlet.h"
 #include "http/head.h"
 #include "http2/budget.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/priority.h"
-#include "http2/queue.h"
 #include "http2/session.h"
 #include <nghttp2/nghttp2.h>
 
@@ -41,35 +41,31 @@ enum http2_farewell { /* RFC 9113 section 6.8 */
 
 /* One request with its answer. */
 struct http2_stream {
-    struct exchange exchange; /* first */
-    struct list_link link;    /* in `live`, `finishing` or `spare` */
-    struct list_link due;     /* in `due`: settle has something to do for it */
+    struct exchange exchange;      /* first */
+    struct http_head head;         /* what the fields of the request are parts of */
+    struct exchange_outlet outlet; /* of the response, which nghttp2 asks for */
+    /* From here on nothing is kept for the next request. */
+    struct list_link link; /* in `live`, `finishing` or `spare` */
+    struct list_link due;  /* in `due`: settle has something to do for it */
     int32_t id;
     int error;                   /* why it failed */
-    struct http_head head;       /* what the fields of the request are parts of */
     struct exchange_inlet inlet; /* of request content */
-    struct http2_queue body;     /* response content that nghttp2 has not asked for */
-    struct field_list trailers;  /* of the response */
-    size_t uncredited;           /* response content that went into the output */
     uint64_t response_end;       /* of the output, once the last frame is in it; 0 before */
     uint64_t sent;               /* response content that went into the output, ever */
     uint64_t sent_before;        /* when it was blocked */
     milliseconds blocked_at;
-    bool is_blocked;     /* nghttp2 does not take content that is here */
-    bool is_exchange;    /* the host knows it */
-    bool is_refused;     /* it never will */
-    bool is_gone;        /* nghttp2 has closed it */
-    bool data_begun;     /* a DATA frame came */
-    bool continued;      /* 100 Continue was sent */
-    bool response_begun; /* the head is queued */
-    bool response_done;  /* the application ended it, or it was cut */
-    bool response_sent;  /* END_STREAM went out */
-    bool is_deferred;    /* nghttp2 waits for more content */
+    bool is_blocked;    /* nghttp2 does not take content that is here */
+    bool is_exchange;   /* the host knows it */
+    bool is_refused;    /* it never will */
+    bool is_gone;       /* nghttp2 has closed it */
+    bool response_sent; /* END_STREAM went out */
+    bool is_deferred;   /* nghttp2 waits for more content */
 };
 
 struct http2_session {
     struct session session; /* first */
     const struct http2_session_options *options;
+    struct exchange_outlet_host outlets;
     struct loop *loop;
     struct heap heap;
     nghttp2_session *machine;
@@ -84,7 +80,6 @@ struct http2_session {
     struct http2_priority priority;
     struct http2_budget budget;
     struct http_cookies cookies;
-    struct http_head_limits head_limits;
     size_t idle_memory;   /* of nghttp2 at the beginning */
     size_t fields_memory; /* of all streams */
     nghttp2_nv *lines;    /* room for the lines of one response head */
@@ -114,11 +109,6 @@ static inline struct http2_session *http2_state_of(struct session *s)
 static inline struct http2_stream *http2_state_stream(struct exchange *x)
 {
     return (struct http2_stream *)(void *)x;
-}
-
-static inline struct http2_session *http2_state_session(const struct exchange *x)
-{
-    return x->carrier_state;
 }
 
 /* What the application's calls may leave for settle. */
@@ -186,10 +176,9 @@ void http2_receive_give_up(struct http2_session *s, struct http2_stream *t);
 
 /* answer.c */
 
-extern const struct exchange_carrier http2_answer_carrier;
+/* What the session does for outlets. */
+void http2_answer_init(struct http2_session *s);
 void http2_answer_set_callbacks(nghttp2_session_callbacks *callbacks);
-/* Ends the stream with `error`: an answer where there is none yet, else a reset. */
-void http2_answer_fail(struct http2_session *s, struct http2_stream *t, int error);
 /* RST_STREAM; the response is over. */
 void http2_answer_reset(struct http2_session *s, struct http2_stream *t, uint32_t code);
 

@@ -10,12 +10,8 @@ static struct http2_stream *new_stream(struct http2_session *s)
     if (list_is_empty(&s->spare))
         return memory_new_zeroed(sizeof(struct http2_stream));
     struct http2_stream *t = LIST_ITEM(s->spare.next, struct http2_stream, link);
-    struct http_head head = t->head;
-    struct http2_queue body = t->body;
     list_remove(&t->link);
     memset(&t->link, 0, sizeof(*t) - offsetof(struct http2_stream, link));
-    t->head = head;
-    t->body = body;
     return t;
 }
 
@@ -25,7 +21,8 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
     if (!t)
         return NULL;
     t->head.keeper = s->cookies.keeper;
-    exchange_init(&t->exchange, &http2_answer_carrier, s, s->loop);
+    exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
+    t->outlet.host = &s->outlets;
     t->id = id;
     s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
@@ -36,7 +33,7 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
 static void free_stream(struct http2_stream *t)
 {
     http_head_release(&t->head);
-    http2_queue_release(&t->body);
+    exchange_outlet_release(&t->outlet);
     exchange_release(&t->exchange);
     memory_free(t);
 }
@@ -49,7 +46,7 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
     exchange_inlet_release(&t->inlet);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
-    http2_queue_reset(&t->body);
+    exchange_outlet_reset(&t->outlet);
     list_prepend(&s->spare, &t->link);
 }
 
@@ -109,7 +106,7 @@ void http2_streams_gone(struct http2_session *s, struct http2_stream *t, int err
     http2_receive_give_up(s, t);
     if (!t->response_sent)
         finish_live(s, t, error);
-    else if (t->response_done)
+    else if (t->outlet.is_done)
         await_output(s, t);
 }
 
@@ -132,22 +129,14 @@ void http2_streams_finish_all(struct http2_session *s, int error)
 
 /* ---- settling ---- */
 
-static void give_credit(struct http2_stream *t)
-{
-    size_t bytes = t->uncredited;
-    t->uncredited = 0;
-    if (bytes && t->is_exchange)
-        exchange_writable(&t->exchange, bytes);
-}
-
 static void settle_stream(struct http2_session *s, struct http2_stream *t)
 {
     if (t->error && t->is_exchange)
         exchange_close(&t->exchange, t->error);
     if (!s->is_broken)
         http2_receive_deliver_held(s, t);
-    give_credit(t);
-    if (t->is_gone && t->response_done && t->response_end == 0) {
+    exchange_outlet_give_credit(&t->outlet, &t->exchange);
+    if (t->is_gone && t->outlet.is_done && t->response_end == 0) {
         await_output(s, t);
         t->response_end = output_end(&s->output);
     }
@@ -177,7 +166,7 @@ void http2_streams_end_input(struct http2_session *s)
         if (t->exchange.is_tunnel)
             t->inlet.has_ended = true;
         else
-            http2_answer_fail(s, t, ROUTED_ERROR_TRUNCATED);
+            exchange_outlet_fail(&t->exchange, ROUTED_ERROR_TRUNCATED);
         http2_state_is_due(s, t);
     }
 }
@@ -186,7 +175,7 @@ void http2_streams_cut_blocked(struct http2_session *s)
 {
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (!t->body.size || t->is_gone || t->error)
+        if (!t->outlet.body.size || t->is_gone || t->error)
             continue;
         t->error = ROUTED_ERROR_CLIENT_GONE;
         http2_answer_reset(s, t, NGHTTP2_CANCEL);
@@ -207,7 +196,7 @@ static bool is_too_slow(const struct http2_session *s, const struct http2_stream
 static void note_blocked(struct http2_session *s, struct http2_stream *t)
 {
     bool was_blocked = t->is_blocked;
-    t->is_blocked = t->body.size > 0 && !t->is_gone && !t->error;
+    t->is_blocked = t->outlet.body.size > 0 && !t->is_gone && !t->error;
     if (t->is_blocked && !was_blocked) {
         t->blocked_at = *s->options->now;
         t->sent_before = t->sent;
@@ -254,7 +243,7 @@ bool http2_streams_fail_waiting(struct http2_session *s, int error)
         if (t->exchange.is_tunnel || t->inlet.has_ended ||
             !exchange_inlet_is_waiting(&t->inlet, &t->exchange))
             continue;
-        http2_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
         any = true;
     }
     return any;

@@ -15,13 +15,8 @@
 #define HTTP3_UNKNOWN_SIZE_MAX  65536
 
 struct http3_limits {
-    /* Of one request, as in struct http2_limits. */
-    size_t target_max;
-    size_t field_max;
-    size_t fields_count_max;
-    size_t fields_count_hard; /* H3_EXCESSIVE_LOAD */
-    size_t fields_bytes_max;  /* told as SETTINGS_MAX_FIELD_SECTION_SIZE */
-    int64_t content_max;
+    /* Of one request. fields_bytes_max is told as SETTINGS_MAX_FIELD_SECTION_SIZE. */
+    struct http_head_limits head;
 
     /* Told to the client in transport parameters and SETTINGS. */
     uint32_t streams_max;       /* request streams open at once */
@@ -41,12 +36,7 @@ struct http3_limits {
 };
 
 #define HTTP3_LIMITS_DEFAULT                                                                       \
-    ((struct http3_limits){.target_max = 8192,                                                     \
-                           .field_max = 8192,                                                      \
-                           .fields_count_max = 100,                                                \
-                           .fields_count_hard = 1000,                                              \
-                           .fields_bytes_max = 32768,                                              \
-                           .content_max = INT64_MAX,                                               \
+    ((struct http3_limits){.head = HTTP_HEAD_LIMITS_DEFAULT,                                       \
                            .streams_max = 100,                                                     \
                            .stream_window = 65536,                                                 \
                            .connection_window = 1048576,                                           \

@@ -49,16 +49,6 @@ static int on_reject(nghttp3_conn *machine, int64_t id, uint64_t code, void *use
 
 /* ---- making it ---- */
 
-static struct http_head_limits head_limits_of(const struct http3_limits *limits)
-{
-    return (struct http_head_limits){.target_max = limits->target_max,
-                                     .field_max = limits->field_max,
-                                     .fields_count_max = limits->fields_count_max,
-                                     .fields_count_hard = limits->fields_count_hard,
-                                     .fields_bytes_max = limits->fields_bytes_max,
-                                     .content_max = limits->content_max};
-}
-
 int http3_machine_open(struct http3_session *s)
 {
     const nghttp3_callbacks callbacks = {.acked_stream_data = http3_send_on_acknowledged,
@@ -66,7 +56,7 @@ int http3_machine_open(struct http3_session *s)
                                          .recv_settings = on_settings};
     nghttp3_settings settings;
     nghttp3_settings_default(&settings);
-    settings.max_field_section_size = s->options->limits.fields_bytes_max;
+    settings.max_field_section_size = s->options->limits.head.fields_bytes_max;
     settings.qpack_encoder_max_dtable_capacity = 0;
     settings.enable_connect_protocol = 1;
     s->heap.spare = s->options->spare;
@@ -76,7 +66,6 @@ int http3_machine_open(struct http3_session *s)
                                  .calloc = heap_new_zeroed,
                                  .realloc = heap_resize};
     s->cookies.keeper = &keeper;
-    s->head_limits = head_limits_of(&s->options->limits);
     if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
         nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
         return ROUTED_ERROR_MEMORY;

@@ -25,7 +25,7 @@ static void deliver_end(struct http3_session *s, struct http3_stream *t)
     if (error == ROUTED_ERROR_TRAILER)
         http3_request_is_malformed(s, t, NGHTTP3_H3_MESSAGE_ERROR);
     else if (error)
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
@@ -34,31 +34,19 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
     int error = exchange_inlet_deliver(&t->inlet, &t->exchange, &taken);
     grant(s, t, taken);
     if (error)
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     else if (exchange_inlet_is_at_end(&t->inlet, &t->exchange))
         deliver_end(s, t);
 }
 
-static bool is_over_content_max(const struct http3_session *s, const struct http3_stream *t,
-                                size_t more)
-{
-    uint64_t bytes = t->exchange.request_bytes + buffer_size(&t->inlet.held) + more;
-    return !t->exchange.is_tunnel && bytes > (uint64_t)s->options->limits.content_max;
-}
-
 static void receive_content(struct http3_session *s, struct http3_stream *t, struct span bytes)
 {
-    size_t taken = bytes.size;
-    int error = ROUTED_OK;
-    if (!t->inlet.is_done && is_over_content_max(s, t, bytes.size)) {
-        error = ROUTED_ERROR_CONTENT_TOO_LARGE;
-    } else if (!t->inlet.is_done) {
-        taken = 0;
-        error = exchange_inlet_receive(&t->inlet, &t->exchange, NULL, bytes, &taken);
-    }
+    size_t taken = 0;
+    int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
+                                       NULL, bytes, &taken);
     grant(s, t, taken);
     if (error)
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
 }
 
 /* ---- frames ---- */
@@ -73,7 +61,7 @@ static void charge_data(struct http3_session *s, struct http3_stream *t, bool is
 {
     const struct http3_limits *limits = &s->options->limits;
     bool is_first = !t->data_begun;
-    t->data_begun = true;
+    t->data_begun = t->outlet.continued = true;
     if (is_last)
         return;
     if (t->frames.left == 0)

@@ -25,7 +25,7 @@ static void give_up_section(struct http3_session *s, struct http3_stream *t, int
 static void add_line(struct http3_session *s, struct http3_stream *t, const nghttp3_qpack_nv *line)
 {
     size_t before = http_head_memory(&t->head);
-    int error = http_head_add(&t->head, &s->head_limits, line->name, line->value);
+    int error = http_head_add(&t->head, &s->options->limits.head, line->name, line->value);
     s->fields_memory += http_head_memory(&t->head) - before;
     if (error)
         http3_session_break(s, error, NGHTTP3_H3_EXCESSIVE_LOAD);
@@ -95,7 +95,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
         http3_answer_reset(s, t, NGHTTP3_H3_MESSAGE_ERROR);
         status = 0;
     } else {
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
     }
     s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
 }
@@ -164,8 +164,8 @@ static void receive_head(struct http3_session *s, struct http3_stream *t, bool e
 {
     struct exchange *x = &t->exchange;
     size_t before = http_head_memory(&t->head);
-    int error =
-        http_head_read(&t->head, &s->head_limits, &s->cookies, &x->request, &x->arena, ends);
+    int error = http_head_read(&t->head, &s->options->limits.head, &s->cookies, &x->request,
+                               &x->arena, ends);
     s->fields_memory += http_head_memory(&t->head) - before;
     t->expects = HTTP3_EXPECTS_CONTENT;
     if (!error && is_too_much_memory(s)) {
@@ -187,7 +187,7 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
     if (!error && is_too_much_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
         http3_charge_reset(s, t);
     }
 }
@@ -212,7 +212,7 @@ static void refuse_section(struct http3_session *s, struct http3_stream *t)
 
 void http3_request_begin_section(struct http3_session *s, struct http3_stream *t)
 {
-    if (t->frames.left > s->options->limits.fields_bytes_max) {
+    if (t->frames.left > s->options->limits.head.fields_bytes_max) {
         refuse_section(s, t);
         return;
     }

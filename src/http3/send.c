@@ -19,18 +19,18 @@ bool http3_send_reserve_lines(struct http3_session *s, size_t count)
     return true;
 }
 
-/* RFC 9220, RFC 8441 section 5: the key's answer has no meaning here. */
-static bool is_left_out(const struct http3_stream *t, const struct field *f)
-{
-    return t->exchange.is_tunnel && f->name == FIELD_SEC_WEBSOCKET_ACCEPT;
-}
-
+/* nghttp3 copies names, in lower case, and values. */
 size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,
                              const struct field_list *fields)
 {
-    for (size_t i = 0; i < fields->count; i++)
-        if (!is_left_out(t, &fields->items[i]))
-            s->lines[count++] = http3_send_line(fields->items[i].text, fields->items[i].value);
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct field *f = &fields->items[i];
+        if (!exchange_outlet_leaves_out(&t->exchange, f))
+            s->lines[count++] = (nghttp3_nv){.name = f->text.data,
+                                             .value = f->value.data,
+                                             .namelen = f->text.size,
+                                             .valuelen = f->value.size};
+    }
     return count;
 }
 
@@ -47,9 +47,9 @@ void http3_send_resume(struct http3_session *s, struct http3_stream *t)
 
 static int submit_trailers(struct http3_session *s, const struct http3_stream *t)
 {
-    if (!http3_send_reserve_lines(s, t->trailers.count))
+    if (!http3_send_reserve_lines(s, t->outlet.trailers.count))
         return ROUTED_ERROR_MEMORY;
-    size_t count = http3_send_put_fields(s, t, 0, &t->trailers);
+    size_t count = http3_send_put_fields(s, t, 0, &t->outlet.trailers);
     return nghttp3_conn_submit_trailers(s->machine, t->id, s->lines, count) ? ROUTED_ERROR_MEMORY
                                                                             : ROUTED_OK;
 }
@@ -58,8 +58,8 @@ static int submit_trailers(struct http3_session *s, const struct http3_stream *t
 static size_t give_slices(struct http3_stream *t, nghttp3_vec *out, size_t max)
 {
     size_t count = 0;
-    for (; count < max && t->given < t->body.count; count++, t->given++) {
-        const struct slice *slice = &t->body.slices[t->body.first + t->given];
+    for (; count < max && t->given < t->outlet.body.count; count++, t->given++) {
+        const struct slice *slice = &t->outlet.body.slices[t->outlet.body.first + t->given];
         out[count] = (nghttp3_vec){.base = (uint8_t *)slice->data, .len = slice->size};
     }
     return count;
@@ -73,14 +73,14 @@ nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec 
     (void)machine;
     (void)id;
     size_t count = give_slices(t, out, max);
-    bool is_all = t->given == t->body.count && t->response_done;
+    bool is_all = t->given == t->outlet.body.count && t->outlet.is_done;
     if (count == 0 && !is_all) {
         t->is_deferred = s->was_deferred = true;
         return NGHTTP3_ERR_WOULDBLOCK;
     }
     if (is_all) {
         *flags |= NGHTTP3_DATA_FLAG_EOF;
-        if (t->trailers.count) {
+        if (t->outlet.trailers.count) {
             *flags |= NGHTTP3_DATA_FLAG_NO_END_STREAM;
             if (submit_trailers(s, t))
                 return NGHTTP3_ERR_CALLBACK_FAILURE;
@@ -98,12 +98,12 @@ int http3_send_on_acknowledged(nghttp3_conn *machine, int64_t id, uint64_t size,
     (void)id;
     t->acknowledged += size;
     s->acknowledged += size;
-    t->uncredited += size;
+    t->outlet.uncredited += size;
     while (size) {
-        size_t before = t->body.count;
-        struct slice slice = http2_queue_take(&t->body, (size_t)size);
+        size_t before = t->outlet.body.count;
+        struct slice slice = exchange_queue_take(&t->outlet.body, (size_t)size);
         size -= slice.size;
-        t->given -= before - t->body.count;
+        t->given -= before - t->outlet.body.count;
         slice_release(&slice);
     }
     http3_state_is_due(s, t);

@@ -43,19 +43,15 @@ static struct http3_stream *new_stream(struct http3_session *s)
     if (list_is_empty(&s->spare))
         return memory_new_zeroed(sizeof(struct http3_stream));
     struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
-    struct http_head head = t->head;
-    struct http2_queue body = t->body;
     list_remove(&t->link);
     memset(&t->link, 0, sizeof(*t) - offsetof(struct http3_stream, link));
-    t->head = head;
-    t->body = body;
     return t;
 }
 
 static void free_stream(struct http3_stream *t)
 {
     http_head_release(&t->head);
-    http2_queue_release(&t->body);
+    exchange_outlet_release(&t->outlet);
     exchange_release(&t->exchange);
     memory_free(t);
 }
@@ -71,7 +67,7 @@ static void give_stream(struct http3_session *s, struct http3_stream *t)
     exchange_inlet_release(&t->inlet);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
-    http2_queue_reset(&t->body);
+    exchange_outlet_reset(&t->outlet);
     list_prepend(&s->spare, &t->link);
 }
 
@@ -100,7 +96,8 @@ struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t 
     struct http3_stream *t = new_stream(s);
     if (!t)
         return NULL;
-    exchange_init(&t->exchange, &http3_answer_carrier, s, s->loop);
+    exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
+    t->outlet.host = &s->outlets;
     t->exchange.request.scheme = SPAN("https");
     t->exchange.request.protocol = HTTP_3;
     t->head.keeper = s->cookies.keeper;
@@ -133,10 +130,10 @@ static enum http3_wait wait_of_stream(const struct http3_stream *t)
     if (t->expects == HTTP3_EXPECTS_HEAD)
         return HTTP3_WAIT_HEAD;
     if (t->exchange.is_tunnel)
-        return t->body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_TUNNEL;
+        return t->outlet.body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_TUNNEL;
     if (t->is_exchange && !t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
         return HTTP3_WAIT_BODY;
-    return t->body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_ANSWER;
+    return t->outlet.body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_ANSWER;
 }
 
 static void note_wait(struct http3_session *s, struct http3_stream *t)
@@ -203,23 +200,15 @@ void http3_session_break(struct http3_session *s, int error, uint64_t code)
 
 /* ---- settling ---- */
 
-static void give_credit(struct http3_stream *t)
-{
-    size_t bytes = t->uncredited;
-    t->uncredited = 0;
-    if (bytes && t->is_exchange)
-        exchange_writable(&t->exchange, bytes);
-}
-
 static void settle_stream(struct http3_session *s, struct http3_stream *t)
 {
     if (!t->is_over) {
         if (t->error && t->is_exchange)
             exchange_close(&t->exchange, t->error);
         http3_receive_deliver_held(s, t);
-        give_credit(t);
+        exchange_outlet_give_credit(&t->outlet, &t->exchange);
         note_wait(s, t);
-        if (t->is_reset || (t->response_sent && t->response_done))
+        if (t->is_reset || (t->response_sent && t->outlet.is_done))
             finish(s, t, ROUTED_OK);
         else if (t->is_gone && !t->response_sent)
             finish(s, t, ROUTED_ERROR_CLIENT_GONE);
@@ -303,7 +292,7 @@ static void check_slow_readers(struct http3_session *s)
 {
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
-        if (!t->body.size || t->is_gone || t->is_reset || !is_too_slow(s, t))
+        if (!t->outlet.body.size || t->is_gone || t->is_reset || !is_too_slow(s, t))
             continue;
         t->error = ROUTED_ERROR_TOO_SLOW;
         http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
@@ -368,7 +357,7 @@ static bool fail_waiting(struct http3_session *s, int error)
         struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
         if (wait_of_stream(t) != HTTP3_WAIT_BODY)
             continue;
-        http3_answer_fail(s, t, error);
+        exchange_outlet_fail(&t->exchange, error);
         any = true;
     }
     return any;
@@ -454,6 +443,7 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     list_init(&s->finishing);
     list_init(&s->due);
     list_init(&s->spare);
+    http3_answer_init(s);
     s->resets = http2_bucket_full(&limits->resets, *options->now);
     s->glitches = http2_bucket_full(&limits->glitches, *options->now);
     s->small_data = http2_bucket_full(&limits->small_data, *options->now);

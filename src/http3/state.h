@@ -4,17 +4,17 @@
  * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
  * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
  * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
- * request streams and request.c makes requests of them; answer.c is the exchanges' carrier; send.c
- * hands out what nghttp3 has to send. */
+ * request streams and request.c makes requests of them; answer.c gives their answers to nghttp3;
+ * send.c hands out what nghttp3 has to send. */
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
 #include "base/heap.h"
 #include "base/list.h"
 #include "exchange/inlet.h"
+#include "exchange/outlet.h"
 #include "http/head.h"
 #include "http2/bucket.h"
-#include "http2/queue.h"
 #include "http3/frames.h"
 #include "http3/session.h"
 #include <nghttp3/nghttp3.h>
@@ -54,20 +54,19 @@ enum http3_farewell { /* RFC 9114 section 5.2 */
 /* One request with its answer. Lives until the QUIC connection forgets the stream, for what was
  * sent is kept until it is acknowledged. */
 struct http3_stream {
-    struct exchange exchange; /* first */
-    struct list_link link;    /* in `live`, `finishing` or `spare` */
-    struct list_link due;     /* in `due`: settle has something to do for it */
+    struct exchange exchange;      /* first */
+    struct http_head head;         /* what the fields of the request are parts of */
+    struct exchange_outlet outlet; /* of the response; content stays until it is acknowledged */
+    /* From here on nothing is kept for the next request. */
+    struct list_link link; /* in `live`, `finishing` or `spare` */
+    struct list_link due;  /* in `due`: settle has something to do for it */
     struct http3_stream *next_in_bucket;
     int64_t id;
     int error;                             /* why it failed */
-    struct http_head head;                 /* what the fields of the request are parts of */
     nghttp3_qpack_stream_context *section; /* of the field section that is coming; or NULL */
     struct http3_frames frames;
     struct exchange_inlet inlet;
-    struct http2_queue body;      /* response content that is not acknowledged */
     size_t given;                 /* slices of it that nghttp3 has, from the front */
-    struct field_list trailers;   /* of the response */
-    size_t uncredited;            /* response content that was acknowledged */
     uint64_t announced;           /* request content, by the frames that came */
     uint64_t acknowledged;        /* response content, ever */
     uint64_t acknowledged_before; /* when content began to wait; and the whole session's */
@@ -87,9 +86,6 @@ struct http3_stream {
     bool input_has_ended; /* FIN or RESET_STREAM came: no window is given */
     bool data_begun;      /* a DATA frame came */
     bool is_window_full;  /* the stream's own */
-    bool continued;       /* 100 Continue was sent */
-    bool response_begun;  /* the head is queued */
-    bool response_done;   /* the application ended it, or it was cut */
     bool response_sent;   /* FIN went out */
     bool is_deferred;     /* nghttp3 waits for more content */
 };
@@ -112,9 +108,9 @@ struct http3_side {
 struct http3_session {
     struct session session; /* first */
     const struct http3_session_options *options;
+    struct exchange_outlet_host outlets;
     struct http3_transport transport;
     struct loop *loop;
-    struct http_head_limits head_limits;
     struct heap heap;
     nghttp3_mem allocator;
     nghttp3_conn *machine;
@@ -179,11 +175,6 @@ static inline struct http3_session *http3_state_of(struct session *s)
 static inline struct http3_stream *http3_state_stream(struct exchange *x)
 {
     return (struct http3_stream *)(void *)x;
-}
-
-static inline struct http3_session *http3_state_session(const struct exchange *x)
-{
-    return x->carrier_state;
 }
 
 /* What happened to it is for settle to look at. */
@@ -279,9 +270,8 @@ void http3_request_set_priority(struct http3_session *s, int64_t id, nghttp3_pri
 
 /* answer.c */
 
-extern const struct exchange_carrier http3_answer_carrier;
-/* Ends the stream with `error`: an answer where there is none yet, else a reset. */
-void http3_answer_fail(struct http3_session *s, struct http3_stream *t, int error);
+/* What the session does for outlets. */
+void http3_answer_init(struct http3_session *s);
 /* RESET_STREAM and STOP_SENDING; the response is over. */
 void http3_answer_reset(struct http3_session *s, struct http3_stream *t, uint64_t code);
 /* STOP_SENDING: what still comes is thrown away. */
@@ -294,15 +284,6 @@ nghttp3_ssize http3_send_on_read(nghttp3_conn *machine, int64_t id, nghttp3_vec 
                                  uint32_t *flags, void *user, void *stream);
 int http3_send_on_acknowledged(nghttp3_conn *machine, int64_t id, uint64_t size, void *user,
                                void *stream);
-/* nghttp3 copies names, in lower case, and values. */
-static inline nghttp3_nv http3_send_line(struct span name, struct span value)
-{
-    return (nghttp3_nv){.name = name.data,
-                        .value = value.data,
-                        .namelen = name.size,
-                        .valuelen = value.size,
-                        .flags = NGHTTP3_NV_FLAG_NONE};
-}
 /* Room for the lines of a response in s->lines; false when there is no memory. */
 bool http3_send_reserve_lines(struct http3_session *s, size_t count);
 size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,

@@ -61,11 +61,13 @@ static void test_credit(void **state)
     (void)state;
     open(&x);
     assert_false(exchange_inlet_is_waiting(&in, &x));
-    assert_int_equal(exchange_inlet_receive(&in, &x, NULL, SPAN("abc"), &taken), ROUTED_OK);
+    assert_int_equal(exchange_inlet_receive(&in, &x, INT64_MAX, NULL, SPAN("abc"), &taken),
+                     ROUTED_OK);
     assert_int_equal(taken, 0);
     exchange_grant(&x, 2);
     assert_true(exchange_inlet_is_waiting(&in, &x));
-    assert_int_equal(exchange_inlet_receive(&in, &x, NULL, SPAN("def"), &taken), ROUTED_OK);
+    assert_int_equal(exchange_inlet_receive(&in, &x, INT64_MAX, NULL, SPAN("def"), &taken),
+                     ROUTED_OK);
     assert_int_equal(taken, 2);
     in.has_ended = true;
     assert_false(exchange_inlet_is_at_end(&in, &x));
@@ -77,6 +79,42 @@ static void test_credit(void **state)
     exchange_release(&x);
 }
 
+/* What is over the limit is not delivered, and does not wait. What is held counts. */
+static void test_max(void **state)
+{
+    struct exchange x;
+    (void)state;
+    for (int64_t max = 5; max <= 7; max++) {
+        struct exchange_inlet in = {0};
+        size_t taken = 0;
+        int expected = max < 6 ? ROUTED_ERROR_CONTENT_TOO_LARGE : ROUTED_OK;
+        open(&x);
+        exchange_grant(&x, 1);
+        assert_int_equal(exchange_inlet_receive(&in, &x, max, NULL, SPAN("abc"), &taken),
+                         ROUTED_OK);
+        exchange_grant(&x, 100);
+        assert_int_equal(exchange_inlet_receive(&in, &x, max, NULL, SPAN("def"), &taken), expected);
+        assert_int_equal(taken, expected ? 4 : 6);
+        assert_int_equal(seen.size, expected ? 1 : 6);
+        exchange_inlet_release(&in);
+        exchange_release(&x);
+    }
+}
+
+static void test_tunnel_has_no_max(void **state)
+{
+    struct exchange x;
+    struct exchange_inlet in = {0};
+    size_t taken = 0;
+    (void)state;
+    open(&x);
+    x.is_tunnel = true;
+    exchange_grant(&x, 3);
+    assert_int_equal(exchange_inlet_receive(&in, &x, 2, NULL, SPAN("abc"), &taken), ROUTED_OK);
+    assert_int_equal(seen.size, 3);
+    exchange_release(&x);
+}
+
 /* Every byte is told once, whoever gives up and when. */
 static void test_give_up(void **state)
 {
@@ -85,9 +123,10 @@ static void test_give_up(void **state)
     size_t taken = 0;
     (void)state;
     open(&x);
-    exchange_inlet_receive(&in, &x, NULL, SPAN("abc"), &taken);
+    exchange_inlet_receive(&in, &x, INT64_MAX, NULL, SPAN("abc"), &taken);
     assert_int_equal(exchange_inlet_give_up(&in), 3);
-    assert_int_equal(exchange_inlet_receive(&in, &x, NULL, SPAN("def"), &taken), ROUTED_OK);
+    assert_int_equal(exchange_inlet_receive(&in, &x, INT64_MAX, NULL, SPAN("def"), &taken),
+                     ROUTED_OK);
     assert_int_equal(taken, 3);
     assert_int_equal(seen.size, 0);
     exchange_release(&x);
@@ -97,7 +136,8 @@ static void test_give_up(void **state)
     open(&x);
     exchange_grant(&x, 1);
     seen.gives_up = &in;
-    assert_int_equal(exchange_inlet_receive(&in, &x, NULL, SPAN("abc"), &taken), ROUTED_OK);
+    assert_int_equal(exchange_inlet_receive(&in, &x, INT64_MAX, NULL, SPAN("abc"), &taken),
+                     ROUTED_OK);
     assert_int_equal(taken, 3);
     assert_int_equal(seen.size, 1);
     assert_int_equal(buffer_size(&in.held), 0);
@@ -116,7 +156,8 @@ static void test_block(void **state)
     for (size_t size = 4095; size <= 4096; size++) {
         open(&x);
         exchange_grant(&x, size);
-        exchange_inlet_receive(&in, &x, block, span_of(block_data(block) + 7, size), &taken);
+        exchange_inlet_receive(&in, &x, INT64_MAX, block, span_of(block_data(block) + 7, size),
+                               &taken);
         assert_int_equal(seen.borrows, size == 4096);
         exchange_release(&x);
     }
@@ -129,6 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_credit),
+        cmocka_unit_test(test_max),
+        cmocka_unit_test(test_tunnel_has_no_max),
         cmocka_unit_test(test_give_up),
         cmocka_unit_test(test_block),
     };

@@ -349,7 +349,7 @@ static void test_content_max(void **state)
     struct peer p;
     (void)state;
     peer_init(&p, &peer_reads_then_answers);
-    p.options.limits.content_max = 100;
+    p.options.limits.head.content_max = 100;
     assert_true(peer_begin(&p));
     peer_greet(&p);
     peer_post(&p, 1);

@@ -300,7 +300,7 @@ static void test_failures(void **state)
     peer_turn(&p);
     assert_int_equal(ANSWER(1).status, 503);
     assert_string_equal(ANSWER(1).fields,
-                        "content-type=text/plain; charset=utf-8;retry-after=1;content-length=20;");
+                        "content-length=20;content-type=text/plain; charset=utf-8;retry-after=1;");
     assert_true(ANSWER(1).has_ended);
     assert_int_equal(p.close_error, ROUTED_ERROR_NO_ENGINE);
     assert_int_equal(p.ended, 1);

@@ -1,22 +1,22 @@
-#include "http2/queue.h"
+#include "exchange/queue.h"
 
 #include "base/memory.h"
 #include <routed/error.h>
 
 #define FIRST_CAPACITY 4
 
-void http2_queue_release(struct http2_queue *q)
+void exchange_queue_release(struct exchange_queue *q)
 {
     for (size_t i = 0; i < q->count; i++)
         slice_release(&q->slices[q->first + i]);
     memory_free(q->slices);
-    *q = (struct http2_queue){0};
+    *q = (struct exchange_queue){0};
 }
 
-void http2_queue_reset(struct http2_queue *q)
+void exchange_queue_reset(struct exchange_queue *q)
 {
     if (q->capacity > FIRST_CAPACITY) {
-        http2_queue_release(q);
+        exchange_queue_release(q);
         return;
     }
     for (size_t i = 0; i < q->count; i++)
@@ -24,7 +24,7 @@ void http2_queue_reset(struct http2_queue *q)
     q->first = q->count = q->size = 0;
 }
 
-static bool make_room(struct http2_queue *q)
+static bool make_room(struct exchange_queue *q)
 {
     if (q->first + q->count < q->capacity)
         return true;
@@ -42,7 +42,7 @@ static bool make_room(struct http2_queue *q)
     return true;
 }
 
-int http2_queue_append(struct http2_queue *q, struct slice slice)
+int exchange_queue_append(struct exchange_queue *q, struct slice slice)
 {
     if (!make_room(q)) {
         slice_release(&slice);
@@ -53,7 +53,7 @@ int http2_queue_append(struct http2_queue *q, struct slice slice)
     return ROUTED_OK;
 }
 
-struct slice http2_queue_take(struct http2_queue *q, size_t max)
+struct slice exchange_queue_take(struct exchange_queue *q, size_t max)
 {
     struct slice *front = &q->slices[q->first];
     struct slice taken;
