@@ -114,29 +114,32 @@ struct reading {
     bool has_fields; /* pseudo-fields come first */
 };
 
-static int once(struct span *slot, struct span value)
+/* Where the value of a pseudo-field goes; NULL: there is none of that name. */
+static struct span *pseudo_slot(struct reading *r, struct span name)
 {
-    if (slot->data)
-        return ROUTED_ERROR_FIELD_SYNTAX;
-    *slot = value.data ? value : SPAN("");
-    return ROUTED_OK;
+    switch (name.size > 1 ? name.data[1] : 0) {
+    case 'm':
+        return span_equals(name, SPAN(":method")) ? &r->method : NULL;
+    case 's':
+        return span_equals(name, SPAN(":scheme")) ? &r->scheme : NULL;
+    case 'a':
+        return span_equals(name, SPAN(":authority")) ? &r->authority : NULL;
+    case 'p':
+        if (span_equals(name, SPAN(":path")))
+            return &r->path;
+        return span_equals(name, SPAN(":protocol")) ? &r->protocol : NULL;
+    default:
+        return NULL;
+    }
 }
 
 static int read_pseudo(struct reading *r, struct span name, struct span value)
 {
-    if (r->has_fields)
+    struct span *slot = r->has_fields ? NULL : pseudo_slot(r, name);
+    if (!slot || slot->data)
         return ROUTED_ERROR_FIELD_SYNTAX;
-    if (span_equals(name, SPAN(":method")))
-        return once(&r->method, value);
-    if (span_equals(name, SPAN(":scheme")))
-        return once(&r->scheme, value);
-    if (span_equals(name, SPAN(":path")))
-        return once(&r->path, value);
-    if (span_equals(name, SPAN(":authority")))
-        return once(&r->authority, value);
-    if (span_equals(name, SPAN(":protocol")))
-        return once(&r->protocol, value);
-    return ROUTED_ERROR_FIELD_SYNTAX;
+    *slot = value.data ? value : SPAN("");
+    return ROUTED_OK;
 }
 
 static void keep(struct reading *r, struct field f)
