@@ -127,7 +127,7 @@ struct span field_text(enum field_name name)
 
 /* ---- lists ---- */
 
-#define FIRST_CAPACITY 16
+#define FIRST_CAPACITY 8
 
 static int resize(struct field_list *l, struct arena *a, size_t capacity)
 {
