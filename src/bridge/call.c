@@ -406,6 +406,9 @@ static void on_refused(struct bridge_wait *w, int error)
 
 static void take_line(struct bridge_call *call)
 {
+    const struct http_request *request = &call->x->request;
+    call->wait.can_repeat = request->content_length == 0 && request->upgrade == HTTP_UPGRADE_NONE &&
+                            http_method_is_idempotent(request->method);
     struct bridge_line *line;
     int error = bridge_pool_take(&call->client->pool, &call->wait, &line);
     if (!error)

@@ -8,6 +8,7 @@
 #define BRIDGE_CLIENT_H
 
 #include "exchange/face.h"
+#include "io/bell.h"
 #include "io/socket.h"
 #include <stdatomic.h>
 
@@ -20,6 +21,8 @@ struct bridge_client_options {
     /* One flag for each engine, written by whoever supervises them: 0 means that it is down and
      * gets no request, though its socket still takes connections. NULL: all are up. */
     const atomic_uchar *is_alive;
+    /* One for each engine, rung when it was given something to read; or NULL. */
+    struct bell *bells;
     struct metric_rows *rows; /* where the contexts keep their numbers; NULL: each in itself */
 };
 

@@ -9,6 +9,7 @@
 #define BRIDGE_ENDPOINT_H
 
 #include "base/log.h"
+#include "io/bell.h"
 #include "io/socket.h"
 
 struct bridge_endpoint;
@@ -29,6 +30,13 @@ void bridge_endpoint_close(struct bridge_endpoint *e);
 unsigned bridge_endpoint_count(const struct bridge_endpoint *e);
 /* The listening descriptor of an engine; stays the endpoint's. */
 int bridge_endpoint_listener(const struct bridge_endpoint *e, unsigned engine);
+/* The bell that an engine's loop attends to (io/bell.h), in this process or in those that are
+ * forked from it; stays the endpoint's. NULL: over TCP there is none. */
+struct bell *bridge_endpoint_bell(const struct bridge_endpoint *e, unsigned engine);
+/* All of them, for struct bridge_client_options; ringing one that is not there does nothing. */
+struct bell *bridge_endpoint_bells(const struct bridge_endpoint *e);
+/* Rings all: whoever else was to do it has ended. */
+void bridge_endpoint_ring(const struct bridge_endpoint *e);
 /* `count` addresses in the order of the listeners, for struct bridge_client_options. */
 const struct socket_address *bridge_endpoint_addresses(const struct bridge_endpoint *e);
 

@@ -6,8 +6,8 @@
 
 #define BACKOFF_FIRST 10
 #define BACKOFF_MAX   1000
-/* A line that was idle for less is not asked again whether it is alive: under load its events
- * are fresh, and without load the question costs nothing. In milliseconds. */
+/* A line that was idle for less is not asked whether it is alive: its events are fresh. In
+ * milliseconds. */
 #define TRUSTED_IDLE 1
 /* For the last bytes of a line that finishes. */
 #define FINISH_TIMEOUT 5000
@@ -79,6 +79,7 @@ void bridge_line_discard(struct bridge_line *line)
     list_remove(&line->link);
     loop_timer_clear(p->host.loop, &line->timer);
     bridge_pool_wake(p);
+    bridge_pool_ring(p, line->engine);
     bridge_channel_close(&line->channel);
 }
 
@@ -209,6 +210,7 @@ static void on_flush(struct bridge_channel *c)
 static void on_drained(struct bridge_channel *c, size_t content)
 {
     struct bridge_line *line = LIST_ITEM(c, struct bridge_line, channel);
+    bridge_pool_ring(line->pool, line->engine);
     if (line->state == LINE_HELD)
         line->events->on_drained(line->holder, content);
     else if (line->state == LINE_FINISHING && stream_queued(&c->stream) == 0)
@@ -301,15 +303,19 @@ struct bridge_line *bridge_line_connect(struct bridge_pool *p, struct bridge_eng
     return NULL;
 }
 
-/* A connection that was idle for a while is asked whether it still stands. */
-struct bridge_line *bridge_line_take(struct bridge_pool *p, struct bridge_engine *e)
+static bool is_good(const struct bridge_line *line, bool can_repeat)
+{
+    milliseconds idle = loop_now(line->pool->host.loop) - line->idle_since;
+    return bridge_channel_is_idle(&line->channel) &&
+           (can_repeat || idle < TRUSTED_IDLE || !socket_has_input(line->channel.stream.handle.fd));
+}
+
+struct bridge_line *bridge_line_take(struct bridge_pool *p, struct bridge_engine *e,
+                                     bool can_repeat)
 {
     struct bridge_line *line;
     while ((line = bridge_line_newest(e)) != NULL) {
-        milliseconds idle = loop_now(p->host.loop) - line->idle_since;
-        bool is_good = bridge_channel_is_idle(&line->channel) &&
-                       (idle < TRUSTED_IDLE || !socket_has_input(line->channel.stream.handle.fd));
-        if (!is_good) {
+        if (!is_good(line, can_repeat)) {
             bridge_line_discard(line);
             continue;
         }

@@ -16,6 +16,7 @@ struct bridge_engine {
     unsigned idle_count;     /* with the hot one */
     unsigned open;           /* lines in any state */
     unsigned connecting;
+    bool has_news; /* it was sent something, or a line was closed, and its bell not rung yet */
     milliseconds backoff; /* 0: the last attempt was good */
     milliseconds tried_at;
 };
@@ -57,8 +58,10 @@ struct bridge_line {
 /* A line that stands, or NULL: it is being made (the pool's count of connecting says so), or it
  * failed (the engine is in back-off). */
 struct bridge_line *bridge_line_connect(struct bridge_pool *p, struct bridge_engine *e);
-/* The newest idle line that still stands, or NULL. */
-struct bridge_line *bridge_line_take(struct bridge_pool *p, struct bridge_engine *e);
+/* The newest idle line, or NULL. Unless the request can be repeated where it turns out to be
+ * closed, the kernel is asked whether it still stands. */
+struct bridge_line *bridge_line_take(struct bridge_pool *p, struct bridge_engine *e,
+                                     bool can_repeat);
 /* Idle lines; NULL when there is none. */
 struct bridge_line *bridge_line_newest(const struct bridge_engine *e);
 struct bridge_line *bridge_line_oldest(const struct bridge_engine *e);

@@ -25,6 +25,31 @@ void bridge_pool_wake(struct bridge_pool *p)
         loop_task_defer(p->host.loop, &p->serve);
 }
 
+/* ---- bells ---- */
+
+static void ring_bells(struct bridge_pool *p)
+{
+    for (unsigned i = 0; i < p->options->count; i++) {
+        if (!p->engines[i].has_news)
+            continue;
+        p->engines[i].has_news = false;
+        bell_ring(&p->options->bells[i]);
+    }
+}
+
+static void on_ring(struct loop_task *t)
+{
+    ring_bells(LIST_ITEM(t, struct bridge_pool, ring));
+}
+
+void bridge_pool_ring(struct bridge_pool *p, struct bridge_engine *e)
+{
+    if (!p->options->bells)
+        return;
+    e->has_news = true;
+    loop_task_defer_last(p->host.loop, &p->ring);
+}
+
 /* ---- choosing ---- */
 
 static milliseconds next_attempt(const struct bridge_engine *e, bool is_urgent)
@@ -78,13 +103,14 @@ static void make_room(struct bridge_pool *p)
 
 /* A line at once, or NULL. Each failure puts an engine into back-off, so this ends. With enough
  * connections under way for everybody who waits no further one is begun. */
-static struct bridge_line *find_line(struct bridge_pool *p, bool wants_fresh, unsigned wanted)
+static struct bridge_line *find_line(struct bridge_pool *p, const struct bridge_wait *w,
+                                     unsigned wanted)
 {
     struct bridge_engine *e;
-    if (wants_fresh)
+    if (w->wants_fresh)
         make_room(p);
-    while ((e = choose(p, wants_fresh, false)) != NULL || (e = choose(p, wants_fresh, true))) {
-        struct bridge_line *line = wants_fresh ? NULL : bridge_line_take(p, e);
+    while ((e = choose(p, w->wants_fresh, false)) || (e = choose(p, w->wants_fresh, true))) {
+        struct bridge_line *line = w->wants_fresh ? NULL : bridge_line_take(p, e, w->can_repeat);
         if (line)
             return line;
         if (!can_connect(p, e, true))
@@ -146,7 +172,7 @@ static void serve_waiting(struct bridge_pool *p)
 {
     struct bridge_wait *w;
     while ((w = first_waiting(p)) != NULL) {
-        struct bridge_line *line = find_line(p, w->wants_fresh, p->waiting_count);
+        struct bridge_line *line = find_line(p, w, p->waiting_count);
         if (!line)
             break;
         hand_over(w, line);
@@ -183,7 +209,7 @@ static bool is_full(const struct bridge_pool *p)
 
 int bridge_pool_take(struct bridge_pool *p, struct bridge_wait *w, struct bridge_line **line)
 {
-    *line = find_line(p, w->wants_fresh, p->waiting_count + 1);
+    *line = find_line(p, w, p->waiting_count + 1);
     if (*line)
         return ROUTED_OK;
     if (is_full(p))
@@ -299,6 +325,7 @@ int bridge_pool_init(struct bridge_pool *p, struct loop *loop,
     list_init(&p->lines);
     list_init(&p->waiting);
     loop_task_init(&p->serve, on_serve);
+    loop_task_init(&p->ring, on_ring);
     loop_timer_init(&p->retry, on_retry_due);
     loop_timer_init(&p->expiry, on_expiry_due);
     loop_timer_init(&p->watch, on_watch_due);
@@ -318,6 +345,8 @@ void bridge_pool_release(struct bridge_pool *p)
     while (!list_is_empty(&p->lines))
         bridge_line_discard(LIST_ITEM(p->lines.next, struct bridge_line, link));
     loop_task_cancel(&p->serve);
+    loop_task_cancel(&p->ring);
+    ring_bells(p);
     loop_timer_clear(p->host.loop, &p->retry);
     loop_timer_clear(p->host.loop, &p->expiry);
     loop_timer_clear(p->host.loop, &p->watch);

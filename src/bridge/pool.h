@@ -20,6 +20,7 @@ struct bridge_wait {
     struct list_link link;
     milliseconds since;
     bool wants_fresh; /* no kept connection will do */
+    bool can_repeat;  /* a kept connection that fails at once costs nothing but time */
     /* From the loop. The wait is over; the line is the waiter's until it gives it back. */
     void (*on_line)(struct bridge_wait *w, struct bridge_line *line);
     void (*on_refused)(struct bridge_wait *w, int error);
@@ -38,6 +39,7 @@ struct bridge_pool {
     struct list_link waiting;
     unsigned waiting_count;
     struct loop_task serve;
+    struct loop_task ring;    /* for engines that have news */
     struct loop_timer retry;  /* the queue's next time-out or attempt */
     struct loop_timer expiry; /* of the longest idle line */
     struct loop_timer watch;  /* over lines that no engine may have accepted yet */
@@ -63,6 +65,8 @@ void bridge_pool_leave(struct bridge_pool *p, struct bridge_wait *w);
 
 /* Those who wait are served before the loop sleeps. */
 void bridge_pool_wake(struct bridge_pool *p);
+/* The engine was given something to read: it is woken when this turn has written all it has. */
+void bridge_pool_ring(struct bridge_pool *p, struct bridge_engine *e);
 /* A new line goes to who waits longest, or is kept. */
 void bridge_pool_give(struct bridge_pool *p, struct bridge_line *line);
 /* The line was made, and is in nobody's hands but the kernel's until the engine accepts it. */

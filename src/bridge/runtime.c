@@ -97,7 +97,8 @@ struct bridge_runtime *bridge_runtime_open(struct loop *loop,
     loop_task_init(&r->empty, on_empty_task);
     r->listener.fd = options->listener;
     r->listener.on_ready = on_listener_ready;
-    if (loop_watch_level(loop, &r->listener)) {
+    if ((options->bell && loop_attend(loop, options->bell)) ||
+        loop_watch_level(loop, &r->listener)) {
         memory_free(r);
         return NULL;
     }

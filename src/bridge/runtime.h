@@ -2,7 +2,8 @@
  * listening socket, turns their frames into exchanges for an application, and the application's
  * answers into frames.
  *
- * One runtime belongs to one loop and one thread. Several may share one listening descriptor. */
+ * One runtime belongs to one loop and one thread. Several may share one listening descriptor, when
+ * they have no bell. */
 #ifndef BRIDGE_RUNTIME_H
 #define BRIDGE_RUNTIME_H
 
@@ -14,7 +15,8 @@
 struct bridge_runtime;
 
 struct bridge_runtime_options {
-    int listener; /* stays the caller's; must be non-blocking */
+    int listener;      /* stays the caller's; must be non-blocking */
+    struct bell *bell; /* of the loop: fronts ring it. NULL: they do not; outlives the loop */
     const struct exchange_application *application;
     void *context;               /* of on_request */
     const routed_limits *limits; /* resolved; outlives the runtime */

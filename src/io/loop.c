@@ -12,15 +12,22 @@
 #include <unistd.h>
 
 #define EVENTS_MAX                256
+#define QUIET_EVENTS_MAX          128
 #define NANOSECONDS_A_MILLISECOND UINT64_C(1000000)
 #define NANOSECONDS_A_SECOND      UINT64_C(1000000000)
 
 struct loop {
     int epoll;
+    int quiet; /* the epoll instance of quiet handles, which is never slept on; -1: no bell */
+    struct bell *bell;
+    unsigned rings;      /* of the bell, when the quiet handles were last looked at */
+    bool has_quiet_news; /* there may be more to see than the bell told */
+    struct loop_handle rung;
     struct loop_handle doorbell;
     struct wheel wheel;
     struct list_link alarms;
     struct list_link tasks;
+    struct list_link last_tasks;
     struct list_link tasks_end; /* stands behind the last task of this turn */
     nanoseconds now;
     int64_t wall_seconds;
@@ -87,43 +94,69 @@ int loop_descriptor(const struct loop *l)
 
 /* ---- descriptors ---- */
 
+static int epoll_of(const struct loop *l, const struct loop_handle *h)
+{
+    return h->is_quiet ? l->quiet : l->epoll;
+}
+
 static int watch(struct loop *l, struct loop_handle *h, uint32_t interests)
 {
     struct epoll_event event = {.events = interests, .data.ptr = h};
-    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, h->fd, &event) == 0)
+    l->has_quiet_news |= h->is_quiet;
+    if (epoll_ctl(epoll_of(l, h), EPOLL_CTL_ADD, h->fd, &event) == 0)
         return ROUTED_OK;
     return errno == ENOMEM || errno == ENOSPC ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_SYSTEM;
 }
 
 int loop_watch(struct loop *l, struct loop_handle *h)
 {
+    h->is_quiet = false;
     return watch(l, h, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 int loop_watch_input(struct loop *l, struct loop_handle *h)
 {
+    h->is_quiet = l->bell != NULL;
     return watch(l, h, EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
 
 int loop_watch_level(struct loop *l, struct loop_handle *h)
 {
+    h->is_quiet = false;
     return watch(l, h, EPOLLIN);
 }
 
 int loop_watch_shared(struct loop *l, struct loop_handle *h)
 {
+    h->is_quiet = false;
     return watch(l, h, EPOLLIN | EPOLLEXCLUSIVE);
 }
 
 static void set_interests(struct loop *l, struct loop_handle *h, uint32_t interests)
 {
     struct epoll_event event = {.events = interests, .data.ptr = h};
-    epoll_ctl(l->epoll, EPOLL_CTL_MOD, h->fd, &event);
+    epoll_ctl(epoll_of(l, h), EPOLL_CTL_MOD, h->fd, &event);
+}
+
+/* Who reads from the other side does not ring. */
+static void set_quiet(struct loop *l, struct loop_handle *h, bool is_quiet)
+{
+    struct epoll_event event = {.data.ptr = h};
+    int from = epoll_of(l, h);
+    if (!l->bell || h->is_quiet == is_quiet)
+        return;
+    l->has_quiet_news |= is_quiet;
+    h->is_quiet = is_quiet;
+    if (epoll_ctl(epoll_of(l, h), EPOLL_CTL_ADD, h->fd, &event) == 0)
+        epoll_ctl(from, EPOLL_CTL_DEL, h->fd, &event);
+    else
+        h->is_quiet = !is_quiet;
 }
 
 void loop_hear_output(struct loop *l, struct loop_handle *h, bool wanted)
 {
     uint32_t output = wanted ? EPOLLOUT : 0;
+    set_quiet(l, h, !wanted);
     set_interests(l, h, EPOLLIN | EPOLLRDHUP | EPOLLET | output);
 }
 
@@ -140,7 +173,7 @@ void loop_resume(struct loop *l, struct loop_handle *h)
 void loop_forget(struct loop *l, struct loop_handle *h)
 {
     struct epoll_event unused = {0};
-    epoll_ctl(l->epoll, EPOLL_CTL_DEL, h->fd, &unused);
+    epoll_ctl(epoll_of(l, h), EPOLL_CTL_DEL, h->fd, &unused);
     for (int i = l->event_next; i < l->event_count; i++)
         if (l->events[i].data.ptr == h)
             l->events[i].data.ptr = NULL;
@@ -266,6 +299,12 @@ void loop_task_defer(struct loop *l, struct loop_task *t)
         list_append(&l->tasks, &t->link);
 }
 
+void loop_task_defer_last(struct loop *l, struct loop_task *t)
+{
+    if (!list_is_linked(&t->link))
+        list_append(&l->last_tasks, &t->link);
+}
+
 void loop_task_cancel(struct loop_task *t)
 {
     list_remove(&t->link);
@@ -273,11 +312,11 @@ void loop_task_cancel(struct loop_task *t)
 
 /* Tasks that tasks defer wait for the next turn, so that no two of them can keep the loop from
  * its descriptors. */
-static void run_tasks(struct loop *l)
+static void run_tasks(struct loop *l, struct list_link *tasks)
 {
-    list_append(&l->tasks, &l->tasks_end);
-    while (l->tasks.next != &l->tasks_end) {
-        struct loop_task *t = LIST_ITEM(l->tasks.next, struct loop_task, link);
+    list_append(tasks, &l->tasks_end);
+    while (tasks->next != &l->tasks_end) {
+        struct loop_task *t = LIST_ITEM(tasks->next, struct loop_task, link);
         list_remove(&t->link);
         t->run(t);
     }
@@ -348,6 +387,8 @@ static void close_descriptors(struct loop *l)
         close(l->epoll);
     if (l->doorbell.fd >= 0)
         close(l->doorbell.fd);
+    if (l->quiet >= 0)
+        close(l->quiet);
 }
 
 int loop_open(struct loop **out)
@@ -359,6 +400,8 @@ int loop_open(struct loop **out)
     atomic_init(&l->references, 1);
     list_init(&l->alarms);
     list_init(&l->tasks);
+    list_init(&l->last_tasks);
+    l->quiet = -1;
     read_clocks(l);
     wheel_init(&l->wheel, loop_now(l));
     if (!open_descriptors(l)) {
@@ -401,7 +444,7 @@ void loop_release(struct loop *l)
 /* How long to sleep: CLOCK_NEVER without end. */
 static nanoseconds time_to_sleep(const struct loop *l, int wait)
 {
-    if (!list_is_empty(&l->tasks))
+    if (!list_is_empty(&l->tasks) || !list_is_empty(&l->last_tasks))
         return 0;
     nanoseconds sleep = wait < 0 ? CLOCK_NEVER : (nanoseconds)wait * NANOSECONDS_A_MILLISECOND;
     milliseconds next = wheel_next(&l->wheel);
@@ -428,35 +471,87 @@ static int in_milliseconds(nanoseconds sleep)
 }
 
 /* Only a part of a millisecond needs the newer call, which some sandboxes forbid. */
-static int await_events(struct loop *l, nanoseconds sleep)
+static int await_events(struct loop *l, struct epoll_event *events, int room, nanoseconds sleep)
 {
     if (sleep != CLOCK_NEVER && sleep % NANOSECONDS_A_MILLISECOND && !l->is_coarse) {
         struct timespec t = {.tv_sec = (time_t)(sleep / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(sleep % NANOSECONDS_A_SECOND)};
-        int count = epoll_pwait2(l->epoll, l->events, EVENTS_MAX, &t, NULL);
+        int count = epoll_pwait2(l->epoll, events, room, &t, NULL);
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))
             return count;
         l->is_coarse = true;
     }
-    return epoll_wait(l->epoll, l->events, EVENTS_MAX, in_milliseconds(sleep));
+    return epoll_wait(l->epoll, events, room, in_milliseconds(sleep));
+}
+
+static void fetch(struct loop *l, nanoseconds sleep)
+{
+    int count = await_events(l, l->events + l->event_count, EVENTS_MAX - l->event_count, sleep);
+    l->event_count += count > 0 ? count : 0;
+}
+
+/* Room is left for the others. What is not fetched now is in the next turn. */
+static void fetch_quiet(struct loop *l)
+{
+    unsigned rings = bell_rings(l->bell);
+    if (rings == l->rings && !l->has_quiet_news)
+        return;
+    l->rings = rings;
+    int count = epoll_wait(l->quiet, l->events + l->event_count, QUIET_EVENTS_MAX, 0);
+    l->has_quiet_news = count == QUIET_EVENTS_MAX;
+    l->event_count += count > 0 ? count : 0;
+}
+
+static void fetch_with_bell(struct loop *l, nanoseconds sleep)
+{
+    if (sleep)
+        bell_await(l->bell);
+    fetch_quiet(l);
+    fetch(l, l->event_count ? 0 : sleep);
+    bell_disregard(l->bell);
+    if (l->event_count <= EVENTS_MAX - QUIET_EVENTS_MAX)
+        fetch_quiet(l);
 }
 
 void loop_turn(struct loop *l, int wait)
 {
     atomic_store_explicit(&l->thread, &thread_marker, memory_order_relaxed);
-    int count = await_events(l, time_to_sleep(l, wait));
-    l->event_count = count > 0 ? count : 0;
+    nanoseconds sleep = time_to_sleep(l, wait);
+    if (l->bell)
+        fetch_with_bell(l, sleep);
+    else
+        fetch(l, sleep);
     read_clocks(l);
     dispatch_events(l);
     wheel_advance(&l->wheel, loop_now(l));
     ring_alarms(l);
-    run_tasks(l);
+    run_tasks(l, &l->tasks);
+    run_tasks(l, &l->last_tasks);
 }
 
 void loop_run(struct loop *l)
 {
     while (!atomic_load_explicit(&l->is_stopping, memory_order_acquire))
         loop_turn(l, -1);
+}
+
+/* What was announced is found by looking at the quiet handles. */
+static void on_rung(struct loop_handle *h, unsigned events)
+{
+    (void)h;
+    (void)events;
+}
+
+int loop_attend(struct loop *l, struct bell *b)
+{
+    l->quiet = epoll_create1(EPOLL_CLOEXEC);
+    if (l->quiet < 0)
+        return ROUTED_ERROR_SYSTEM;
+    l->rung = (struct loop_handle){.fd = b->fd, .on_ready = on_rung};
+    int error = watch(l, &l->rung, EPOLLIN | EPOLLET);
+    if (!error)
+        l->bell = b;
+    return error;
 }
 
 void loop_stop(struct loop *l)

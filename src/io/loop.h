@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "io/bell.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ enum {
 
 struct loop_handle {
     int fd; /* -1: not watched */
+    bool is_quiet;
     void (*on_ready)(struct loop_handle *h, unsigned events);
 };
 
@@ -33,7 +35,8 @@ struct loop_handle {
  * ROUTED_ERROR_SYSTEM. */
 int loop_watch(struct loop *l, struct loop_handle *h);
 /* The same but deaf to LOOP_WRITABLE until told otherwise. For Unix sockets, where every read of
- * the peer would be such an event. */
+ * the peer would be such an event. In a loop with a bell its events wake nobody, unless room for
+ * output is waited for. */
 int loop_watch_input(struct loop *l, struct loop_handle *h);
 /* Such a handle is to hear of room for output, or no longer; room that is there now is told in
  * the next turn. */
@@ -92,6 +95,8 @@ struct loop_task {
 void loop_task_init(struct loop_task *t, void (*run)(struct loop_task *t));
 /* Runs once before the loop sleeps again. Already waiting: nothing changes. */
 void loop_task_defer(struct loop *l, struct loop_task *t);
+/* Runs once when the others of this turn have run. */
+void loop_task_defer_last(struct loop *l, struct loop_task *t);
 void loop_task_cancel(struct loop_task *t);
 
 /* ---- from other threads ---- */
@@ -118,6 +123,12 @@ struct loop *loop_new(void); /* the same; NULL: without a reason */
 /* Delivers the last messages, refuses further ones and gives the creator's reference back. NULL
  * is allowed. */
 void loop_free(struct loop *l);
+/* Before the first handle is watched: from now on handles of loop_watch_input are quiet. Whoever
+ * gives them something to hear, on the other side of their sockets, rings the bell afterwards, or
+ * it is not heard; a ring wakes one loop. Only for sockets whose events are there when the peer's
+ * system call returns: Unix sockets. The bell outlives the loop. ROUTED_OK, ROUTED_ERROR_MEMORY or
+ * ROUTED_ERROR_SYSTEM. */
+int loop_attend(struct loop *l, struct bell *b);
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *l);
 /* One turn, sleeping at most `wait` milliseconds; for tests and for embedding. */

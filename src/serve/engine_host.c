@@ -2,14 +2,16 @@
 
 #include "io/system.h"
 
-int serve_engine_host_open(struct serve_engine_host *h, routed_engine *engine, int listener,
+int serve_engine_host_open(struct serve_engine_host *h, routed_engine *engine,
+                           const struct bridge_endpoint *endpoint, unsigned number,
                            const routed_limits *limits, const struct log *log)
 {
     h->engine = engine;
     h->loop = loop_new();
     if (!h->loop)
         return ROUTED_ERROR_SYSTEM;
-    struct bridge_runtime_options options = {.listener = listener,
+    struct bridge_runtime_options options = {.listener = bridge_endpoint_listener(endpoint, number),
+                                             .bell = bridge_endpoint_bell(endpoint, number),
                                              .application = engine_application(),
                                              .context = engine,
                                              .limits = limits,

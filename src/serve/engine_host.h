@@ -4,6 +4,7 @@
 #define SERVE_ENGINE_HOST_H
 
 #include "base/log.h"
+#include "bridge/endpoint.h"
 #include "bridge/runtime.h"
 #include "engine/engine.h"
 
@@ -13,8 +14,10 @@ struct serve_engine_host {
     struct bridge_runtime *runtime;
 };
 
-/* On any thread, before the loop runs. The listener stays the caller's. */
-int serve_engine_host_open(struct serve_engine_host *h, routed_engine *engine, int listener,
+/* On any thread, before the loop runs: behind socket `number` of the endpoint, which stays the
+ * caller's. */
+int serve_engine_host_open(struct serve_engine_host *h, routed_engine *engine,
+                           const struct bridge_endpoint *endpoint, unsigned number,
                            const routed_limits *limits, const struct log *log);
 /* On the loop's thread: WebSockets get 1001, the rest goes on. */
 void serve_engine_host_shut(struct serve_engine_host *h);

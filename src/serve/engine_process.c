@@ -25,12 +25,11 @@ static void on_supervisor(struct loop_handle *h, unsigned events)
 static int open_process(struct engine_process *p, const struct serve_processes_options *options,
                         unsigned number)
 {
-    int error = serve_engine_host_open(&p->host, options->engine,
-                                       bridge_endpoint_listener(options->endpoint, number),
+    int error = serve_engine_host_open(&p->host, options->engine, options->endpoint, number,
                                        options->limits, options->log);
     if (error)
         return error;
-    p->from_supervisor = (struct loop_handle){p->self->channel, on_supervisor};
+    p->from_supervisor = (struct loop_handle){.fd = p->self->channel, .on_ready = on_supervisor};
     return loop_watch_level(p->host.loop, &p->from_supervisor);
 }
 

@@ -131,6 +131,7 @@ static int open_process(struct quic_process *p, struct front_datagrams *sockets,
                                                .count = bridge_endpoint_count(o->endpoint),
                                                .user = system_user(),
                                                .is_alive = alive,
+                                               .bells = bridge_endpoint_bells(o->endpoint),
                                                .rows = o->quic->bridge};
     bridge_client_face(&front.face, &p->bridge);
     front.part = FRONT_ONLY_QUIC;
@@ -146,7 +147,7 @@ static int open_process(struct quic_process *p, struct front_datagrams *sockets,
         error = front_server_start(&front, &p->front, why);
     if (error)
         return error;
-    p->from_supervisor = (struct loop_handle){p->self->channel, on_supervisor};
+    p->from_supervisor = (struct loop_handle){.fd = p->self->channel, .on_ready = on_supervisor};
     return loop_watch_level(p->loop, &p->from_supervisor);
 }
 

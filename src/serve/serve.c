@@ -195,6 +195,7 @@ static int open_bridge(struct routed_server *s, const routed_serve_options *o, s
     if (error)
         return failure_set(why, error, "open the bridge: %s", routed_error_text(error));
     s->bridge.engines = bridge_endpoint_addresses(s->endpoint);
+    s->bridge.bells = bridge_endpoint_bells(s->endpoint);
     s->bridge.count = bridge_endpoint_count(s->endpoint);
     s->bridge.user = system_user();
     share_descriptors(s, o);

@@ -106,6 +106,7 @@ static void quic_ended(struct slot *slot, int32_t pid, int code)
 {
     struct supervisor *s = slot->supervisor;
     serve_quic_abandon(s->options->quic);
+    bridge_endpoint_ring(s->options->endpoint); /* its connections are closed, and nobody said so */
     if (s->is_stopping) {
         stop_engines(s);
     } else if (!slot->was_once_ready) {
@@ -194,8 +195,9 @@ static void start(struct slot *slot)
     slot->is_running = true;
     slot->was_ready = false;
     s->running++;
-    slot->exited = (struct loop_handle){slot->process.exited, on_exit_of_process};
-    slot->channel = (struct loop_handle){slot->process.channel, on_channel_of_process};
+    slot->exited = (struct loop_handle){.fd = slot->process.exited, .on_ready = on_exit_of_process};
+    slot->channel =
+        (struct loop_handle){.fd = slot->process.channel, .on_ready = on_channel_of_process};
     loop_watch_level(s->loop, &slot->exited);
     loop_watch_level(s->loop, &slot->channel);
 }
@@ -335,8 +337,8 @@ static struct supervisor *supervisor_new(const struct serve_processes_options *o
     s->alive = alive;
     s->count = count;
     s->loop = loop;
-    s->from_front = (struct loop_handle){front->channel, on_front};
-    s->front_exited = (struct loop_handle){front->exited, on_exit_of_front};
+    s->from_front = (struct loop_handle){.fd = front->channel, .on_ready = on_front};
+    s->front_exited = (struct loop_handle){.fd = front->exited, .on_ready = on_exit_of_front};
     loop_timer_init(&s->patience, on_patience);
     loop_timer_init(&s->quic_patience, on_quic_patience);
     s->quic = (struct slot){.supervisor = s, .is_quic = true};

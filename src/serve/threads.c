@@ -50,8 +50,7 @@ int serve_threads_start(struct serve_threads **out, routed_engine *engine,
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
     t->count = count;
     for (unsigned i = 0; i < count; i++) {
-        int error = serve_engine_host_open(&t->members[i].host, engine,
-                                           bridge_endpoint_listener(endpoint, i), limits, log);
+        int error = serve_engine_host_open(&t->members[i].host, engine, endpoint, i, limits, log);
         t->members[i].is_open = error == ROUTED_OK;
         if (!error)
             error = start_one(&t->members[i], i);

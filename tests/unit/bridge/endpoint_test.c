@@ -121,7 +121,9 @@ static void test_tcp_is_loopback_only(void **state)
         assert_int_equal(socket_address_text(address, text), 9);
         assert_memory_equal(text, "127.0.0.1", 9);
         assert_int_not_equal(socket_address_port(address), 0);
+        assert_null(bridge_endpoint_bell(e, i));
     }
+    bridge_endpoint_ring(e); /* harmless */
     bridge_endpoint_close(e);
 }
 

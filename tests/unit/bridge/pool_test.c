@@ -1,5 +1,7 @@
 #include "bridge/stage.h"
 
+#include "io/doorbell.h"
+
 /* Sends a request, answers it on the connection where it arrives, returns that. */
 static unsigned serve_one(struct stage *s, struct span method)
 {
@@ -119,6 +121,104 @@ static void test_stale_line_is_found_out_before_use(void **state)
     stage_until(&s, s.peer_count == 2 && peer_frame(&s.peers[1], 0, NULL));
     assert_int_equal(stage_metric(&s, BRIDGE_RETRIES), 0);
     visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
+    stage_close(&s);
+}
+
+/* What can be repeated is not worth the question. */
+static void test_stale_line_costs_a_request_that_can_be_repeated_nothing(void **state)
+{
+    struct stage s;
+    struct visit v;
+    (void)state;
+    stage_prepare(&s, 1);
+    stage_open(&s);
+    serve_one(&s, SPAN("GET"));
+    milliseconds end = loop_now(s.loop) + 150;
+    stage_until(&s, loop_now(s.loop) > end);
+    peer_close(&s.peers[0]);
+    visit_start(&v, &s, SPAN("GET"), 0); /* before the loop could tell */
+    stage_until(&s, s.peer_count == 2 && peer_frame(&s.peers[1], 0, NULL));
+    assert_int_equal(stage_metric(&s, BRIDGE_RETRIES), 1);
+    peer_answer(&s.peers[1], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
+    stage_until(&s, v.has_end);
+    assert_int_equal(v.status, 200);
+    visit_close(&v, ROUTED_OK);
+    stage_close(&s);
+}
+
+/* ---- bells ---- */
+
+static bool is_rung(struct bell *b)
+{
+    return doorbell_wait(b->fd, 0);
+}
+
+/* As the loop of an engine that goes to sleep. */
+static void sleep_again(struct bell *b)
+{
+    doorbell_silence(b->fd);
+    bell_await(b);
+}
+
+static void stage_with_bells(struct stage *s)
+{
+    stage_prepare(s, 2);
+    s->options.bells = bridge_endpoint_bells(s->endpoint);
+    for (unsigned i = 0; i < 2; i++)
+        bell_await(&s->options.bells[i]);
+    stage_open(s);
+}
+
+static void test_engine_is_rung_when_a_turn_has_written_all(void **state)
+{
+    struct stage s;
+    struct visit v[3];
+    (void)state;
+    stage_with_bells(&s);
+    struct bell *bells = s.options.bells;
+    for (int i = 0; i < 3; i++)
+        visit_start(&v[i], &s, SPAN("GET"), 0);
+    assert_false(is_rung(&bells[0]) || is_rung(&bells[1]));
+    stage_turn(&s, 0); /* one turn, and all is there */
+    assert_true(is_rung(&bells[0]) && is_rung(&bells[1]));
+    assert_int_equal(s.peer_count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_true(peer_frame(&s.peers[i], 0, NULL));
+    for (int i = 0; i < 3; i++)
+        visit_close(&v[i], ROUTED_ERROR_CLIENT_GONE);
+    stage_close(&s);
+}
+
+static void test_engine_is_rung_for_a_closed_line(void **state)
+{
+    struct stage s;
+    struct visit v;
+    (void)state;
+    stage_with_bells(&s);
+    struct bell *bells = s.options.bells;
+    visit_start(&v, &s, SPAN("GET"), 0);
+    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    struct bell *rung = &bells[s.peers[0].engine], *other = &bells[1 - s.peers[0].engine];
+    sleep_again(rung);
+    visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
+    stage_until(&s, s.peers[0].is_ended);
+    assert_true(is_rung(rung));
+    assert_false(is_rung(other));
+    stage_close(&s);
+}
+
+static void test_engine_is_rung_by_the_end_of_the_front(void **state)
+{
+    struct stage s;
+    (void)state;
+    stage_with_bells(&s);
+    struct bell *bells = s.options.bells;
+    serve_one(&s, SPAN("GET"));
+    unsigned engine = s.peers[0].engine;
+    sleep_again(&bells[engine]);
+    s.face.close(s.context);
+    s.context = NULL;
+    assert_true(is_rung(&bells[engine]));
     stage_close(&s);
 }
 
@@ -520,6 +620,10 @@ int main(void)
         cmocka_unit_test(test_idle_lines_expire),
         cmocka_unit_test(test_line_closed_by_the_engine_is_not_used_again),
         cmocka_unit_test(test_stale_line_is_found_out_before_use),
+        cmocka_unit_test(test_stale_line_costs_a_request_that_can_be_repeated_nothing),
+        cmocka_unit_test(test_engine_is_rung_when_a_turn_has_written_all),
+        cmocka_unit_test(test_engine_is_rung_for_a_closed_line),
+        cmocka_unit_test(test_engine_is_rung_by_the_end_of_the_front),
         cmocka_unit_test(test_retry_rule),
         cmocka_unit_test(test_retry_is_on_a_fresh_connection),
         cmocka_unit_test(test_engine_that_ends_before_it_accepts),

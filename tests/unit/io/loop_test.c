@@ -365,6 +365,40 @@ static void tasks_of_tasks_run_in_the_next_turn(void **state)
     loop_task_cancel(&self.task);
 }
 
+struct ordered {
+    struct loop_task task;
+    unsigned place;
+};
+
+static unsigned places;
+
+static void note_order(struct loop_task *t)
+{
+    LIST_ITEM(t, struct ordered, task)->place = ++places;
+}
+
+static void last_tasks_run_behind_the_others_of_their_turn(void **state)
+{
+    struct ordered last = {0}, first = {0}, second = {0};
+    (void)state;
+    places = 0;
+    loop_task_init(&last.task, note_order);
+    loop_task_init(&first.task, note_order);
+    loop_task_init(&second.task, note_order);
+    loop_task_defer_last(loop, &last.task);
+    loop_task_defer(loop, &first.task);
+    loop_task_defer_last(loop, &last.task);
+    loop_task_defer(loop, &second.task);
+    loop_turn(loop, PATIENCE_MS); /* does not sleep */
+    assert_int_equal(first.place, 1);
+    assert_int_equal(second.place, 2);
+    assert_int_equal(last.place, 3);
+    loop_task_defer_last(loop, &last.task);
+    loop_task_cancel(&last.task);
+    loop_turn(loop, 0);
+    assert_int_equal(places, 3);
+}
+
 static void tasks_may_cancel_tasks(void **state)
 {
     (void)state;
@@ -711,6 +745,7 @@ int main(void)
         cmocka_unit_test(an_alarm_may_move_one_that_is_due),
         cmocka_unit_test(tasks_run_once_and_do_not_wait),
         cmocka_unit_test(tasks_of_tasks_run_in_the_next_turn),
+        cmocka_unit_test(last_tasks_run_behind_the_others_of_their_turn),
         cmocka_unit_test(tasks_may_cancel_tasks),
         cmocka_unit_test(letters_arrive_in_the_order_of_their_sender),
         cmocka_unit_test(the_bell_rings_only_for_the_first_letter),
