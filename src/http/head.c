@@ -219,15 +219,6 @@ static int read_field(struct reading *r, struct field f)
     return ROUTED_OK;
 }
 
-/* A name in lower case only (RFC 9113 section 8.2.1, RFC 9114 section 4.2). */
-static bool name_is_valid(struct span name)
-{
-    for (size_t i = 0; i < name.size; i++)
-        if (!field_is_tchar(name.data[i]) || (name.data[i] >= 'A' && name.data[i] <= 'Z'))
-            return false;
-    return name.size > 0;
-}
-
 static int read_line(struct reading *r, const struct http_head_line *line)
 {
     struct field f = {.text = r->head->keeper->text(line->name),
@@ -235,7 +226,7 @@ static int read_line(struct reading *r, const struct http_head_line *line)
     if (is_pseudo(f.text))
         return read_pseudo(r, f.text, f.value);
     r->has_fields = true;
-    if (!name_is_valid(f.text) || !field_value_is_valid(f.value))
+    if (!field_lower_name_is_valid(f.text) || !field_value_is_valid(f.value))
         return ROUTED_ERROR_FIELD_SYNTAX;
     f.name = field_lookup(f.text);
     return read_field(r, f);
@@ -397,7 +388,7 @@ int http_head_read_trailers(struct http_head *h, struct arena *arena, struct fie
     for (size_t i = h->trailers_from; i < h->count; i++) {
         struct field f = {.text = h->keeper->text(h->lines[i].name),
                           .value = h->keeper->text(h->lines[i].value)};
-        if (!name_is_valid(f.text) || !field_value_is_valid(f.value))
+        if (!field_lower_name_is_valid(f.text) || !field_value_is_valid(f.value))
             return ROUTED_ERROR_TRAILER;
         f.name = field_lookup(f.text);
         if (is_connection_specific(f.name))
