@@ -1,28 +1,18 @@
 #include "io/loop.h"
 
 #include "base/memory.h"
+#include "io/doorbell.h"
+#include "io/poller.h"
 #include "io/wheel.h"
-#include <errno.h>
-#include <limits.h>
 #include <routed/error.h>
 #include <stdatomic.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
-#define EVENTS_MAX                256
-#define QUIET_EVENTS_MAX          128
 #define NANOSECONDS_A_MILLISECOND UINT64_C(1000000)
 #define NANOSECONDS_A_SECOND      UINT64_C(1000000000)
 
 struct loop {
-    int epoll;
-    int quiet; /* the epoll instance of quiet handles, which is never slept on; -1: no bell */
-    struct bell *bell;
-    unsigned rings;      /* of the bell, when the quiet handles were last looked at */
-    bool has_quiet_news; /* there may be more to see than the bell told */
-    struct loop_handle rung;
+    struct poller poller;
     struct loop_handle doorbell;
     struct wheel wheel;
     struct list_link alarms;
@@ -31,10 +21,6 @@ struct loop {
     struct list_link tasks_end; /* stands behind the last task of this turn */
     nanoseconds now;
     int64_t wall_seconds;
-    bool is_coarse;  /* the system waits in milliseconds only */
-    int event_count; /* fetched this turn and not yet dispatched: from event_next on */
-    int event_next;
-    struct epoll_event events[EVENTS_MAX];
     _Atomic(struct loop_message *) mailbox; /* newest first */
     _Atomic(const void *) thread;
     atomic_bool is_stopping;
@@ -89,119 +75,54 @@ bool loop_is_here(const struct loop *l)
 
 int loop_descriptor(const struct loop *l)
 {
-    return l->epoll;
+    return l->poller.epoll;
 }
 
 /* ---- descriptors ---- */
 
-static int epoll_of(const struct loop *l, const struct loop_handle *h)
-{
-    return h->is_quiet ? l->quiet : l->epoll;
-}
-
-static int watch(struct loop *l, struct loop_handle *h, uint32_t interests)
-{
-    struct epoll_event event = {.events = interests, .data.ptr = h};
-    l->has_quiet_news |= h->is_quiet;
-    if (epoll_ctl(epoll_of(l, h), EPOLL_CTL_ADD, h->fd, &event) == 0)
-        return ROUTED_OK;
-    return errno == ENOMEM || errno == ENOSPC ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_SYSTEM;
-}
-
 int loop_watch(struct loop *l, struct loop_handle *h)
 {
-    h->is_quiet = false;
-    return watch(l, h, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    return poller_watch(&l->poller, h, POLLER_ALL);
 }
 
 int loop_watch_input(struct loop *l, struct loop_handle *h)
 {
-    h->is_quiet = l->bell != NULL;
-    return watch(l, h, EPOLLIN | EPOLLRDHUP | EPOLLET);
+    return poller_watch(&l->poller, h, POLLER_INPUT);
 }
 
 int loop_watch_level(struct loop *l, struct loop_handle *h)
 {
-    h->is_quiet = false;
-    return watch(l, h, EPOLLIN);
+    return poller_watch(&l->poller, h, POLLER_LEVEL);
 }
 
 int loop_watch_shared(struct loop *l, struct loop_handle *h)
 {
-    h->is_quiet = false;
-    return watch(l, h, EPOLLIN | EPOLLEXCLUSIVE);
-}
-
-static void set_interests(struct loop *l, struct loop_handle *h, uint32_t interests)
-{
-    struct epoll_event event = {.events = interests, .data.ptr = h};
-    epoll_ctl(epoll_of(l, h), EPOLL_CTL_MOD, h->fd, &event);
-}
-
-/* Who reads from the other side does not ring. */
-static void set_quiet(struct loop *l, struct loop_handle *h, bool is_quiet)
-{
-    struct epoll_event event = {.data.ptr = h};
-    int from = epoll_of(l, h);
-    if (!l->bell || h->is_quiet == is_quiet)
-        return;
-    l->has_quiet_news |= is_quiet;
-    h->is_quiet = is_quiet;
-    if (epoll_ctl(epoll_of(l, h), EPOLL_CTL_ADD, h->fd, &event) == 0)
-        epoll_ctl(from, EPOLL_CTL_DEL, h->fd, &event);
-    else
-        h->is_quiet = !is_quiet;
+    return poller_watch(&l->poller, h, POLLER_SHARED);
 }
 
 void loop_hear_output(struct loop *l, struct loop_handle *h, bool wanted)
 {
-    uint32_t output = wanted ? EPOLLOUT : 0;
-    set_quiet(l, h, !wanted);
-    set_interests(l, h, EPOLLIN | EPOLLRDHUP | EPOLLET | output);
+    poller_hear_output(&l->poller, h, wanted);
 }
 
 void loop_pause(struct loop *l, struct loop_handle *h)
 {
-    set_interests(l, h, 0);
+    poller_set_interest(&l->poller, h, POLLER_NOTHING);
 }
 
 void loop_resume(struct loop *l, struct loop_handle *h)
 {
-    set_interests(l, h, EPOLLIN);
+    poller_set_interest(&l->poller, h, POLLER_LEVEL);
 }
 
 void loop_forget(struct loop *l, struct loop_handle *h)
 {
-    struct epoll_event unused = {0};
-    epoll_ctl(epoll_of(l, h), EPOLL_CTL_DEL, h->fd, &unused);
-    for (int i = l->event_next; i < l->event_count; i++)
-        if (l->events[i].data.ptr == h)
-            l->events[i].data.ptr = NULL;
+    poller_forget(&l->poller, h);
 }
 
-static unsigned translate(uint32_t events)
+int loop_attend(struct loop *l, struct bell *b)
 {
-    unsigned result = 0;
-    if (events & EPOLLIN)
-        result |= LOOP_READABLE;
-    if (events & EPOLLOUT)
-        result |= LOOP_WRITABLE;
-    if (events & EPOLLRDHUP)
-        result |= LOOP_HALF_CLOSED;
-    if (events & (EPOLLHUP | EPOLLERR))
-        result |= LOOP_HUNG_UP;
-    return result;
-}
-
-static void dispatch_events(struct loop *l)
-{
-    for (l->event_next = 0; l->event_next < l->event_count;) {
-        struct epoll_event *event = &l->events[l->event_next++];
-        struct loop_handle *h = event->data.ptr;
-        if (h)
-            h->on_ready(h, translate(event->events));
-    }
-    l->event_count = l->event_next = 0;
+    return poller_attend(&l->poller, b);
 }
 
 /* ---- timers ---- */
@@ -335,10 +256,7 @@ bool loop_post(struct loop *l, struct loop_message *m)
     } while (!atomic_compare_exchange_weak_explicit(&l->mailbox, &head, m, memory_order_release,
                                                     memory_order_relaxed));
     if (!head) {
-        uint64_t one = 1;
-        /* Fails only when the counter is full, and then the bell has been rung. */
-        ssize_t ignored = write(l->doorbell.fd, &one, sizeof(one));
-        (void)ignored;
+        doorbell_ring(l->doorbell.fd);
     }
     return true;
 }
@@ -374,21 +292,18 @@ static void on_doorbell(struct loop_handle *h, unsigned events)
 
 static bool open_descriptors(struct loop *l)
 {
-    l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    l->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int error = poller_open(&l->poller);
+    l->doorbell.fd = doorbell_open();
     l->doorbell.on_ready = on_doorbell;
-    return l->epoll >= 0 && l->doorbell.fd >= 0 &&
-           watch(l, &l->doorbell, EPOLLIN | EPOLLET) == ROUTED_OK;
+    return !error && l->doorbell.fd >= 0 &&
+           poller_watch(&l->poller, &l->doorbell, POLLER_INPUT) == ROUTED_OK;
 }
 
 static void close_descriptors(struct loop *l)
 {
-    if (l->epoll >= 0)
-        close(l->epoll);
+    poller_close(&l->poller);
     if (l->doorbell.fd >= 0)
-        close(l->doorbell.fd);
-    if (l->quiet >= 0)
-        close(l->quiet);
+        doorbell_close(l->doorbell.fd);
 }
 
 int loop_open(struct loop **out)
@@ -401,7 +316,6 @@ int loop_open(struct loop **out)
     list_init(&l->alarms);
     list_init(&l->tasks);
     list_init(&l->last_tasks);
-    l->quiet = -1;
     read_clocks(l);
     wheel_init(&l->wheel, loop_now(l));
     if (!open_descriptors(l)) {
@@ -461,68 +375,12 @@ static nanoseconds time_to_sleep(const struct loop *l, int wait)
     return sleep;
 }
 
-static int in_milliseconds(nanoseconds sleep)
-{
-    if (sleep == CLOCK_NEVER)
-        return -1;
-    milliseconds rounded =
-        sleep / NANOSECONDS_A_MILLISECOND + (sleep % NANOSECONDS_A_MILLISECOND != 0);
-    return rounded > INT_MAX ? INT_MAX : (int)rounded;
-}
-
-/* Only a part of a millisecond needs the newer call, which some sandboxes forbid. */
-static int await_events(struct loop *l, struct epoll_event *events, int room, nanoseconds sleep)
-{
-    if (sleep != CLOCK_NEVER && sleep % NANOSECONDS_A_MILLISECOND && !l->is_coarse) {
-        struct timespec t = {.tv_sec = (time_t)(sleep / NANOSECONDS_A_SECOND),
-                             .tv_nsec = (long)(sleep % NANOSECONDS_A_SECOND)};
-        int count = epoll_pwait2(l->epoll, events, room, &t, NULL);
-        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
-            return count;
-        l->is_coarse = true;
-    }
-    return epoll_wait(l->epoll, events, room, in_milliseconds(sleep));
-}
-
-static void fetch(struct loop *l, nanoseconds sleep)
-{
-    int count = await_events(l, l->events + l->event_count, EVENTS_MAX - l->event_count, sleep);
-    l->event_count += count > 0 ? count : 0;
-}
-
-/* Room is left for the others. What is not fetched now is in the next turn. */
-static void fetch_quiet(struct loop *l)
-{
-    unsigned rings = bell_rings(l->bell);
-    if (rings == l->rings && !l->has_quiet_news)
-        return;
-    l->rings = rings;
-    int count = epoll_wait(l->quiet, l->events + l->event_count, QUIET_EVENTS_MAX, 0);
-    l->has_quiet_news = count == QUIET_EVENTS_MAX;
-    l->event_count += count > 0 ? count : 0;
-}
-
-static void fetch_with_bell(struct loop *l, nanoseconds sleep)
-{
-    if (sleep)
-        bell_await(l->bell);
-    fetch_quiet(l);
-    fetch(l, l->event_count ? 0 : sleep);
-    bell_disregard(l->bell);
-    if (l->event_count <= EVENTS_MAX - QUIET_EVENTS_MAX)
-        fetch_quiet(l);
-}
-
 void loop_turn(struct loop *l, int wait)
 {
     atomic_store_explicit(&l->thread, &thread_marker, memory_order_relaxed);
-    nanoseconds sleep = time_to_sleep(l, wait);
-    if (l->bell)
-        fetch_with_bell(l, sleep);
-    else
-        fetch(l, sleep);
+    poller_wait(&l->poller, time_to_sleep(l, wait));
     read_clocks(l);
-    dispatch_events(l);
+    poller_dispatch(&l->poller);
     wheel_advance(&l->wheel, loop_now(l));
     ring_alarms(l);
     run_tasks(l, &l->tasks);
@@ -535,29 +393,8 @@ void loop_run(struct loop *l)
         loop_turn(l, -1);
 }
 
-/* What was announced is found by looking at the quiet handles. */
-static void on_rung(struct loop_handle *h, unsigned events)
-{
-    (void)h;
-    (void)events;
-}
-
-int loop_attend(struct loop *l, struct bell *b)
-{
-    l->quiet = epoll_create1(EPOLL_CLOEXEC);
-    if (l->quiet < 0)
-        return ROUTED_ERROR_SYSTEM;
-    l->rung = (struct loop_handle){.fd = b->fd, .on_ready = on_rung};
-    int error = watch(l, &l->rung, EPOLLIN | EPOLLET);
-    if (!error)
-        l->bell = b;
-    return error;
-}
-
 void loop_stop(struct loop *l)
 {
     atomic_store_explicit(&l->is_stopping, true, memory_order_release);
-    uint64_t one = 1;
-    ssize_t ignored = write(l->doorbell.fd, &one, sizeof(one));
-    (void)ignored;
+    doorbell_ring(l->doorbell.fd);
 }
