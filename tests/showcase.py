@@ -101,7 +101,9 @@ class Showcase:
         )
         self.pid = self.process.pid
         self.line = self._read_line(START_TIMEOUT)
+        self.hints = []  # what it says before
         while self.line.startswith(("Trust ", "curl ")):
+            self.hints.append(self.line)
             self.line = self._read_line(START_TIMEOUT)
         match = re.match(r"Listening on http://(.+?):(\d+) ", self.line)
         if not match:

@@ -26,7 +26,7 @@ http {{
     client_max_body_size 0; client_header_timeout 1h; http2_max_concurrent_streams 256;
     client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
     uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
-    ssl_certificate {folder}/certificate.pem; ssl_certificate_key {folder}/key.pem;
+    ssl_certificate {folder}/certificate.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
     {body}
 }}
 """

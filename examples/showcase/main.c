@@ -105,10 +105,16 @@ static void signals_end(struct signals *s)
 
 /* ---- serving ---- */
 
+static char certificate[4096], key[4096]; /* for development */
+
 /* "Listening on http://127.0.0.1:8080 (mode bridge, workers 2, engines 2)" */
 static void announce(const struct options *o, const routed_server *server)
 {
-    const char *host = o->serve.host;
+    const char *host = o->serve.host, *folder = o->certificate_folder;
+    if (o->serve.tls_certificate == certificate)
+        printf("Trust %s/authority.pem to open https:// without a warning, for example\n"
+               "  curl --cacert %s/authority.pem https://localhost:%u/\n",
+               folder, folder, routed_server_secure_port(server));
     const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
     printf("Listening on http://%s%s%s:%u", open, host, close, routed_server_port(server));
     if (o->serve.secure_port >= 0)
@@ -123,8 +129,6 @@ static void announce(const struct options *o, const routed_server *server)
     fflush(stdout);
 }
 
-static char certificate[4096], key[4096];
-
 /* Without a certificate of one's own, one for localhost is made at the first start. */
 static int use_development_certificate(struct options *o)
 {
@@ -138,9 +142,6 @@ static int use_development_certificate(struct options *o)
     snprintf(key, sizeof(key), "%s/localhost-key.pem", folder);
     o->serve.tls_certificate = certificate;
     o->serve.tls_key = key;
-    printf("Trust %s/authority.pem to open https:// without a warning, for example\n"
-           "  curl --cacert %s/authority.pem https://localhost:%d/\n",
-           folder, folder, (int)o->serve.secure_port);
     return ROUTED_OK;
 }
 

@@ -19,6 +19,7 @@ static const char help[] =
     "  --no-http2, --no-http3   without this version\n"
     "  --no-alt-svc         do not tell of HTTP/3\n"
     "  --early-data         take safe requests in 0-RTT\n"
+    "  --quic-secret FILE   random bytes behind tokens and connection ids, to outlive a restart\n"
     "  --http3-process      HTTP/3 in a process of its own, with --mode processes\n"
     "\n"
     "TLS\n"
@@ -42,6 +43,7 @@ static const char help[] =
     "Telling\n"
     "  --access-log json:FILE   one JSON line for each request; SIGUSR1 opens the file anew\n"
     "  --metrics FILE           write the numbers of the server there at each SIGUSR2\n"
+    "  --qlog FOLDER            a file for each QUIC connection's events; debug builds only\n"
     "  --ledger FILE            one JSON line for each exchange that ended\n"
     "  --log-level LEVEL        debug, info, warning or error, on stderr [info]\n"
     "\n"
@@ -189,6 +191,12 @@ static const struct {
     LIMIT(http3_glitches),
     LIMIT(http3_small_frames),
     LIMIT(http3_forwards),
+    LIMIT(http3_forward_bytes),
+    LIMIT(http3_table),
+    LIMIT(http3_blocked_streams),
+    LIMIT(http3_answer_table),
+    LIMIT(qlog_files),
+    LIMIT(qlog_bytes),
 };
 
 /* NAME=VALUE */
@@ -221,6 +229,7 @@ enum flag {
     FLAG_NO_ALT_SVC,
     FLAG_EARLY_DATA,
     FLAG_HTTP3_PROCESS,
+    FLAG_QUIC_SECRET,
     FLAG_CERTIFICATE,
     FLAG_KEY,
     FLAG_KEY_PASSWORD,
@@ -239,6 +248,7 @@ enum flag {
     FLAG_DRAIN,
     FLAG_ACCESS_LOG,
     FLAG_METRICS,
+    FLAG_QLOG,
     FLAG_LEDGER,
     FLAG_LOG_LEVEL,
     FLAG_ALLOW_CRASH,
@@ -256,6 +266,7 @@ static const struct option flags[] = {
     {"no-alt-svc", no_argument, NULL, FLAG_NO_ALT_SVC},
     {"early-data", no_argument, NULL, FLAG_EARLY_DATA},
     {"http3-process", no_argument, NULL, FLAG_HTTP3_PROCESS},
+    {"quic-secret", required_argument, NULL, FLAG_QUIC_SECRET},
     {"certificate", required_argument, NULL, FLAG_CERTIFICATE},
     {"key", required_argument, NULL, FLAG_KEY},
     {"key-password", required_argument, NULL, FLAG_KEY_PASSWORD},
@@ -274,6 +285,7 @@ static const struct option flags[] = {
     {"drain", required_argument, NULL, FLAG_DRAIN},
     {"access-log", required_argument, NULL, FLAG_ACCESS_LOG},
     {"metrics", required_argument, NULL, FLAG_METRICS},
+    {"qlog", required_argument, NULL, FLAG_QLOG},
     {"ledger", required_argument, NULL, FLAG_LEDGER},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
     {"allow-crash", no_argument, NULL, FLAG_ALLOW_CRASH},
@@ -326,6 +338,12 @@ static bool apply_tls(struct options *o, int flag, char *value)
         return true;
     case FLAG_CERTIFICATE:
         serve->tls_certificate = value;
+        return true;
+    case FLAG_QUIC_SECRET:
+        serve->quic_secret = value;
+        return true;
+    case FLAG_QLOG:
+        serve->qlog = value;
         return true;
     case FLAG_KEY:
         serve->tls_key = value;

@@ -81,6 +81,8 @@ typedef struct routed_ffi_options {
 
     uint32_t early_data; /* requests in 0-RTT, see routed/serve.h: 1 yes, 0 and 2 no */
     uint32_t reserved;   /* 0 */
+
+    const char *quic_secret; /* of HTTP/3, as in routed/serve.h */
 } routed_ffi_options;
 
 /* ROUTED_FFI_VERSION of the library that is loaded. */

@@ -96,7 +96,18 @@ typedef struct routed_limits {
     uint64_t http3_resets;            /* as http2_resets */
     uint64_t http3_glitches;          /* as http2_glitches */
     uint64_t http3_small_frames;      /* as http2_small_frames */
-    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others */
+    uint64_t http3_forwards;          /* 1,024 datagrams on their way to each worker from others, */
+    uint64_t http3_forward_bytes;     /* of 2 MiB together: more are dropped */
+    uint64_t http3_table;             /* 4,096 bytes of QPACK's dynamic table for each client; below
+                                         32, which the least entry takes: none (RFC 9204) */
+    uint64_t http3_blocked_streams;   /* 16 requests of a connection that wait for the table: with
+                                         more it closes */
+    uint64_t http3_answer_table; /* 4,096 bytes of the client's table that answers use; below 32:
+                                    none */
+
+    /* Files of routed_serve_options.qlog. */
+    uint64_t qlog_files; /* 1,000 in the life of a server */
+    uint64_t qlog_bytes; /* 16 MiB in each */
 } routed_limits;
 
 /* All defaults: sets `size` and zeroes the rest. */

@@ -1,4 +1,8 @@
-/* routed/metrics.h: one number of a server. The names are listed in docs/architecture.md. */
+/* routed/metrics.h: one number of a server. The names are listed in docs/architecture.md.
+ *
+ * Those that end in "_us" are sums of microseconds. The round trips of QUIC connections are a
+ * histogram of Prometheus's kind: "quic.rtt_le_10ms" counts connections with at most that,
+ * "quic.rtt_sum_us" is the sum, "quic.rtt_count" the count; a connection counts when it ends. */
 #ifndef ROUTED_METRICS_H
 #define ROUTED_METRICS_H
 

@@ -92,7 +92,9 @@ typedef struct routed_serve_options {
     const routed_limits *limits; /* copied; NULL: the defaults */
 
     /* Telling. */
-    const char *access_log; /* a file for one JSON line per request, or NULL */
+    const char *access_log; /* a file for one JSON line per request, or NULL. Times in it are
+                               microseconds; "rtt_us", the smoothed round trip at the end of the
+                               request, is there over HTTP/3 only */
     routed_log_callback *log;
     void *log_user;
     int log_level; /* enum routed_log_level: lines below are dropped */
@@ -133,6 +135,18 @@ typedef struct routed_serve_options {
     int http3_process; /* enum routed_switch: HTTP/3 has a process of its own, which the supervisor
                           starts anew when it dies; it has each limit for itself. Needs
                           ROUTED_MODE_PROCESSES, else ROUTED_ERROR_ARGUMENT; default off */
+    /* To look for a fault: a folder for a file of each QUIC connection's events (qlog, JSON text
+     * sequences), named after its first connection id, for this user alone; made where there is
+     * none; bounded by limits.qlog_files and qlog_bytes. The disk is written to while clients wait.
+     * Only in libraries built with ROUTED_QLOG, as debug builds are: else ROUTED_ERROR_UNSUPPORTED.
+     * NULL: nothing is written. */
+    const char *qlog;
+    /* A file of 32 to 4,096 random bytes, closed to other users, as "openssl rand" makes them.
+     * Connection ids, stateless resets and address-validation tokens come of it: they hold after
+     * a restart, and on each host behind a balancer that has the same file and the right time.
+     * The balancer keeps the datagrams of a connection on one host, for another would end it
+     * with a stateless reset. Read at the start. NULL: random bytes for this server alone. */
+    const char *quic_secret;
 } routed_serve_options;
 
 ROUTED_API void routed_serve_options_init(routed_serve_options *options);

@@ -62,6 +62,12 @@ const struct limit_entry limit_entries[] = {
     ENTRY(http3_glitches, 10000),
     ENTRY(http3_small_frames, 25600),
     ENTRY(http3_forwards, 1024),
+    ENTRY(http3_forward_bytes, 2097152),
+    ENTRY(http3_table, 4096),
+    ENTRY(http3_blocked_streams, 16),
+    ENTRY(http3_answer_table, 4096),
+    ENTRY(qlog_files, 1000),
+    ENTRY(qlog_bytes, 16777216),
 };
 
 const unsigned limit_count = sizeof(limit_entries) / sizeof(limit_entries[0]);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static atomic_size_t held;
+static atomic_size_t own;
+static atomic_size_t *held = &own;
 static atomic_uint_fast64_t fault_countdown;
 static atomic_bool fault_fired;
 
@@ -22,7 +23,7 @@ static bool fault_due(void)
 static void *account(void *block)
 {
     if (block)
-        atomic_fetch_add_explicit(&held, malloc_usable_size(block), memory_order_relaxed);
+        atomic_fetch_add_explicit(held, malloc_usable_size(block), memory_order_relaxed);
     return block;
 }
 
@@ -51,7 +52,7 @@ void *memory_resize(void *block, size_t size)
     void *moved = realloc(block, size ? size : 1);
     if (!moved)
         return NULL;
-    atomic_fetch_sub_explicit(&held, before, memory_order_relaxed);
+    atomic_fetch_sub_explicit(held, before, memory_order_relaxed);
     return account(moved);
 }
 
@@ -59,7 +60,7 @@ void memory_free(void *block)
 {
     if (!block)
         return;
-    atomic_fetch_sub_explicit(&held, malloc_usable_size(block), memory_order_relaxed);
+    atomic_fetch_sub_explicit(held, malloc_usable_size(block), memory_order_relaxed);
     free(block);
 }
 
@@ -74,7 +75,13 @@ char *memory_copy_text(const char *text)
 
 size_t memory_held(void)
 {
-    return atomic_load_explicit(&held, memory_order_relaxed);
+    return atomic_load_explicit(held, memory_order_relaxed);
+}
+
+void memory_count_in(atomic_size_t *place)
+{
+    atomic_store_explicit(place, memory_held(), memory_order_relaxed);
+    held = place;
 }
 
 void memory_fault_set(uint64_t nth)

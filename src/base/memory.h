@@ -5,6 +5,7 @@
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,9 @@ char *memory_copy_text(const char *text);
 
 /* Bytes held by the library in this process, as the C library rounds them. */
 size_t memory_held(void);
+/* Keeps that number in `place` from now on, where another process may read it too. Before this
+ * process has a second thread; `place` lives as long as the process. */
+void memory_count_in(atomic_size_t *place);
 
 /* Makes the n-th allocation from now on fail (1 = the next), and only that one; 0 ends it. For
  * tests: the counter is process-wide. memory_fault_fired says whether it came to that. */

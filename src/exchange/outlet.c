@@ -41,11 +41,6 @@ static int queue_failed(struct exchange *x)
 
 /* ---- heads ---- */
 
-static struct field line(struct span name, struct span value)
-{
-    return (struct field){name, value, FIELD_OTHER};
-}
-
 static int queue_head(struct exchange *x, uint16_t status, const struct field_list *fields,
                       int64_t length)
 {
@@ -55,17 +50,19 @@ static int queue_head(struct exchange *x, uint16_t status, const struct field_li
     struct field added[ADDED_MAX];
     struct exchange_outlet_head head = {{added, 0, ADDED_MAX}, fields, status >= 200};
     size_t *count = &head.added.count;
-    added[(*count)++] =
-        line(SPAN(":status"), span_of(status_text, decimal_write(status_text, status)));
+    added[(*count)++] = (struct field){
+        SPAN(":status"), span_of(status_text, decimal_write(status_text, status)), FIELD_OTHER};
     if (host->date && head.is_final)
-        added[(*count)++] = line(SPAN("date"), span_of(host->date, HTTP_DATE_SIZE));
+        added[(*count)++] =
+            (struct field){SPAN("date"), span_of(host->date, HTTP_DATE_SIZE), FIELD_DATE};
     if (host->alt_svc && host->alt_svc->size && head.is_final &&
         !field_list_find_text(fields, SPAN("alt-svc")))
-        added[(*count)++] = line(SPAN("alt-svc"), *host->alt_svc);
+        added[(*count)++] = (struct field){SPAN("alt-svc"), *host->alt_svc, FIELD_OTHER};
     if (length != HTTP_LENGTH_UNKNOWN && status != 204)
         added[(*count)++] =
-            line(SPAN("content-length"),
-                 span_of(length_text, decimal_write(length_text, (uint64_t)length)));
+            (struct field){SPAN("content-length"),
+                           span_of(length_text, decimal_write(length_text, (uint64_t)length)),
+                           FIELD_CONTENT_LENGTH};
     o->has_begun |= head.is_final;
     return host->submit(host->session, x, &head);
 }

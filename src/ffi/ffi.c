@@ -7,6 +7,7 @@
 #include "io/system.h"
 #include "serve/last_error.h"
 #include "serve/numbers.h"
+#include "serve/quic_secret.h"
 #include "serve/secure.h"
 #include <routed/ffi.h>
 #include <routed/serve.h>
@@ -116,6 +117,8 @@ static int check_http3(const routed_ffi_options *o, struct failure *why)
         return failure_set(why, ROUTED_ERROR_UNSUPPORTED, "options.reserved is not 0");
     if (o->http3 == ROUTED_SWITCH_ON && !o->tls_certificate)
         return refuse(why, "HTTP/3 needs TLS: set tls_certificate");
+    if (o->quic_secret && (o->http3 == ROUTED_SWITCH_OFF || !o->tls_certificate))
+        return refuse(why, "quic_secret needs HTTP/3, with TLS");
     return ROUTED_OK;
 }
 
@@ -217,6 +220,7 @@ static int open_tls(routed_ffi *server, const routed_ffi_options *o, struct fail
 
 static int start(routed_ffi *server, const routed_ffi_options *o, struct failure *why)
 {
+    uint8_t secret[FRONT_QUIC_SECRET_SIZE];
     struct front_options front = {.host = o->host,
                                   .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
                                   .port = (uint16_t)o->port,
@@ -227,12 +231,15 @@ static int start(routed_ffi *server, const routed_ffi_options *o, struct failure
                                   .workers = o->workers,
                                   .limits = o->limits,
                                   .access_log = o->access_log,
+                                  .quic_secret = o->quic_secret ? secret : NULL,
                                   .on_ended = on_ended,
                                   .user = server};
     int error = open_log(server, o, why);
     front.log = server->log;
     if (!error)
         error = open_tls(server, o, why);
+    if (!error && o->quic_secret)
+        error = serve_quic_secret_read(secret, o->quic_secret, why);
     if (server->tls) {
         front.tls = server->tls;
         front.secure_port = front.port;
@@ -243,7 +250,10 @@ static int start(routed_ffi *server, const routed_ffi_options *o, struct failure
     }
     if (!error)
         error = choose_face(server, o, &front.face, why);
-    return error ? error : front_server_start(&front, &server->front, why);
+    if (!error)
+        error = front_server_start(&front, &server->front, why);
+    explicit_bzero(secret, sizeof(secret));
+    return error;
 }
 
 int32_t routed_ffi_start(const routed_ffi_options *given, routed_ffi **out)
@@ -387,12 +397,14 @@ int32_t routed_ffi_abort(routed_ffi *server, uint64_t exchange)
 
 uint64_t routed_ffi_metrics(const routed_ffi *server, routed_metric *out, uint64_t max)
 {
-    return serve_numbers_list(server->front, NULL, out, (size_t)max);
+    struct serve_sources sources = {.front = server->front};
+    return serve_numbers_list(&sources, out, (size_t)max);
 }
 
 uint64_t routed_ffi_metrics_json(const routed_ffi *server, char *out, uint64_t size)
 {
-    return serve_numbers_json(server->front, NULL, out, (size_t)size);
+    struct serve_sources sources = {.front = server->front};
+    return serve_numbers_json(&sources, out, (size_t)size);
 }
 
 void routed_ffi_reload(routed_ffi *server)

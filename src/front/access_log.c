@@ -138,6 +138,8 @@ static int append_result(struct buffer *b, const struct access_record *r)
         error = number(b, "head_us", r->responded - r->started);
     if (!error)
         error = number(b, "total_us", r->ended - r->started);
+    if (!error && r->round_trip)
+        error = number(b, "rtt_us", r->round_trip);
     if (!error)
         error = short_text(b, "request_id", x->request_id, ID_MAX);
     if (!error)

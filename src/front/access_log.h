@@ -34,6 +34,7 @@ struct access_record {
     uint64_t started;   /* microseconds of loop_clock */
     uint64_t responded; /* when the head was queued; 0: never */
     uint64_t ended;
+    uint64_t round_trip; /* smoothed, microseconds; 0: not known, and no field */
 };
 
 /* Appends the line of a record. A line for which there is no memory is not written: false. */

@@ -19,6 +19,8 @@ struct front_client_kind {
     size_t (*greeting)(const struct front_client *c, milliseconds *since);
     /* No input is waiting unread: an idle one may be closed for lack of room. */
     bool (*is_quiet)(const struct front_client *c);
+    /* The smoothed round trip; 0: not known. NULL: never. */
+    nanoseconds (*round_trip)(const struct front_client *c);
     /* Gives back memory while it is idle. */
     void (*rest)(struct front_client *c);
     /* No request after those in progress. */

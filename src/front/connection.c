@@ -177,7 +177,7 @@ static bool give_output(struct front_connection *c)
             s->ops->drained(s, (size_t)written);
         }
     }
-    return !c->is_blocked && s->ops->drain(s, spans, 1) == 0;
+    return !c->is_blocked && flush(c) && s->ops->drain(s, spans, 1) == 0;
 }
 
 /* ---- the heart ---- */
@@ -285,6 +285,7 @@ static void on_socket(struct loop_handle *h, unsigned events)
 {
     struct front_connection *c = LIST_ITEM(h, struct front_connection, handle);
     if (events & LOOP_HUNG_UP) {
+        c->transport.is_gone = true;
         front_connection_close(c, ROUTED_ERROR_CLIENT_GONE);
         return;
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Room for the front's own numbers and one for each limit. */
-#define NAMES_MAX 128
+#define NAMES_MAX 160
 
 static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_CONNECTIONS_ACCEPTED] = {"connections.accepted", METRIC_COUNTER},
@@ -36,6 +36,12 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_REQUESTS_HTTP2] = {"requests.http2", METRIC_COUNTER},
     [FRONT_REQUESTS_HTTP3] = {"requests.http3", METRIC_COUNTER},
     [FRONT_QUIC_CONNECTIONS] = {"quic.connections", METRIC_GAUGE},
+    [FRONT_QUIC + HTTP3_TABLE_INSERTS] = {"quic.table_inserts", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_TABLE_ERRORS] = {"quic.table_errors", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_SECTIONS_BLOCKED] = {"quic.sections_blocked", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_SECTIONS_OVER] = {"quic.sections_over", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_ANSWER_INSERTS] = {"quic.answer_inserts", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_ANSWER_TABLES_FULL] = {"quic.answer_tables_full", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_DATAGRAMS_IN] = {"quic.datagrams_in", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_DATAGRAMS_OUT] = {"quic.datagrams_out", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_BYTES_IN] = {"quic.bytes_in", METRIC_COUNTER},
@@ -50,11 +56,25 @@ static const struct metric_name own_names[FRONT_METRIC_COUNT] = {
     [FRONT_QUIC + HTTP3_RETRIES] = {"quic.retries", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_VERSION_NEGOTIATIONS] = {"quic.version_negotiations", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_TOKENS_REFUSED] = {"quic.tokens_refused", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_TOKENS_SPENT] = {"quic.tokens_spent", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_STATELESS_RESETS] = {"quic.stateless_resets", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_PACKETS_LOST] = {"quic.packets_lost", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_MIGRATIONS] = {"quic.migrations", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_EARLY_DATA] = {"quic.early_data", METRIC_COUNTER},
     [FRONT_QUIC + HTTP3_KEY_UPDATES] = {"quic.key_updates", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_COUNT] = {"quic.rtt_count", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_SUM] = {"quic.rtt_sum_us", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_MIN_SUM] = {"quic.rtt_min_sum_us", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS] = {"quic.rtt_le_1ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 1] = {"quic.rtt_le_2ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 2] = {"quic.rtt_le_5ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 3] = {"quic.rtt_le_10ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 4] = {"quic.rtt_le_20ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 5] = {"quic.rtt_le_50ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 6] = {"quic.rtt_le_100ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 7] = {"quic.rtt_le_200ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 8] = {"quic.rtt_le_500ms", METRIC_COUNTER},
+    [FRONT_QUIC + HTTP3_RTT_LE_1MS + 9] = {"quic.rtt_le_1s", METRIC_COUNTER},
 };
 
 static struct metric_name names[NAMES_MAX];

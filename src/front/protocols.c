@@ -66,6 +66,12 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     return options;
 }
 
+/* A table without room for an entry is none. */
+static uint32_t table_size(uint64_t limit)
+{
+    return limit < HTTP3_TABLE_ENTRY ? 0 : bounded_word(limit);
+}
+
 static struct http3_session_options http3_options(struct front_worker *w)
 {
     const routed_limits *limits = &w->shared->limits;
@@ -75,6 +81,9 @@ static struct http3_session_options http3_options(struct front_worker *w)
     own->streams_max = bounded_word(limits->http3_streams);
     own->stream_window = bounded_word(limits->http3_stream_window);
     own->connection_window = bounded_word(limits->http3_connection_window);
+    own->table_max = table_size(limits->http3_table);
+    own->blocked_max = bounded_word(limits->http3_blocked_streams);
+    own->answer_table_max = table_size(limits->http3_answer_table);
     own->resets.burst = bounded_word(limits->http3_resets);
     own->glitches.burst = bounded_word(limits->http3_glitches);
     own->small_data.burst = bounded_word(limits->http3_small_frames);
@@ -97,9 +106,24 @@ void front_protocols_init(struct front_worker *w)
     w->http3 = http3_options(w);
 }
 
+static void tell(struct front_worker *w, const char *text)
+{
+    w->https1.alt_svc = w->https2.alt_svc = span_from(text);
+}
+
 void front_protocols_advertise(struct front_worker *w, uint16_t port)
 {
-    int size = snprintf(w->alt_svc, sizeof(w->alt_svc), "h3=\":%u\"; ma=%d", (unsigned)port,
-                        ADVERTISED_SECONDS);
-    w->https1.alt_svc = w->https2.alt_svc = span_of(w->alt_svc, (size_t)size);
+    snprintf(w->alt_svc, sizeof(w->alt_svc), "h3=\":%u\"; ma=%d", (unsigned)port,
+             ADVERTISED_SECONDS);
+    if (!w->shared->quic_state)
+        tell(w, w->alt_svc);
+}
+
+void front_protocols_follow(struct front_worker *w)
+{
+    enum front_quic_state state = atomic_load_explicit(w->shared->quic_state, memory_order_relaxed);
+    if (state == w->quic_told || !*w->alt_svc)
+        return;
+    w->quic_told = state;
+    tell(w, state == FRONT_QUIC_UP ? w->alt_svc : state == FRONT_QUIC_LOST ? "clear" : "");
 }

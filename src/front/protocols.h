@@ -8,5 +8,7 @@
 void front_protocols_init(struct front_worker *w);
 /* Before the thread runs: answers over TLS say that HTTP/3 is at `port` (RFC 7838). */
 void front_protocols_advertise(struct front_worker *w, uint16_t port);
+/* Before answers: they say it only while that is so, where another process serves HTTP/3. */
+void front_protocols_follow(struct front_worker *w);
 
 #endif

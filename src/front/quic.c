@@ -1,9 +1,11 @@
 #include "front/quic.h"
 
 #include "base/memory.h"
+#include "front/forward.h"
 #include "front/patience.h"
 #include "front/request.h"
 
+#define SECOND           UINT64_C(1000000000)
 #define SOCKETS_MAX      8
 #define TIME_MAX_MS      (UINT64_C(365) * 86400 * 1000)
 #define IDLE_SLACK_MS    1000 /* so that the session's own idle time ends first, with a GOAWAY */
@@ -24,9 +26,9 @@ struct front_quic {
     nanoseconds now;
     struct loop_task task;
     struct loop_alarm alarm;
-    uint64_t counted[HTTP3_COUNT]; /* what the metrics have */
-    size_t connections;            /* the same */
-    atomic_uint_fast64_t forwards; /* datagrams in our mailbox */
+    uint64_t counted[HTTP3_COUNT];  /* what the metrics have */
+    size_t connections;             /* the same */
+    struct front_forwards forwards; /* in our mailbox */
     unsigned socket_count;
     struct quic_socket sockets[SOCKETS_MAX];
 };
@@ -85,6 +87,11 @@ static bool covers(const struct front_client *client, struct span authority)
     return http3_connection_covers(connection_of(client)->connection, authority);
 }
 
+static nanoseconds round_trip(const struct front_client *client)
+{
+    return http3_connection_round_trip(connection_of(client)->connection);
+}
+
 static bool is_quiet(const struct front_client *client)
 {
     (void)client;
@@ -121,6 +128,7 @@ static void close_client(struct front_client *client, int error)
 }
 
 static const struct front_client_kind kind = {.covers = covers,
+                                              .round_trip = round_trip,
                                               .is_quiet = is_quiet,
                                               .rest = rest,
                                               .shut = shut,
@@ -250,51 +258,24 @@ static void on_closed(void *host, void *connection)
 
 /* ---- between workers ---- */
 
-struct parcel {
-    struct loop_message message;
-    struct front_quic *to;
-    struct http3_datagram datagram;
-    uint8_t bytes[];
-};
-
-static void on_parcel(struct loop_message *m)
+static void on_forwarded(struct front_forwards *f, const struct http3_datagram *datagram)
 {
-    struct parcel *p = LIST_ITEM(m, struct parcel, message);
-    struct front_quic *q = p->to;
-    atomic_fetch_sub_explicit(&q->forwards, 1, memory_order_relaxed);
-    if (q->endpoint) {
-        tell_time(q);
-        http3_endpoint_receive(q->endpoint, &p->datagram);
-        want_turn(q);
-    }
-    memory_free(p);
+    struct front_quic *q = LIST_ITEM(f, struct front_quic, forwards);
+    if (!q->endpoint)
+        return;
+    tell_time(q);
+    http3_endpoint_receive(q->endpoint, datagram);
+    want_turn(q);
 }
 
 static void on_forward(void *host, unsigned worker, const struct http3_datagram *datagram)
 {
-    struct front_quic *q = host;
-    struct front_shared *shared = q->worker->shared;
+    struct front_worker *from = ((struct front_quic *)host)->worker;
+    struct front_shared *shared = from->shared;
     if (worker >= shared->worker_count)
         return;
-    struct front_quic *to = shared->workers[worker]->quic;
-    if (atomic_load_explicit(&to->forwards, memory_order_relaxed) >=
-        shared->limits.http3_forwards) {
-        front_metrics_hit(&q->worker->metrics, offsetof(routed_limits, http3_forwards));
-        return;
-    }
-    struct parcel *p = memory_new(sizeof(*p) + datagram->bytes.size);
-    if (!p)
-        return;
-    p->message.on_delivery = on_parcel;
-    p->to = to;
-    p->datagram = *datagram;
-    memcpy(p->bytes, datagram->bytes.data, datagram->bytes.size);
-    p->datagram.bytes = span_of(p->bytes, datagram->bytes.size);
-    atomic_fetch_add_explicit(&to->forwards, 1, memory_order_relaxed);
-    if (!loop_post(shared->workers[worker]->loop, &p->message)) {
-        atomic_fetch_sub_explicit(&to->forwards, 1, memory_order_relaxed);
-        memory_free(p);
-    }
+    struct front_worker *to = shared->workers[worker];
+    front_forward(from, to->loop, &to->quic->forwards, datagram);
 }
 
 /* ---- a turn ---- */
@@ -331,7 +312,7 @@ static void note_numbers(struct front_quic *q)
     struct metric_set *metrics = &q->worker->metrics;
     uint64_t more[HTTP3_COUNT];
     for (unsigned i = 0; i < HTTP3_COUNT; i++) {
-        uint64_t count = http3_endpoint_count(q->endpoint, (enum http3_endpoint_count)i);
+        uint64_t count = http3_endpoint_count(q->endpoint, i);
         more[i] = count - q->counted[i];
         q->counted[i] = count;
         metric_add(metrics, FRONT_QUIC + i, more[i]);
@@ -341,6 +322,11 @@ static void note_numbers(struct front_quic *q)
     front_metrics_hits(metrics, offsetof(routed_limits, http3_retry_from), more[HTTP3_RETRIES]);
     front_metrics_hits(metrics, offsetof(routed_limits, http3_handshakes),
                        more[HTTP3_HANDSHAKES_DROPPED]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_table), more[HTTP3_TABLE_ERRORS]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_blocked_streams),
+                       more[HTTP3_SECTIONS_OVER]);
+    front_metrics_hits(metrics, offsetof(routed_limits, http3_answer_table),
+                       more[HTTP3_ANSWER_TABLES_FULL]);
     size_t connections = http3_endpoint_connections(q->endpoint);
     metric_add(metrics, FRONT_QUIC_CONNECTIONS, connections - q->connections);
     q->connections = connections;
@@ -403,8 +389,10 @@ static int open_endpoint(struct front_quic *q)
                  .on_turn = on_turn,
                  .on_closed = on_closed,
                  .host = q},
+        .qlog = front_qlog_of(w),
         .loop = w->loop,
         .now = &q->now,
+        .token_time = (uint64_t)loop_wall_seconds(w->loop) * SECOND - q->now,
         .worker = w->number,
         .workers = shared->worker_count,
         .connections_max = word(limits->connections) + word(limits->http3_handshakes),
@@ -424,6 +412,7 @@ int front_quic_open(struct front_quic **out, struct front_worker *w)
     if (!q)
         return ROUTED_ERROR_MEMORY;
     q->worker = w;
+    q->forwards.on_datagram = on_forwarded;
     loop_task_init(&q->task, on_task);
     loop_alarm_init(&q->alarm, on_alarm);
     tell_time(q);

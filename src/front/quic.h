@@ -3,8 +3,7 @@
  *
  * A QUIC connection lives in the worker whose number is in its connection ids. The kernel spreads
  * datagrams by addresses, so one that moved may arrive elsewhere: it is then handed to the owner
- * through the owner's mailbox, as long as not too many are on that way already
- * (limits.http3_forwards). */
+ * through the owner's mailbox (front/forward.h). */
 #ifndef FRONT_QUIC_H
 #define FRONT_QUIC_H
 

@@ -156,6 +156,11 @@ static void count_end(struct front_worker *w, const struct exchange *x, int erro
         count_limit(w, x, error);
 }
 
+static uint64_t round_trip_of(const struct front_client *c)
+{
+    return c->kind->round_trip ? c->kind->round_trip(c) / 1000 : 0;
+}
+
 static void write_down(struct front_client *c, const struct exchange *x, int error, uint16_t status)
 {
     struct front_worker *w = c->worker;
@@ -170,8 +175,16 @@ static void write_down(struct front_client *c, const struct exchange *x, int err
                                    .wall_seconds = loop_wall_seconds(w->loop),
                                    .started = x->opened_at ? x->opened_at : now,
                                    .responded = x->responded_at,
-                                   .ended = now};
+                                   .ended = now,
+                                   .round_trip = round_trip_of(c)};
     front_worker_log_request(w, &record);
+}
+
+/* As the client has it: HTTP/2 and HTTP/3 open a tunnel with 200 (RFC 8441 section 5, RFC 9220). */
+static uint16_t status_sent(const struct exchange *x)
+{
+    bool is_extended_connect = x->is_tunnel && x->request.protocol >= HTTP_2;
+    return is_extended_connect ? 200 : x->status;
 }
 
 void front_request_end(void *host, struct exchange *x, int error)
@@ -180,7 +193,7 @@ void front_request_end(void *host, struct exchange *x, int error)
     count_end(c->worker, x, error);
     if (x->is_unread)
         front_metrics_hit(&c->worker->metrics, offsetof(routed_limits, unread_content));
-    write_down(c, x, error, x->status);
+    write_down(c, x, error, status_sent(x));
 }
 
 /* What was refused has no peer yet: its identity was never asked for. */

@@ -129,6 +129,7 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     s->shared.face = options->face;
     s->shared.has_http2 = options->has_http2;
     s->shared.has_http3 = options->has_http3 && options->part != FRONT_WITHOUT_QUIC;
+    s->shared.quic_state = options->quic_state;
     s->shared.has_early_data = options->has_early_data;
     s->shared.worker_count = s->count;
     s->shared.rows = options->rows;
@@ -149,9 +150,12 @@ static int init_shared(struct front_server *s, const struct front_options *optio
         if (!s->unix_path)
             return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
     }
-    if (!options->access_log)
-        return ROUTED_OK;
-    int error = access_log_open(&s->shared.access_log, options->access_log);
+    int error = s->shared.has_http3
+                    ? front_qlog_open(&s->shared.qlog, options->qlog, &options->log, why)
+                    : ROUTED_OK;
+    if (error || !options->access_log)
+        return error;
+    error = access_log_open(&s->shared.access_log, options->access_log);
     if (error)
         return failure_set(why, error, "access log %s: %s", options->access_log,
                            routed_error_text(error));
@@ -285,6 +289,7 @@ void front_server_free(struct front_server *s)
     for (unsigned i = 0; i < s->count; i++)
         front_worker_release(&s->members[i].worker);
     access_log_close(&s->shared.access_log);
+    front_qlog_close(&s->shared.qlog);
     tls_context_release(s->shared.tls);
     address_table_free(s->shared.addresses);
     memory_free(s->unix_path);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "exchange/face.h"
+#include <stdatomic.h>
 
 struct front_server;
 
@@ -19,6 +20,13 @@ enum front_part {
     FRONT_WHOLE = 0,
     FRONT_WITHOUT_QUIC, /* its sockets are bound, but left in `datagrams` */
     FRONT_ONLY_QUIC     /* on the sockets in `datagrams`; nothing else is listened on */
+};
+
+/* Whether the process of HTTP/3 serves; what answers over TLS tell of it goes by that. */
+enum front_quic_state {
+    FRONT_QUIC_DOWN = 0, /* for now: nothing is told */
+    FRONT_QUIC_UP,
+    FRONT_QUIC_LOST /* for good: clients are asked to forget it ("clear", RFC 7838 section 3) */
 };
 
 #define FRONT_WORKERS_MAX      64
@@ -57,13 +65,16 @@ struct front_options {
     const uint8_t *quic_secret; /* FRONT_QUIC_SECRET_SIZE bytes; NULL: random */
     struct metric_rows *rows;   /* where the workers keep their own numbers; NULL: in themselves */
     bool is_advertised;         /* Alt-Svc tells clients of it (RFC 7838) */
-    const char *unix_path;      /* or NULL */
+    /* Of FRONT_WITHOUT_QUIC: an enum front_quic_state that others change. NULL: always up. */
+    const atomic_uchar *quic_state;
+    const char *unix_path; /* or NULL */
     int backlog;
     bool v6_only;
     bool shared;
     unsigned workers;            /* 0: one per core */
     const routed_limits *limits; /* may be NULL: all defaults */
     const char *access_log;      /* or NULL */
+    const char *qlog;            /* a folder, see front/qlog.h, or NULL */
     struct log log;
     struct face face;
     /* On the last worker's thread, after its last turn: nothing more will come. May be NULL. */

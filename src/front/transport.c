@@ -17,12 +17,12 @@ int front_transport_open(struct front_transport *t, int fd, struct tls_context *
 
 void front_transport_close(struct front_transport *t)
 {
-    if (t->tls) {
+    if (t->tls && !t->is_gone) {
         tls_session_close(t->tls);
         front_transport_flush(t);
-        tls_session_free(t->tls);
-        t->tls = NULL;
     }
+    tls_session_free(t->tls);
+    t->tls = NULL;
     if (t->fd >= 0)
         socket_close(t->fd);
     t->fd = -1;
@@ -46,15 +46,22 @@ static ssize_t read_socket(struct front_transport *t, uint8_t *into, size_t size
     return count;
 }
 
+/* Sealed bytes. An end without close_notify is no end: who ends so reads no more either. */
+static ssize_t receive(struct front_transport *t, struct block *sealed, bool *is_drained)
+{
+    ssize_t count = read_socket(t, block_data(sealed), block_capacity(sealed), is_drained);
+    if (count == 0)
+        count = SOCKET_DEAD;
+    t->is_gone = count == SOCKET_DEAD;
+    return count;
+}
+
 int front_transport_handshake(struct front_transport *t, struct block *sealed, bool *is_drained)
 {
-    uint8_t *bytes = block_data(sealed);
-    ssize_t count = read_socket(t, bytes, block_capacity(sealed), is_drained);
-    if (count == 0 || count == SOCKET_DEAD)
-        return ROUTED_ERROR_CLIENT_GONE;
-    if (count == SOCKET_AGAIN)
-        return ROUTED_ERROR_AGAIN;
-    struct span input = span_of(bytes, (size_t)count);
+    ssize_t count = receive(t, sealed, is_drained);
+    if (count < 0)
+        return count == SOCKET_AGAIN ? ROUTED_ERROR_AGAIN : ROUTED_ERROR_CLIENT_GONE;
+    struct span input = span_of(block_data(sealed), (size_t)count);
     if (!t->has_greeted && tls_session_is_plain_http(input))
         return ROUTED_ERROR_PLAIN_HTTP;
     t->has_greeted = true;
@@ -92,11 +99,10 @@ static ssize_t read_sealed(struct front_transport *t, uint8_t *into, size_t size
                            struct block *sealed, bool *is_drained)
 {
     if (!front_transport_has_input(t)) {
-        uint8_t *bytes = block_data(sealed);
-        ssize_t count = read_socket(t, bytes, block_capacity(sealed), is_drained);
-        if (count <= 0) /* an end without close_notify is no end */
-            return count == SOCKET_AGAIN ? SOCKET_AGAIN : SOCKET_DEAD;
-        if (tls_session_feed(t->tls, span_of(bytes, (size_t)count)) != ROUTED_OK)
+        ssize_t count = receive(t, sealed, is_drained);
+        if (count < 0)
+            return count;
+        if (tls_session_feed(t->tls, span_of(block_data(sealed), (size_t)count)) != ROUTED_OK)
             return SOCKET_DEAD;
     }
     ssize_t opened = open_records(t, into, size);
@@ -142,13 +148,15 @@ int front_transport_flush(struct front_transport *t)
     return 1;
 }
 
+static bool is_worth_a_write(const struct front_transport *t)
+{
+    return tls_session_output(t->tls).size >= TLS_OUTPUT_MAX / 2;
+}
+
 static ssize_t write_sealed(struct front_transport *t, const struct span *spans, size_t count)
 {
-    int flushed = front_transport_flush(t);
-    if (flushed != 1)
-        return flushed;
     ssize_t taken = tls_session_seal(t->tls, spans, count);
-    if (taken < 0 || front_transport_flush(t) == SOCKET_DEAD)
+    if (taken < 0 || (is_worth_a_write(t) && front_transport_flush(t) == SOCKET_DEAD))
         return SOCKET_DEAD;
     return taken;
 }
@@ -161,7 +169,7 @@ ssize_t front_transport_write(struct front_transport *t, const struct span *span
 bool front_transport_is_full(const struct front_transport *t, ssize_t taken, size_t offered)
 {
     if (t->tls)
-        return tls_session_output(t->tls).size > 0;
+        return is_worth_a_write(t);
     return taken < 0 || (size_t)taken < offered;
 }
 

@@ -10,6 +10,7 @@
 struct front_transport {
     int fd;
     struct tls_session *tls; /* NULL: in the clear */
+    bool is_gone;            /* the peer: nothing more is written */
     bool has_greeted;        /* the first bytes were looked at */
     bool has_verdict;        /* the end of input, or its failure, is known and to be told next */
 };
@@ -17,7 +18,7 @@ struct front_transport {
 /* Owns the descriptor from now on. `context` NULL: in the clear. ROUTED_OK or
  * ROUTED_ERROR_MEMORY; the descriptor is closed then. */
 int front_transport_open(struct front_transport *t, int fd, struct tls_context *context);
-/* With close_notify, as far as the socket takes it. */
+/* With close_notify, as far as the socket takes it, unless the peer is gone. */
 void front_transport_close(struct front_transport *t);
 /* So that the client can tell that something is missing: without close_notify, with a reset. */
 void front_transport_reset(struct front_transport *t);

@@ -377,6 +377,8 @@ int front_worker_open(struct front_worker *w)
 void front_worker_tell_time(struct front_worker *w)
 {
     w->now = loop_now(w->loop);
+    if (w->shared->quic_state)
+        front_protocols_follow(w);
     int64_t seconds = loop_wall_seconds(w->loop);
     if (seconds == w->date_seconds)
         return;

@@ -10,6 +10,7 @@
 #include "front/address_table.h"
 #include "front/metrics.h"
 #include "front/plea.h"
+#include "front/qlog.h"
 #include "front/server.h"
 #include "http1/session.h"
 #include "http1/spare.h"
@@ -34,12 +35,14 @@ struct front_shared {
     bool has_http2;
     bool has_http3; /* these workers serve it; needs tls */
     bool has_early_data;
+    const atomic_uchar *quic_state; /* or NULL: enum front_quic_state */
     uint8_t quic_secret[FRONT_QUIC_SECRET_SIZE];
     struct front_worker
         *workers[FRONT_WORKERS_MAX]; /* who pass datagrams and pleas to each other */
     unsigned worker_count;
     struct metric_rows *rows;     /* or NULL */
     struct access_log access_log; /* .path is NULL without one */
+    struct front_qlog qlog;
     struct address_table *addresses;
     uint64_t address_seed;
     atomic_uint_fast64_t connections;
@@ -85,7 +88,8 @@ struct front_worker {
     struct http2_session_options http2;
     struct http2_session_options https2;
     struct http3_session_options http3;
-    char alt_svc[32];
+    char alt_svc[32]; /* where HTTP/3 is; empty: nobody is told */
+    enum front_quic_state quic_told;
     struct front_quic *quic; /* NULL without HTTP/3 */
     milliseconds now;        /* of this turn */
     char date[HTTP_DATE_SIZE];

@@ -23,6 +23,7 @@ static bool is_caused_by_client(uint64_t code)
 void http3_answer_stop(struct http3_session *s, struct http3_stream *t, uint64_t code)
 {
     t->is_ignored = true;
+    http3_qpack_abandon(s, t);
     if (t->is_stopped || t->input_has_ended || t->is_gone || s->is_broken)
         return;
     t->is_stopped = true;

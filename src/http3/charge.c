@@ -27,3 +27,11 @@ void http3_charge_unknown(struct http3_session *s, uint64_t size)
     if (size > HTTP3_UNKNOWN_SIZE_MAX)
         http3_session_break(s, ROUTED_ERROR_BUDGET, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
+
+bool http3_charge_is_over_memory(const struct http3_session *s)
+{
+    const struct http3_limits *limits = &s->options->limits;
+    uint64_t allowed = s->session.bytes_in * limits->memory_share + limits->memory_slack +
+                       s->stream_most * HTTP3_STREAM_COST + s->idle_memory;
+    return s->heap.held + s->fields_memory + s->held_memory + s->cookies.held > allowed;
+}

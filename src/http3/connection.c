@@ -88,15 +88,6 @@ static void check_memory(struct http3_connection *c)
         http3_connection_close(c, ROUTED_ERROR_BUDGET);
 }
 
-/* What was on its way is kept as well: there is most of it before an acknowledgement is read. */
-static void note_flight(struct http3_connection *c)
-{
-    ngtcp2_conn_info state;
-    ngtcp2_conn_get_conn_info(c->conn, &state);
-    if (c->most_in_flight < state.bytes_in_flight)
-        c->most_in_flight = state.bytes_in_flight;
-}
-
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram)
 {
     ngtcp2_path_storage path;
@@ -112,7 +103,7 @@ int http3_connection_receive(struct http3_connection *c, const struct http3_data
     http3_path_read(&path, &datagram->local, &datagram->remote);
     c->heard_at = http3_now(c->endpoint);
     c->bytes_in += datagram->bytes.size;
-    note_flight(c);
+    http3_recovery_note(c);
     int result = ngtcp2_conn_read_pkt(c->conn, &path.path, &mark, datagram->bytes.data,
                                       datagram->bytes.size, http3_now(c->endpoint));
     http3_connection_fail(c, result);
@@ -140,6 +131,7 @@ void http3_connection_forget(struct http3_connection *c)
     tls_session_free(c->tls);
     if (c->conn)
         ngtcp2_conn_del(c->conn);
+    http3_qlog_end(c);
     memory_free(c->last);
     memory_free(c);
 }
@@ -194,6 +186,7 @@ static void become_closed(struct http3_connection *c, enum http3_phase phase)
     e->closed++;
     tls_session_free(c->tls);
     ngtcp2_conn_del(c->conn);
+    http3_qlog_end(c);
     c->tls = NULL;
     c->conn = NULL;
     http3_deadlines_set(&e->deadlines, &c->deadline, until);
@@ -206,6 +199,7 @@ static bool finish(struct http3_connection *c)
     enum http3_phase phase = HTTP3_DRAINING;
     if (c->phase == HTTP3_SHAKING)
         e->counts[HTTP3_HANDSHAKES_FAILED]++;
+    http3_recovery_end(c);
     end_session(c);
     if (c->ending == HTTP3_CLOSES && say_goodbye(c))
         phase = HTTP3_CLOSING;
@@ -362,24 +356,12 @@ const struct http_tls *http3_connection_tls(const struct http3_connection *c)
     return &c->agreed;
 }
 
-bool http3_connection_is_early(const struct http3_connection *c)
-{
-    return c->is_early && c->phase == HTTP3_SHAKING;
-}
-
 bool http3_connection_covers(const struct http3_connection *c, struct span authority)
 {
     return tls_session_covers(c->tls, authority);
 }
 
-uint64_t http3_connection_acknowledged(const struct http3_connection *c)
-{
-    return c->acknowledged;
-}
-
 nanoseconds http3_connection_round_trip(const struct http3_connection *c)
 {
-    ngtcp2_conn_info state;
-    ngtcp2_conn_get_conn_info(c->conn, &state);
-    return state.smoothed_rtt;
+    return c->conn ? http3_recovery_round_trip(c) : 0;
 }

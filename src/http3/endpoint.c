@@ -32,6 +32,7 @@ int http3_endpoint_new(struct http3_endpoint **out, const struct http3_endpoint_
     if (!e)
         return ROUTED_ERROR_MEMORY;
     e->options = *options;
+    e->options.session.counts = e->counts;
     tls_context_retain(options->tls);
     list_init(&e->connections);
     list_init(&e->ready);
@@ -157,7 +158,7 @@ size_t http3_endpoint_connections(const struct http3_endpoint *e)
     return e->count;
 }
 
-uint64_t http3_endpoint_count(const struct http3_endpoint *e, enum http3_endpoint_count which)
+uint64_t http3_endpoint_count(const struct http3_endpoint *e, unsigned which)
 {
     return e->counts[which];
 }

@@ -61,9 +61,12 @@ struct http3_endpoint_host {
     void *host;
 };
 
-/* All of these count from zero; names in metrics are "quic." and the word. */
+#define HTTP3_RTT_BOUNDS 10
+
+/* All of these count from zero, those of enum http3_session_count among them; names in metrics are
+ * "quic." and the word. */
 enum http3_endpoint_count {
-    HTTP3_DATAGRAMS_IN,
+    HTTP3_DATAGRAMS_IN = HTTP3_SESSION_COUNT, /* behind those of the sessions */
     HTTP3_DATAGRAMS_OUT,
     HTTP3_BYTES_IN,
     HTTP3_BYTES_OUT,
@@ -75,22 +78,48 @@ enum http3_endpoint_count {
     HTTP3_HANDSHAKES_DROPPED, /* Initials beyond handshakes_max */
     HTTP3_RETRIES,
     HTTP3_VERSION_NEGOTIATIONS,
-    HTTP3_TOKENS_REFUSED,
+    HTTP3_TOKENS_REFUSED, /* of a Retry: too old, or forged */
+    HTTP3_TOKENS_SPENT,   /* of NEW_TOKEN: used before, so as good as none */
     HTTP3_STATELESS_RESETS,
+    /* With ngtcp2 1.16 or later: packets declared lost, probes of the path MTU aside. Before that
+     * only those that carried data of streams, once for each of the streams, when it closes; what
+     * was lost of streams that are open when their connection ends is not counted. */
     HTTP3_PACKETS_LOST,
     HTTP3_MIGRATIONS, /* paths that were validated after the first */
     HTTP3_EARLY_DATA, /* connections with accepted 0-RTT */
     HTTP3_KEY_UPDATES,
     HTTP3_REFUSALS, /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
+    /* Of each connection that ends after its handshake: the smoothed round trip (RFC 9002 section
+     * 5.3) that it had last, and the least. Sums are microseconds. */
+    HTTP3_RTT_COUNT,
+    HTTP3_RTT_SUM,
+    HTTP3_RTT_MIN_SUM,
+    /* The smoothed one was at most so long, cumulative as in a histogram: 1, 2, 5, 10... ms. */
+    HTTP3_RTT_LE_1MS,
+    HTTP3_RTT_LE_1S = HTTP3_RTT_LE_1MS + HTTP3_RTT_BOUNDS - 1,
     HTTP3_COUNT
+};
+
+/* Where connections write their events (qlog), in builds with ROUTED_QLOG. */
+struct http3_qlog {
+    /* For a new connection with this first connection id of its client: what the other two are
+     * called with, or NULL for nothing. The member itself is NULL where nothing is written. */
+    void *(*open)(void *user, struct span id);
+    /* One whole record. */
+    void (*write)(void *log, struct span record);
+    void (*close)(void *log);
+    void *user;
 };
 
 struct http3_endpoint_options {
     struct http3_session_options session;
     struct tls_context *tls; /* with "h3" in its ALPN; a reference is taken */
     struct http3_endpoint_host host;
+    struct http3_qlog qlog;
     struct loop *loop;           /* handed to the exchanges */
     const nanoseconds *now;      /* the owner rewrites it before each call */
+    nanoseconds token_time;      /* `now` and this are the time of day in tokens: all endpoints with
+                                  * the same secret, also of other hosts, have it in common */
     unsigned worker;             /* of this endpoint; part of each connection id it gives out */
     unsigned workers;            /* of the server: datagrams for a higher one are nobody's */
     uint8_t secret[32];          /* of the server: all its workers, and the process after it, share
@@ -123,7 +152,7 @@ void http3_endpoint_writable(struct http3_endpoint *e);
 /* New connections are refused, those there are get GOAWAY and close after their last answer. */
 void http3_endpoint_shut(struct http3_endpoint *e);
 size_t http3_endpoint_connections(const struct http3_endpoint *e);
-uint64_t http3_endpoint_count(const struct http3_endpoint *e, enum http3_endpoint_count which);
+uint64_t http3_endpoint_count(const struct http3_endpoint *e, unsigned which);
 
 /* ---- a connection, for the front ---- */
 
@@ -137,13 +166,9 @@ void http3_connection_close(struct http3_connection *c, int error);
 const struct http3_address *http3_connection_peer(const struct http3_connection *c);
 /* What TLS agreed on; parts live as long as the connection. */
 const struct http_tls *http3_connection_tls(const struct http3_connection *c);
-/* True while what arrives may be a replay (RFC 8446 section 8): 0-RTT, before the handshake is
- * done. Only with has_early_data, and only of clients whose address is validated. */
-bool http3_connection_is_early(const struct http3_connection *c);
 /* May it answer for host[:port]? See tls_session_covers. */
 bool http3_connection_covers(const struct http3_connection *c, struct span authority);
-/* Bytes written and acknowledged, for the minimum rate of slow readers; smoothed round trip. */
-uint64_t http3_connection_acknowledged(const struct http3_connection *c);
+/* The smoothed round trip (RFC 9002 section 5.3); 0 before there is one, and after the end. */
 nanoseconds http3_connection_round_trip(const struct http3_connection *c);
 
 #endif

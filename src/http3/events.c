@@ -49,6 +49,7 @@ int http3_session_stream_reset(struct http3_session *s, int64_t stream, uint64_t
         http3_side_reset(s, stream);
     } else if (!t) {
         http3_charge_reset(s, NULL);
+        http3_qpack_cancel(s, stream);
     } else {
         t->input_has_ended = true;
         if (!t->is_stopped) /* else it is what we asked for */

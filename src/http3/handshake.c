@@ -84,7 +84,7 @@ static int submit_token(struct http3_connection *c)
     uint8_t token[TLS_QUIC_TOKEN_MAX];
     const struct http3_endpoint *e = c->endpoint;
     size_t size = tls_quic_write_token(token, e->options.secret,
-                                       &ngtcp2_conn_get_path(c->conn)->remote, http3_now(e));
+                                       &ngtcp2_conn_get_path(c->conn)->remote, http3_token_time(e));
     return size ? ngtcp2_conn_submit_new_token(c->conn, token, size) : 0;
 }
 
@@ -216,6 +216,7 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
     if (!http3_identifier_make(&e->key, e->options.worker, &id) ||
         !write_parameters(e, g, &id, &parameters))
         return ROUTED_ERROR_SYSTEM;
+    http3_qlog_begin(c, &settings, &parameters.original_dcid);
     c->heap.spare = e->options.session.spare;
     c->memory = memory;
     ngtcp2_conn *conn; /* where this fails, it is left pointing to nothing */
@@ -258,8 +259,13 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
 {
     ngtcp2_path_storage path;
     http3_path_read(&path, &g->datagram->local, &g->datagram->remote);
-    g->token = tls_quic_judge_token(&g->initial, e->options.secret, &path.path.remote, http3_now(e),
-                                    &g->original);
+    g->token = tls_quic_judge_token(&g->initial, e->options.secret, &path.path.remote,
+                                    http3_token_time(e), &g->original);
+    if (g->token == TLS_QUIC_TOKEN_REGULAR &&
+        !http3_spent_take(&e->spent, span_of(g->initial.token, g->initial.tokenlen))) {
+        e->counts[HTTP3_TOKENS_SPENT]++;
+        g->token = TLS_QUIC_TOKEN_NONE;
+    }
     if (g->token == TLS_QUIC_TOKEN_REFUSED) {
         e->counts[HTTP3_TOKENS_REFUSED]++;
         http3_stateless_refuse(e, g->datagram, &g->initial, NGTCP2_INVALID_TOKEN);

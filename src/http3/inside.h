@@ -1,8 +1,9 @@
 /* http3/inside.h: the inside of an endpoint and of its connections, for the files of this room.
  *
  * endpoint.c sorts datagrams and runs connections; handshake.c makes connections; connection.c runs
- * and ends them; streams.c stands between ngtcp2 and the session; path.c knows addresses; output.c
- * sends; stateless.c answers what belongs to no connection. */
+ * and ends them; streams.c stands between ngtcp2 and the session; recovery.c counts losses and
+ * round trips; path.c knows addresses; output.c sends; stateless.c answers what belongs to no
+ * connection. */
 #ifndef HTTP3_INSIDE_H
 #define HTTP3_INSIDE_H
 
@@ -14,6 +15,7 @@
 #include "http3/endpoint.h"
 #include "http3/identifier.h"
 #include "http3/output.h"
+#include "http3/spent.h"
 #include "http3/table.h"
 #include "tls/quic.h"
 
@@ -75,8 +77,9 @@ struct http3_connection {
     nanoseconds heard_at;  /* the last datagram */
     uint64_t bytes_in;
     uint64_t most_in_flight; /* bytes: ngtcp2 keeps the memory for others when they arrived */
-    uint64_t acknowledged;
+    uint64_t losses_told;    /* of packets, to the endpoint's counts */
     struct http_tls agreed;
+    void *qlog;    /* its host's, or NULL */
     uint8_t *last; /* CLOSING: the datagram with CONNECTION_CLOSE */
     size_t last_size;
     uint32_t late; /* datagrams after the end */
@@ -101,11 +104,18 @@ struct http3_endpoint {
     ngtcp2_callbacks callbacks;
     ngtcp2_update_key update_key;
     uint64_t counts[HTTP3_COUNT];
+    struct http3_spent spent;
 };
 
 static inline nanoseconds http3_now(const struct http3_endpoint *e)
 {
     return *e->options.now;
+}
+
+/* What tokens are stamped with. */
+static inline nanoseconds http3_token_time(const struct http3_endpoint *e)
+{
+    return http3_now(e) + e->options.token_time;
 }
 
 static inline milliseconds http3_now_milliseconds(const struct http3_endpoint *e)
@@ -143,6 +153,38 @@ void http3_streams_allow(struct http3_connection *c);
 /* As ngtcp2_conn_writev_stream: bytes of a datagram, 0 for none now; negative: failed. */
 ngtcp2_ssize http3_streams_write(struct http3_connection *c, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                                  uint8_t *out, size_t size);
+
+/* ---- recovery.c ---- */
+
+/* Before an acknowledgement may be read. */
+void http3_recovery_note(struct http3_connection *c);
+void http3_recovery_stream_closed(struct http3_connection *c, int64_t stream);
+/* Smoothed; 0 before the first sample. */
+nanoseconds http3_recovery_round_trip(const struct http3_connection *c);
+/* Before its machine is freed. */
+void http3_recovery_end(struct http3_connection *c);
+
+/* ---- qlog.c ---- */
+
+#ifdef ROUTED_QLOG
+/* Before its machine is made; `id` is the first one that the client chose. */
+void http3_qlog_begin(struct http3_connection *c, ngtcp2_settings *settings, const ngtcp2_cid *id);
+/* After its machine is freed, and harmless a second time. */
+void http3_qlog_end(struct http3_connection *c);
+#else
+static inline void http3_qlog_begin(struct http3_connection *c, ngtcp2_settings *settings,
+                                    const ngtcp2_cid *id)
+{
+    (void)c;
+    (void)settings;
+    (void)id;
+}
+
+static inline void http3_qlog_end(struct http3_connection *c)
+{
+    (void)c;
+}
+#endif
 
 /* ---- path.c ---- */
 

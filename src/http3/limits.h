@@ -14,6 +14,9 @@
 #define HTTP3_SETTINGS_SIZE_MAX 512
 #define HTTP3_UNKNOWN_SIZE_MAX  65536
 
+/* What the least entry of the dynamic table takes (RFC 9204 section 3.2.1). */
+#define HTTP3_TABLE_ENTRY 32
+
 struct http3_limits {
     /* Of one request. fields_bytes_max is told as SETTINGS_MAX_FIELD_SECTION_SIZE. */
     struct http_head_limits head;
@@ -22,6 +25,9 @@ struct http3_limits {
     uint32_t streams_max;       /* request streams open at once */
     uint32_t stream_window;     /* bytes */
     uint32_t connection_window; /* bytes */
+    uint32_t table_max;         /* bytes of QPACK's dynamic table (RFC 9204 section 3.2); 0: none */
+    uint32_t blocked_max;       /* streams that may wait for its inserts (section 2.1.2) */
+    uint32_t answer_table_max;  /* bytes of the client's that answers use; 0: none */
 
     /* Of the connection. */
     struct http2_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
@@ -40,6 +46,9 @@ struct http3_limits {
                            .streams_max = 100,                                                     \
                            .stream_window = 65536,                                                 \
                            .connection_window = 1048576,                                           \
+                           .table_max = 4096,                                                      \
+                           .blocked_max = 16,                                                      \
+                           .answer_table_max = 4096,                                               \
                            .resets = {1000, 33},                                                   \
                            .glitches = {10000, 330},                                               \
                            .small_data = {25600, 2560},                                            \

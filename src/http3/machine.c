@@ -1,5 +1,6 @@
 #include "http3/state.h"
 
+#include "base/memory.h"
 #include <routed/error.h>
 
 /* ---- what QPACK decodes ---- */
@@ -27,9 +28,19 @@ static const struct http_keeper keeper = {.text = text_of, .retain = retain, .re
 static int on_settings(nghttp3_conn *machine, const nghttp3_settings *settings, void *user)
 {
     struct http3_session *s = user;
+    size_t capacity = s->options->limits.answer_table_max;
     (void)machine;
-    (void)settings;
     s->was_greeted = true;
+    if (settings->qpack_max_dtable_capacity < capacity)
+        capacity = settings->qpack_max_dtable_capacity;
+    if (capacity < HTTP3_TABLE_ENTRY)
+        return 0;
+    s->repertoire = memory_new(sizeof(*s->repertoire));
+    if (!s->repertoire) {
+        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
+        return NGHTTP3_ERR_CALLBACK_FAILURE;
+    }
+    http3_repertoire_init(s->repertoire, capacity);
     return 0;
 }
 
@@ -57,7 +68,10 @@ int http3_machine_open(struct http3_session *s)
     nghttp3_settings settings;
     nghttp3_settings_default(&settings);
     settings.max_field_section_size = s->options->limits.head.fields_bytes_max;
-    settings.qpack_encoder_max_dtable_capacity = 0;
+    settings.qpack_max_dtable_capacity = s->options->limits.table_max;
+    settings.qpack_blocked_streams =
+        s->options->limits.table_max ? s->options->limits.blocked_max : 0;
+    settings.qpack_encoder_max_dtable_capacity = s->options->limits.answer_table_max;
     settings.enable_connect_protocol = 1;
     s->heap.spare = s->options->spare;
     s->allocator = (nghttp3_mem){.user_data = &s->heap,
@@ -67,7 +81,7 @@ int http3_machine_open(struct http3_session *s)
                                  .realloc = heap_resize};
     s->cookies.keeper = &keeper;
     if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
-        nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
+        http3_qpack_open(s))
         return ROUTED_ERROR_MEMORY;
     nghttp3_conn_set_max_client_streams_bidi(s->machine, s->options->limits.streams_max);
     return ROUTED_OK;
@@ -75,11 +89,10 @@ int http3_machine_open(struct http3_session *s)
 
 void http3_machine_close(struct http3_session *s)
 {
-    nghttp3_qpack_stream_context_del(s->spare_section);
-    nghttp3_qpack_decoder_del(s->decoder);
+    memory_free(s->repertoire);
+    http3_qpack_close(s);
+    http3_instructions_release(s);
     nghttp3_conn_del(s->machine);
-    s->spare_section = NULL;
-    s->decoder = NULL;
     s->machine = NULL;
 }
 
@@ -112,6 +125,7 @@ void http3_machine_start(struct http3_session *s)
     }
     s->is_started = true;
     s->control_stream = streams[0];
+    s->instructions.stream = streams[2];
 }
 
 /* ---- failures ---- */
@@ -121,36 +135,4 @@ void http3_machine_failed(struct http3_session *s, int result)
     int error = result == NGHTTP3_ERR_NOMEM ? ROUTED_ERROR_MEMORY : ROUTED_ERROR_FRAMING;
     http3_session_break(s, error, nghttp3_err_infer_quic_app_error_code(result));
     s->is_broken = true;
-}
-
-/* ---- field sections ---- */
-
-void http3_machine_renew_decoder(struct http3_session *s)
-{
-    nghttp3_qpack_decoder_del(s->decoder);
-    s->decoder = NULL;
-    if (nghttp3_qpack_decoder_new(&s->decoder, 0, 0, &s->allocator))
-        http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
-}
-
-nghttp3_qpack_stream_context *http3_machine_take_section(struct http3_session *s, int64_t id)
-{
-    nghttp3_qpack_stream_context *section = s->spare_section;
-    s->spare_section = NULL;
-    if (!section && nghttp3_qpack_stream_context_new(&section, id, &s->allocator))
-        return NULL;
-    return section;
-}
-
-void http3_machine_give_section(struct http3_session *s, nghttp3_qpack_stream_context *section,
-                                bool is_complete)
-{
-    if (!section)
-        return;
-    if (s->spare_section || !is_complete) {
-        nghttp3_qpack_stream_context_del(section);
-        return;
-    }
-    nghttp3_qpack_stream_context_reset(section);
-    s->spare_section = section;
 }

@@ -117,15 +117,28 @@ static void begin_frame(struct http3_session *s, struct http3_stream *t, bool is
         http3_charge_unknown(s, t->frames.left);
 }
 
-static void receive_payload(struct http3_session *s, struct http3_stream *t, struct span payload)
+/* A section that waits for the client's table keeps its rest waiting, and what stands behind it. */
+static void receive_section(struct http3_session *s, struct http3_stream *t, struct span payload,
+                            struct span *behind)
 {
-    if (t->frames.type == HTTP3_FRAME_DATA) {
-        receive_content(s, t, payload);
+    struct span rest = http3_request_add_section(s, t, payload);
+    grant(s, t, payload.size - rest.size);
+    if (s->failure || !http3_state_is_waiting(t))
         return;
-    }
-    grant(s, t, payload.size);
-    if (t->frames.type == HTTP3_FRAME_HEADERS)
-        http3_request_add_section(s, t, payload);
+    t->frames.left += rest.size;
+    http3_qpack_hold(s, t, span_of(rest.data, rest.size + behind->size));
+    *behind = SPAN_EMPTY;
+}
+
+static void receive_payload(struct http3_session *s, struct http3_stream *t, struct span payload,
+                            struct span *behind)
+{
+    if (t->frames.type == HTTP3_FRAME_DATA)
+        receive_content(s, t, payload);
+    else if (t->frames.type == HTTP3_FRAME_HEADERS)
+        receive_section(s, t, payload, behind);
+    else
+        grant(s, t, payload.size);
 }
 
 static void receive_frames(struct http3_session *s, struct http3_stream *t, struct span bytes,
@@ -140,7 +153,7 @@ static void receive_frames(struct http3_session *s, struct http3_stream *t, stru
             grant(s, t, size - bytes.size);
             begin_frame(s, t, ends && t->frames.left == bytes.size);
         } else {
-            receive_payload(s, t, payload);
+            receive_payload(s, t, payload, &bytes);
         }
         if (!s->failure && !t->is_ignored && t->frames.left == 0 &&
             t->frames.type == HTTP3_FRAME_HEADERS)
@@ -167,6 +180,15 @@ static void receive_end(struct http3_session *s, struct http3_stream *t)
         http3_receive_deliver_held(s, t);
 }
 
+static void receive(struct http3_session *s, struct http3_stream *t, struct span bytes)
+{
+    receive_frames(s, t, bytes, t->input_has_ended);
+    if (!t->input_has_ended || s->failure || t->is_ignored || http3_state_is_waiting(t))
+        return;
+    t->is_read = true;
+    receive_end(s, t);
+}
+
 void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends)
 {
     struct http3_stream *t = http3_session_find_stream(s, id);
@@ -178,7 +200,14 @@ void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool 
     }
     t->input_has_ended |= ends;
     http3_state_is_due(s, t);
-    receive_frames(s, t, bytes, ends);
-    if (ends && !s->failure && !t->is_ignored)
-        receive_end(s, t);
+    if (http3_state_is_waiting(t))
+        http3_qpack_hold(s, t, bytes);
+    else
+        receive(s, t, bytes);
+}
+
+void http3_receive_resume(struct http3_session *s, struct http3_stream *t, struct span held)
+{
+    http3_state_is_due(s, t);
+    receive(s, t, held);
 }

@@ -4,20 +4,10 @@
 
 /* ---- field sections ---- */
 
-/* The fields of all streams and nghttp3's own memory against what the client has paid for. */
-static bool is_too_much_memory(const struct http3_session *s)
-{
-    const struct http3_limits *limits = &s->options->limits;
-    uint64_t allowed = s->session.bytes_in * limits->memory_share + limits->memory_slack +
-                       s->stream_most * HTTP3_STREAM_COST + s->idle_memory;
-    return s->heap.held + s->fields_memory + s->cookies.held > allowed;
-}
-
 /* What comes of the section is skipped. */
 static void give_up_section(struct http3_session *s, struct http3_stream *t, int error)
 {
-    http3_machine_give_section(s, t->section, false);
-    t->section = NULL;
+    http3_qpack_abandon(s, t);
     if (!t->head.error)
         t->head.error = error;
 }
@@ -29,16 +19,6 @@ static void add_line(struct http3_session *s, struct http3_stream *t, const nght
     s->fields_memory += http_head_memory(&t->head) - before;
     if (error)
         http3_session_break(s, error, NGHTTP3_H3_EXCESSIVE_LOAD);
-}
-
-static void decoding_failed(struct http3_session *s, struct http3_stream *t, int result)
-{
-    if (result != NGHTTP3_ERR_QPACK_HEADER_TOO_LARGE) {
-        http3_machine_failed(s, result);
-        return;
-    }
-    give_up_section(s, t, ROUTED_ERROR_FIELD_TOO_LARGE);
-    http3_machine_renew_decoder(s);
 }
 
 /* Decodes up to the next line, or to the end of the bytes; how many were used, or what failed. */
@@ -56,29 +36,51 @@ static nghttp3_ssize decode_line(struct http3_session *s, struct http3_stream *t
     return used;
 }
 
-static void decode(struct http3_session *s, struct http3_stream *t, struct span bytes, bool ends)
+static void end_decoding(struct http3_stream *t)
+{
+    nghttp3_qpack_stream_context_del(t->section);
+    t->section = NULL;
+}
+
+/* The section needs inserts that have not come. One that ends with its prefix needs none, and says
+ * so all the same. */
+static void wait_for_inserts(struct http3_session *s, struct http3_stream *t, bool is_prefix)
+{
+    if (is_prefix)
+        http3_machine_failed(s, NGHTTP3_ERR_QPACK_DECOMPRESSION_FAILED);
+    else
+        http3_qpack_wait(s, t);
+    t->lines = HTTP3_LINES_FIRST;
+}
+
+/* What is left of the bytes is for later. */
+static struct span decode(struct http3_session *s, struct http3_stream *t, struct span bytes,
+                          bool ends)
 {
     uint8_t flags = NGHTTP3_QPACK_DECODE_FLAG_EMIT;
     while (!s->failure && (flags & NGHTTP3_QPACK_DECODE_FLAG_EMIT)) {
         nghttp3_ssize used = decode_line(s, t, bytes, ends, &flags);
         if (used < 0) {
-            decoding_failed(s, t, (int)used);
-            return;
+            http3_machine_failed(s, (int)used);
+            return SPAN_EMPTY;
         }
         bytes = span_after(bytes, (size_t)used);
     }
-    if (flags & NGHTTP3_QPACK_DECODE_FLAG_FINAL) {
-        http3_machine_give_section(s, t->section, true);
-        t->section = NULL;
-    } else if (is_too_much_memory(s)) {
+    if (flags & NGHTTP3_QPACK_DECODE_FLAG_BLOCKED)
+        wait_for_inserts(s, t, ends && !bytes.size);
+    else if (flags & NGHTTP3_QPACK_DECODE_FLAG_FINAL)
+        end_decoding(t);
+    else if (http3_charge_is_over_memory(s))
         give_up_section(s, t, ROUTED_ERROR_FIELDS_TOO_LARGE);
-    }
+    return bytes;
 }
 
-void http3_request_add_section(struct http3_session *s, struct http3_stream *t, struct span bytes)
+struct span http3_request_add_section(struct http3_session *s, struct http3_stream *t,
+                                      struct span bytes)
 {
-    if (t->section)
-        decode(s, t, bytes, t->frames.left == 0);
+    if (t->section && !http3_lines_fit(&t->lines, bytes))
+        give_up_section(s, t, ROUTED_ERROR_FIELD_TOO_LARGE);
+    return t->section ? decode(s, t, bytes, t->frames.left == 0) : SPAN_EMPTY;
 }
 
 /* ---- refusals ---- */
@@ -168,7 +170,7 @@ static void receive_head(struct http3_session *s, struct http3_stream *t, bool e
                                &x->arena, ends);
     s->fields_memory += http_head_memory(&t->head) - before;
     t->expects = HTTP3_EXPECTS_CONTENT;
-    if (!error && is_too_much_memory(s)) {
+    if (!error && http3_charge_is_over_memory(s)) {
         http_cookies_release(&s->cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
@@ -184,7 +186,7 @@ static void receive_trailers(struct http3_session *s, struct http3_stream *t)
 {
     int error = t->head.error;
     t->expects = HTTP3_EXPECTS_END;
-    if (!error && is_too_much_memory(s))
+    if (!error && http3_charge_is_over_memory(s))
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     if (error && !t->inlet.is_done) {
         exchange_outlet_fail(&t->exchange, error);
@@ -207,6 +209,7 @@ static void refuse_section(struct http3_session *s, struct http3_stream *t)
     if (!t->head.error)
         t->head.error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     t->is_ignored = true;
+    http3_qpack_abandon(s, t);
     end_section(s, t, false);
 }
 
@@ -216,7 +219,10 @@ void http3_request_begin_section(struct http3_session *s, struct http3_stream *t
         refuse_section(s, t);
         return;
     }
-    t->section = http3_machine_take_section(s, t->id);
+    if (t->is_abandoned)
+        return;
+    t->lines = (struct http3_lines){0};
+    t->section = http3_qpack_begin_section(s, t->id);
     if (!t->section)
         http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
 }

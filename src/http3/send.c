@@ -19,6 +19,30 @@ bool http3_send_reserve_lines(struct http3_session *s, size_t count)
     return true;
 }
 
+static void count_indexed(const struct http3_session *s, const struct http3_repertoire *r,
+                          unsigned before, bool was_full)
+{
+    if (!s->options->counts)
+        return;
+    s->options->counts[HTTP3_ANSWER_INSERTS] += r->count - before;
+    s->options->counts[HTTP3_ANSWER_TABLES_FULL] += r->is_full && !was_full;
+}
+
+/* Left to itself nghttp3 puts what it likes into the client's table. */
+static uint8_t indexing_of(struct http3_session *s, const struct field *line)
+{
+    struct http3_repertoire *r = s->repertoire;
+    if (!s->options->limits.answer_table_max || (s->was_greeted && !r))
+        return NGHTTP3_NV_FLAG_NONE;
+    if (!r)
+        return NGHTTP3_NV_FLAG_NEVER_INDEX;
+    unsigned before = r->count;
+    bool was_full = r->is_full;
+    bool is_in = http3_repertoire_has(r, line);
+    count_indexed(s, r, before, was_full);
+    return is_in ? NGHTTP3_NV_FLAG_TRY_INDEX : NGHTTP3_NV_FLAG_NEVER_INDEX;
+}
+
 /* nghttp3 copies names, in lower case, and values. */
 size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream *t, size_t count,
                              const struct field_list *fields)
@@ -29,7 +53,8 @@ size_t http3_send_put_fields(struct http3_session *s, const struct http3_stream 
             s->lines[count++] = (nghttp3_nv){.name = f->text.data,
                                              .value = f->value.data,
                                              .namelen = f->text.size,
-                                             .valuelen = f->value.size};
+                                             .valuelen = f->value.size,
+                                             .flags = indexing_of(s, f)};
     }
     return count;
 }
@@ -142,7 +167,12 @@ size_t http3_session_next(struct http3_session *s, int64_t *stream, struct span 
     int has_end = 0;
     *stream = -1;
     http3_session_enter(s);
-    if (!s->is_broken && s->is_started) {
+    struct span instructions = s->is_broken ? SPAN_EMPTY : http3_instructions_next(s);
+    if (instructions.size) {
+        *stream = s->instructions.stream;
+        vectors[0] = (nghttp3_vec){(uint8_t *)(uintptr_t)instructions.data, instructions.size};
+        count = 1;
+    } else if (!s->is_broken && s->is_started) {
         count = ask(s, stream, &has_end, vectors, max < VECTORS_MAX ? max : VECTORS_MAX);
         if (count < 0) {
             http3_machine_failed(s, (int)count);
@@ -173,7 +203,9 @@ int http3_session_sent(struct http3_session *s, int64_t stream, size_t bytes)
     http3_session_enter(s);
     if (!s->is_broken) {
         struct http3_stream *t = http3_session_find_stream(s, stream);
-        int result = nghttp3_conn_add_write_offset(s->machine, stream, bytes);
+        int result = 0;
+        if (stream != s->instructions.stream || http3_instructions_sent(s, bytes))
+            result = nghttp3_conn_add_write_offset(s->machine, stream, bytes);
         if (result)
             http3_machine_failed(s, result);
         bool is_whole = stream == s->latest_stream && bytes == s->latest_size;
@@ -201,7 +233,11 @@ int http3_session_acknowledged(struct http3_session *s, int64_t stream, size_t b
     if (!s->is_broken) {
         if (stream == s->control_stream)
             note_control_acknowledged(s, bytes);
-        int result = nghttp3_conn_add_ack_offset(s->machine, stream, bytes);
+        int result = 0;
+        if (stream == s->instructions.stream)
+            bytes = http3_instructions_acknowledged(s, bytes);
+        if (stream != s->instructions.stream || bytes)
+            result = nghttp3_conn_add_ack_offset(s->machine, stream, bytes);
         if (result)
             http3_machine_failed(s, result);
     }
@@ -213,6 +249,8 @@ static void set_window_full(struct http3_session *s, int64_t stream, bool is_ful
     struct http3_stream *t = http3_session_find_stream(s, stream);
     if (t)
         t->is_window_full = is_full;
+    else if (stream == s->instructions.stream)
+        s->instructions.is_window_full = is_full;
 }
 
 void http3_session_unblocked(struct http3_session *s, int64_t stream)

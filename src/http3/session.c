@@ -63,7 +63,7 @@ static void give_stream(struct http3_session *s, struct http3_stream *t)
     s->stream_count--;
     list_remove(&t->link);
     list_remove(&t->due);
-    http3_machine_give_section(s, t->section, false);
+    http3_qpack_forget(s, t);
     exchange_inlet_release(&t->inlet);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
@@ -410,6 +410,8 @@ static void session_rest(struct session *base)
 {
     struct http3_session *s = http3_state_of(base);
     http_cookies_release(&s->cookies);
+    if (s->instructions.queue.size == 0)
+        http3_instructions_release(s);
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;
@@ -453,7 +455,7 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     s->resets = http2_bucket_full(&limits->resets, *options->now);
     s->glitches = http2_bucket_full(&limits->glitches, *options->now);
     s->small_data = http2_bucket_full(&limits->small_data, *options->now);
-    s->control_stream = s->latest_stream = -1;
+    s->control_stream = s->instructions.stream = s->latest_stream = -1;
     s->push_end = UINT64_MAX;
     s->is_silent = true;
 }

@@ -1,8 +1,9 @@
 /* http3/session.h: the HTTP/3 side (RFC 9114) of one QUIC connection, without I/O. nghttp3 is the
  * machine for QPACK, for the control stream, and for the frames and priorities of what is sent; the
- * frames of requests, meaning, limits and flow control are read and decided here. The client gets
- * no dynamic QPACK table. The QUIC side, http3/streams.c, brings bytes of streams and takes
- * bytes of streams; it is the session's `transport`.
+ * frames of requests, meaning, limits and flow control are read and decided here. The client gets a
+ * dynamic table of QPACK (RFC 9204), and its own is used for answers. The QUIC side,
+ * http3/streams.c, brings bytes of streams and takes bytes of streams; it is the session's
+ * `transport`.
  *
  * What it promises beyond exchange/session.h is what http2/session.h promises, in the words of
  * HTTP/3: a malformed request gets RESET_STREAM and STOP_SENDING with H3_MESSAGE_ERROR, content
@@ -42,11 +43,23 @@ struct http3_transport {
     void *transport;
 };
 
+/* What sessions count. */
+enum http3_session_count {
+    HTTP3_TABLE_INSERTS,      /* into dynamic tables of clients */
+    HTTP3_TABLE_ERRORS,       /* encoder streams that broke a rule, or the table's limit */
+    HTTP3_SECTIONS_BLOCKED,   /* field sections that had to wait for inserts */
+    HTTP3_SECTIONS_OVER,      /* those beyond limits.blocked_max */
+    HTTP3_ANSWER_INSERTS,     /* lines of answers that go into tables of clients */
+    HTTP3_ANSWER_TABLES_FULL, /* tables that had no room for the next */
+    HTTP3_SESSION_COUNT
+};
+
 struct http3_session_options {
     struct http3_limits limits;
     size_t response_window;  /* response bytes an application may have queued on one stream */
     const char *date;        /* HTTP_DATE_SIZE bytes that the owner rewrites each second, or NULL */
     const milliseconds *now; /* monotonic time that the owner rewrites each turn */
+    uint64_t *counts;        /* HTTP3_SESSION_COUNT of them, that only grow; or NULL */
     struct spare *spare; /* blocks for the libraries; shared with others of the thread, or NULL */
 };
 

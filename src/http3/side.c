@@ -59,8 +59,10 @@ static void begin_side(struct http3_session *s, struct http3_side *side, bool en
         s->control_id = side->id;
         break;
     case SIDE_QPACK_ENCODER:
+        side->kind = HTTP3_SIDE_ENCODER;
+        break;
     case SIDE_QPACK_DECODER:
-        side->kind = HTTP3_SIDE_QPACK;
+        side->kind = HTTP3_SIDE_DECODER;
         break;
     case SIDE_PUSH:
         http3_session_break(s, ROUTED_ERROR_FRAMING, NGHTTP3_H3_STREAM_CREATION_ERROR);
@@ -74,7 +76,7 @@ static void begin_side(struct http3_session *s, struct http3_side *side, bool en
 
 static bool is_critical(const struct http3_side *side)
 {
-    return side->kind == HTTP3_SIDE_CONTROL || side->kind == HTTP3_SIDE_QPACK;
+    return side->kind >= HTTP3_SIDE_CONTROL;
 }
 
 void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends)
@@ -94,6 +96,8 @@ void http3_side_receive(struct http3_session *s, int64_t id, struct span bytes, 
         return;
     if (side->kind == HTTP3_SIDE_CONTROL)
         http3_control_receive(s, bytes);
+    else if (side->kind == HTTP3_SIDE_ENCODER)
+        http3_qpack_receive(s, bytes);
     else
         feed(s, id, bytes);
     if (ends)

@@ -1,11 +1,12 @@
 /* http3/state.h: what the files of a session share. For them only: session, events, charge,
- * machine, side, control, receive, request, answer, send.
+ * machine, side, control, receive, request, qpack, instructions, answer, send.
  *
  * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
  * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
  * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
- * request streams and request.c makes requests of them; answer.c gives their answers to nghttp3;
- * send.c hands out what nghttp3 has to send. */
+ * request streams and request.c makes requests of them; qpack.c keeps the client's dynamic table
+ * and those who wait for it, instructions.c tells the client of it; answer.c gives answers to
+ * nghttp3; send.c hands out what nghttp3 has to send. */
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
@@ -16,6 +17,8 @@
 #include "http/head.h"
 #include "http2/bucket.h"
 #include "http3/frames.h"
+#include "http3/lines.h"
+#include "http3/repertoire.h"
 #include "http3/session.h"
 #include <nghttp3/nghttp3.h>
 
@@ -64,6 +67,9 @@ struct http3_stream {
     int64_t id;
     int error;                             /* why it failed */
     nghttp3_qpack_stream_context *section; /* of the field section that is coming; or NULL */
+    struct http3_lines lines;              /* of the same */
+    struct list_link waiting;              /* in `waiting`: the section needs later inserts */
+    struct buffer held;                    /* the rest of it and what came behind, meanwhile */
     struct http3_frames frames;
     struct exchange_inlet inlet;
     size_t given;                 /* slices of it that nghttp3 has, from the front */
@@ -80,6 +86,8 @@ struct http3_stream {
     bool is_gone;         /* the transport has forgotten it */
     bool is_reset;        /* by us, or by the client */
     bool is_ignored;      /* what comes on it is thrown away */
+    bool is_read;         /* to its end */
+    bool is_abandoned;    /* its sections are not decoded any more, as the client was told */
     bool is_stopped;      /* STOP_SENDING was queued */
     bool is_charged;      /* for a reset */
     bool has_update;      /* PRIORITY_UPDATE came before the request */
@@ -95,7 +103,8 @@ enum http3_side_kind {
     HTTP3_SIDE_NEW, /* its type is not known */
     HTTP3_SIDE_IGNORED,
     HTTP3_SIDE_CONTROL,
-    HTTP3_SIDE_QPACK
+    HTTP3_SIDE_ENCODER, /* of QPACK */
+    HTTP3_SIDE_DECODER
 };
 
 /* A unidirectional stream of the client. */
@@ -103,6 +112,18 @@ struct http3_side {
     int64_t id;
     struct http3_number type;
     enum http3_side_kind kind;
+};
+
+/* Our decoder stream of QPACK. */
+struct http3_instructions {
+    int64_t stream;              /* -1: not open */
+    struct exchange_queue queue; /* behind the stream's type; not acknowledged */
+    size_t sent;                 /* of it, in packets */
+    struct block *block;         /* where the latest stand, and the next will; or NULL */
+    size_t filled;               /* bytes of it */
+    bool has_type;               /* is in packets */
+    bool is_type_acknowledged;
+    bool is_window_full;
 };
 
 struct http3_session {
@@ -115,7 +136,12 @@ struct http3_session {
     nghttp3_mem allocator;
     nghttp3_conn *machine;
     nghttp3_qpack_decoder *decoder;
-    nghttp3_qpack_stream_context *spare_section;
+    struct http3_instructions instructions;
+    struct http3_repertoire *repertoire; /* NULL: the client offers no table for answers */
+    struct list_link waiting;            /* streams, for inserts */
+    size_t waiting_count;
+    size_t held_memory;       /* of them */
+    uint64_t inserts_charged; /* that requests have paid for */
     struct http3_stream *buckets[HTTP3_BUCKETS];
     struct list_link live;      /* streams that are not over */
     struct list_link finishing; /* over, and the transport still has them */
@@ -184,6 +210,12 @@ static inline void http3_state_is_due(struct http3_session *s, struct http3_stre
         list_append(&s->due, &t->due);
 }
 
+/* For the client's inserts. */
+static inline bool http3_state_is_waiting(const struct http3_stream *t)
+{
+    return list_is_linked(&t->waiting);
+}
+
 /* RFC 9000 section 2.1. */
 static inline bool http3_state_is_request_stream(int64_t id)
 {
@@ -216,6 +248,9 @@ void http3_charge_reset(struct http3_session *s, struct http3_stream *t);
 void http3_charge_glitch(struct http3_session *s);
 /* The same for a frame that means nothing for a request, with its size. */
 void http3_charge_unknown(struct http3_session *s, uint64_t size);
+/* The fields of all streams, what waits for the table, and nghttp3's own memory against what the
+ * client has paid for. */
+bool http3_charge_is_over_memory(const struct http3_session *s);
 
 /* machine.c */
 
@@ -226,14 +261,37 @@ void http3_machine_close(struct http3_session *s);
 void http3_machine_start(struct http3_session *s);
 /* nghttp3 refused: the connection must end. */
 void http3_machine_failed(struct http3_session *s, int result);
-/* A decoder that met a string too long for it is of no use any more; it has no state that a new one
- * would miss. */
-void http3_machine_renew_decoder(struct http3_session *s);
+
+/* qpack.c */
+
+/* ROUTED_OK or ROUTED_ERROR_MEMORY. */
+int http3_qpack_open(struct http3_session *s);
+void http3_qpack_close(struct http3_session *s);
+/* Bytes of the client's encoder stream: the table changes, and who waited for that goes on. */
+void http3_qpack_receive(struct http3_session *s, struct span bytes);
 /* A context for a field section, or NULL when there is no memory. */
-nghttp3_qpack_stream_context *http3_machine_take_section(struct http3_session *s, int64_t id);
-/* NULL is allowed. */
-void http3_machine_give_section(struct http3_session *s, nghttp3_qpack_stream_context *section,
-                                bool is_complete);
+nghttp3_qpack_stream_context *http3_qpack_begin_section(struct http3_session *s, int64_t id);
+/* The section needs inserts that have not come: what stands behind its prefix, and all that comes
+ * on the stream, is held until http3_receive_resume. */
+void http3_qpack_wait(struct http3_session *s, struct http3_stream *t);
+void http3_qpack_hold(struct http3_session *s, struct http3_stream *t, struct span bytes);
+/* No section of the stream will be decoded any more, though some may be on their way: the client is
+ * told (RFC 9204 section 2.2.2.2), once. */
+void http3_qpack_abandon(struct http3_session *s, struct http3_stream *t);
+/* The same for a stream that never was a request. */
+void http3_qpack_cancel(struct http3_session *s, int64_t id);
+/* Frees what the stream has here, and tells nobody. */
+void http3_qpack_forget(struct http3_session *s, struct http3_stream *t);
+
+/* instructions.c */
+
+void http3_instructions_release(struct http3_session *s);
+/* What is to be sent next on our decoder stream; it lives until it is acknowledged. */
+struct span http3_instructions_next(struct http3_session *s);
+/* So many bytes of the stream are in packets, or acknowledged. Returns how many of them were
+ * nghttp3's. */
+size_t http3_instructions_sent(struct http3_session *s, size_t bytes);
+size_t http3_instructions_acknowledged(struct http3_session *s, size_t bytes);
 
 /* side.c */
 
@@ -250,6 +308,8 @@ void http3_control_receive(struct http3_session *s, struct span bytes);
 /* receive.c */
 
 void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends);
+/* What was held for a stream that waited for the client's table. */
+void http3_receive_resume(struct http3_session *s, struct http3_stream *t, struct span held);
 /* Delivers held content as far as credit goes, and then the end. */
 void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t);
 /* Nobody wants the rest of the content. */
@@ -258,9 +318,10 @@ void http3_receive_give_up(struct http3_session *s, struct http3_stream *t);
 /* request.c */
 
 /* A HEADERS frame has begun, brings a piece of its field section, is complete. `ends`: with the
- * stream. */
+ * stream. A section that has to wait leaves the rest of the piece. */
 void http3_request_begin_section(struct http3_session *s, struct http3_stream *t);
-void http3_request_add_section(struct http3_session *s, struct http3_stream *t, struct span bytes);
+struct span http3_request_add_section(struct http3_session *s, struct http3_stream *t,
+                                      struct span bytes);
 void http3_request_end_section(struct http3_session *s, struct http3_stream *t, bool ends);
 /* The request breaks RFC 9114 section 4.1.2 after its head, or has none: RESET_STREAM with `code`.
  */

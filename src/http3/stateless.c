@@ -66,7 +66,7 @@ void http3_stateless_retry(struct http3_endpoint *e, const struct http3_datagram
     if (e->output.is_blocked || !http3_identifier_make(&e->key, e->options.worker, &id))
         return;
     size_t size = tls_quic_write_retry(out, sizeof(out), initial, &id, e->options.secret, &remote,
-                                       http3_now(e));
+                                       http3_token_time(e));
     answer(e, datagram, out, size, HTTP3_RETRIES);
 }
 

@@ -54,7 +54,7 @@ static int on_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t 
                     void *stream_user)
 {
     struct http3_connection *c = user;
-    c->endpoint->counts[HTTP3_PACKETS_LOST] += ngtcp2_conn_get_stream_loss_count(conn, stream);
+    http3_recovery_stream_closed(c, stream);
     if (!ngtcp2_is_bidi_stream(stream) && !ngtcp2_conn_is_local_stream(conn, stream))
         ngtcp2_conn_extend_max_streams_uni(conn, 1);
     if (!c->session)
@@ -75,7 +75,6 @@ static int on_acknowledged(ngtcp2_conn *conn, int64_t stream, uint64_t offset, u
     (void)conn;
     (void)offset;
     (void)stream_user;
-    c->acknowledged += size;
     return judge(c, http3_session_acknowledged(c->session, stream, (size_t)size));
 }
 

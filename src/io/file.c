@@ -61,7 +61,7 @@ static int read_all(int fd, size_t size, struct buffer *out, const char **why)
     return ROUTED_OK;
 }
 
-static int read_checked(int fd, size_t max, struct buffer *out, const char **why)
+static int read_checked(int fd, size_t max, bool is_private, struct buffer *out, const char **why)
 {
     struct stat s;
     if (fstat(fd, &s) != 0)
@@ -70,20 +70,33 @@ static int read_checked(int fd, size_t max, struct buffer *out, const char **why
         return refuse(why, ROUTED_ERROR_FILE, "is a folder");
     if (!S_ISREG(s.st_mode))
         return refuse(why, ROUTED_ERROR_FILE, "is no regular file");
+    if (is_private && s.st_mode & S_IRWXO)
+        return refuse(why, ROUTED_ERROR_PERMISSION, "is open to every user: chmod o= it");
     if ((uint64_t)s.st_size > max)
         return refuse(why, ROUTED_ERROR_FILE, "is too large");
     return read_all(fd, (size_t)s.st_size, out, why);
 }
 
-int file_read(const char *path, size_t max, struct buffer *out, const char **why)
+static int read_file(const char *path, size_t max, bool is_private, struct buffer *out,
+                     const char **why)
 {
     /* Not blocking: a fifo without a writer must not hold up a start. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return refuse_open(why);
-    int result = read_checked(fd, max, out, why);
+    int result = read_checked(fd, max, is_private, out, why);
     close(fd);
     return result;
+}
+
+int file_read(const char *path, size_t max, struct buffer *out, const char **why)
+{
+    return read_file(path, max, false, out, why);
+}
+
+int file_read_private(const char *path, size_t max, struct buffer *out, const char **why)
+{
+    return read_file(path, max, true, out, why);
 }
 
 struct file_stamp file_stamp(const char *path)
@@ -195,7 +208,13 @@ int file_make_folder(const char *path)
 
 /* ---- writing ---- */
 
-static int write_all(int fd, struct span content)
+int file_create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+    return fd >= 0 ? fd : code_of_errno();
+}
+
+int file_append(int fd, struct span content)
 {
     while (content.size) {
         ssize_t count = write(fd, content.data, content.size);
@@ -205,7 +224,7 @@ static int write_all(int fd, struct span content)
             return code_of_errno();
         content = span_after(content, (size_t)count);
     }
-    return fsync(fd) == 0 ? ROUTED_OK : ROUTED_ERROR_FILE;
+    return ROUTED_OK;
 }
 
 static int write_beside(const char *path, char *beside, struct span content, bool is_private)
@@ -213,7 +232,9 @@ static int write_beside(const char *path, char *beside, struct span content, boo
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return code_of_errno();
-    int result = write_all(fd, content);
+    int result = file_append(fd, content);
+    if (result == ROUTED_OK && fsync(fd) != 0)
+        result = ROUTED_ERROR_FILE;
     if (result == ROUTED_OK && !is_private && fchmod(fd, 0644) != 0)
         result = code_of_errno();
     close(fd);

@@ -12,6 +12,9 @@
  * what is wrong, for example "no such file": static. */
 int file_read(const char *path, size_t max, struct buffer *out, const char **why);
 
+/* The same for a file with a secret: one that everybody may read, write or run is refused. */
+int file_read_private(const char *path, size_t max, struct buffer *out, const char **why);
+
 /* What changes when a file is written, replaced or removed. All zero: there is none. */
 struct file_stamp {
     uint64_t device;
@@ -32,6 +35,11 @@ bool file_is_folder(const char *path);
 #define FILE_FOLDER_MAX 4096
 int file_each(const char *folder, int (*visit)(void *user, const char *path), void *user);
 
+/* Makes an empty file for this user alone (0600) that must not have been there: the descriptor for
+ * file_append and system_close, or ROUTED_ERROR_FILE, _PERMISSION or _MEMORY. */
+int file_create(const char *path);
+/* ROUTED_OK, or an error when not all of it was written. */
+int file_append(int fd, struct span content);
 /* Writes a file that appears whole or not at all, replacing one that is there: mode 0600 when
  * `is_private`, else 0644. ROUTED_OK, ROUTED_ERROR_FILE, _PERMISSION or _MEMORY. */
 int file_write(const char *path, struct span content, bool is_private);

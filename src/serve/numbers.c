@@ -16,13 +16,14 @@ static void on_own_number(void *user, const struct metric_name *name, uint64_t v
     a->visit(a->user, name, value + (a->quic ? serve_quic_count(a->quic, name->name) : 0));
 }
 
-static void visit_all(const struct front_server *front, const struct serve_quic *quic,
-                      front_visit *visit, void *user)
+static void visit_all(const struct serve_sources *s, front_visit *visit, void *user)
 {
     static const struct metric_name restarts = {"quic.restarts", METRIC_COUNTER};
-    struct adding adding = {quic, visit, user};
-    front_server_metrics(front, on_own_number, &adding);
-    visit(user, &restarts, quic ? atomic_load(&quic->restarts) : 0);
+    static const struct metric_name losses = {"supervisor.losses", METRIC_COUNTER};
+    struct adding adding = {s->quic, visit, user};
+    front_server_metrics(s->front, on_own_number, &adding);
+    visit(user, &restarts, s->quic ? atomic_load(&s->quic->restarts) : 0);
+    visit(user, &losses, s->processes ? serve_processes_losses(s->processes) : 0);
 }
 
 struct listing {
@@ -40,11 +41,10 @@ static void on_number(void *user, const struct metric_name *name, uint64_t value
     listing->count++;
 }
 
-size_t serve_numbers_list(const struct front_server *front, const struct serve_quic *quic,
-                          routed_metric *out, size_t max)
+size_t serve_numbers_list(const struct serve_sources *s, routed_metric *out, size_t max)
 {
     struct listing listing = {out, max, 0};
-    visit_all(front, quic, on_number, &listing);
+    visit_all(s, on_number, &listing);
     return listing.count;
 }
 
@@ -72,12 +72,11 @@ static void on_member(void *user, const struct metric_name *name, uint64_t value
     put(p, digits, decimal_write(digits, value));
 }
 
-size_t serve_numbers_json(const struct front_server *front, const struct serve_quic *quic,
-                          char *out, size_t size)
+size_t serve_numbers_json(const struct serve_sources *s, char *out, size_t size)
 {
     struct page p = {out, size, 0};
     put(&p, "{", 1);
-    visit_all(front, quic, on_member, &p);
+    visit_all(s, on_member, &p);
     put(&p, "}", 1);
     if (size)
         out[p.used < size ? p.used : size - 1] = '\0';

@@ -17,6 +17,7 @@ struct serve_processes {
     bool has_watcher;
     bool is_running;
     atomic_bool is_ending;
+    atomic_uint losses; /* of the supervisor */
     atomic_uchar *alive;
     size_t count;
 };
@@ -47,11 +48,12 @@ static void *watch(void *argument)
         return NULL;
     process_shared_detach(p->alive, p->count);
     if (p->quic)
-        serve_quic_abandon(p->quic);
-    log_write(
-        p->log, LOG_ERROR,
-        "the supervisor of the engines (process %d) ended: no engine is left, requests get 503",
-        (int)p->supervisor.pid);
+        serve_quic_abandon(p->quic, FRONT_QUIC_LOST);
+    atomic_store(&p->losses, 1);
+    log_write(p->log, LOG_ERROR,
+              "the supervisor of the engines (process %d) ended: no engine is left, requests get "
+              "503%s; start this process anew",
+              (int)p->supervisor.pid, p->quic ? ", HTTP/3 is gone" : "");
     return NULL;
 }
 
@@ -102,6 +104,11 @@ int serve_processes_start(struct serve_processes **out,
 const atomic_uchar *serve_processes_alive(const struct serve_processes *p)
 {
     return p->alive;
+}
+
+unsigned serve_processes_losses(const struct serve_processes *p)
+{
+    return atomic_load(&p->losses);
 }
 
 int serve_processes_start_quic(struct serve_processes *p, const struct front_datagrams *sockets,

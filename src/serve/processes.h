@@ -9,9 +9,10 @@
  *
  * The front cannot fork another supervisor, for its threads are running. Should the supervisor be
  * killed, the kernel kills the engines with it; a thread of the front that watches it clears the
- * flags of all engines for good and says so in the log. From then on requests wait for an engine
- * as long as limits.queue_timeout allows and are answered with 503; the host is expected to end,
- * to be started anew. */
+ * flags of all engines for good, counts supervisor.losses and says so in the log. Answers over TLS
+ * then ask clients to forget HTTP/3, where that was in its process. From then on requests wait for
+ * an engine as long as limits.queue_timeout allows and are answered with 503; the host is expected
+ * to end, to be started anew. */
 #ifndef SERVE_PROCESSES_H
 #define SERVE_PROCESSES_H
 
@@ -46,6 +47,9 @@ int serve_processes_start(struct serve_processes **out,
 
 /* One flag for each engine: does it accept now? Shared with the children; lives until stop. */
 const atomic_uchar *serve_processes_alive(const struct serve_processes *p);
+
+/* How often the supervisor ended by itself: 0 or 1. Any thread. */
+unsigned serve_processes_losses(const struct serve_processes *p);
 
 /* Starts the process of HTTP/3 on copies of these sockets and returns when it answers, or why it
  * does not. It comes back as engines do. */

@@ -1,5 +1,6 @@
 #include "serve/quic_process.h"
 
+#include "base/memory.h"
 #include "bridge/client.h"
 #include "front/metrics.h"
 #include "io/loop.h"
@@ -54,8 +55,10 @@ void serve_quic_free(struct serve_quic *q)
     process_shared_free(q, sizeof(*q));
 }
 
-void serve_quic_abandon(struct serve_quic *q)
+void serve_quic_abandon(struct serve_quic *q, enum front_quic_state state)
 {
+    atomic_store(&q->state, state);
+    atomic_store(&q->memory, 0);
     metric_rows_abandon(q->front);
     metric_rows_abandon(q->bridge);
 }
@@ -70,6 +73,8 @@ static uint64_t sum_of(const struct metric_rows *r, const char *name)
 
 uint64_t serve_quic_count(const struct serve_quic *q, const char *name)
 {
+    if (strcmp(name, "memory.held") == 0)
+        return atomic_load(&q->memory);
     return sum_of(q->front, name) + sum_of(q->bridge, name);
 }
 
@@ -155,6 +160,7 @@ _Noreturn void serve_quic_process_run(const struct serve_processes_options *opti
                                       struct front_datagrams *sockets, struct process *self,
                                       const atomic_uchar *alive)
 {
+    memory_count_in(&options->quic->memory);
     struct quic_process p = {.options = options, .self = self};
     struct failure why = {.text = ""};
     int error = open_process(&p, sockets, alive, &why);

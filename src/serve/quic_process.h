@@ -15,6 +15,8 @@ struct serve_quic {
     atomic_uint_fast64_t drain_timeout; /* milliseconds, set before SUPERVISOR_SHUT is told */
     atomic_uint_fast64_t restarts;
     atomic_int outcome;         /* of front_server_wait */
+    atomic_uchar state;         /* enum front_quic_state */
+    atomic_size_t memory;       /* bytes that it holds */
     struct metric_rows *front;  /* the numbers of its workers, */
     struct metric_rows *bridge; /* and of their bridge clients */
 };
@@ -22,8 +24,8 @@ struct serve_quic {
 /* Before the fork. NULL: no memory. */
 struct serve_quic *serve_quic_new(void);
 void serve_quic_free(struct serve_quic *q); /* NULL is allowed */
-/* The process is gone: nothing of it is open any more. */
-void serve_quic_abandon(struct serve_quic *q);
+/* The process is gone, for now or for good: nothing of it is open any more. */
+void serve_quic_abandon(struct serve_quic *q, enum front_quic_state state);
 /* What it counted under that name; 0 for other names. Any thread. */
 uint64_t serve_quic_count(const struct serve_quic *q, const char *name);
 

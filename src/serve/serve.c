@@ -8,18 +8,16 @@
 #include "io/system.h"
 #include "serve/last_error.h"
 #include "serve/numbers.h"
+#include "serve/options.h"
 #include "serve/processes.h"
 #include "serve/quic_process.h"
+#include "serve/quic_secret.h"
 #include "serve/secure.h"
 #include "serve/threads.h"
 #include "tls/development.h"
 #include <routed/serve.h>
 
-#define ENGINES_MAX      64
 #define DESCRIPTORS_KEPT 64 /* for listeners, logs, loops */
-
-/* More than any version of the struct will have: what is over it was never set. */
-#define OPTIONS_SIZE_MAX 4096
 
 struct routed_server {
     struct front_server *front;
@@ -35,114 +33,6 @@ struct routed_server {
     int outcome; /* of the first wait */
     bool is_over;
 };
-
-void routed_serve_options_init(routed_serve_options *options)
-{
-    memset(options, 0, sizeof(*options));
-    options->size = sizeof(*options);
-    options->log_level = ROUTED_LOG_INFO;
-    options->secure_port = -1;
-}
-
-/* ---- options ---- */
-
-/* Members that this version does not know must say nothing. */
-static bool has_unknown_options(const routed_serve_options *given)
-{
-    const uint8_t *bytes = (const uint8_t *)given;
-    for (size_t i = sizeof(*given); i < given->size; i++)
-        if (bytes[i])
-            return true;
-    return false;
-}
-
-/* A caller built against an older header has a shorter struct: what it lacks is default. The
- * lengths of versions differ by whole members, in steps of the struct's alignment. */
-static int read_options(routed_serve_options *out, const routed_serve_options *given,
-                        struct failure *why)
-{
-    routed_serve_options_init(out);
-    if (!given)
-        return ROUTED_OK;
-    if (given->size == 0)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT,
-                           "options.size is not set: call routed_serve_options_init");
-    if (given->size % _Alignof(routed_serve_options) || given->size > OPTIONS_SIZE_MAX)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT,
-                           "options.size is not that of routed_serve_options");
-    if (has_unknown_options(given))
-        return failure_set(why, ROUTED_ERROR_UNSUPPORTED,
-                           "options are set that this version does not know");
-    memcpy(out, given, given->size < sizeof(*out) ? given->size : sizeof(*out));
-    return ROUTED_OK;
-}
-
-/* What is listened on. */
-enum doors {
-    DOOR_CLEAR,  /* options.port, and TLS on options.secure_port where that is wanted */
-    DOOR_SECURE, /* TLS on options.port */
-};
-
-static int check_doors(const routed_serve_options *o, enum doors doors, struct failure *why)
-{
-    bool is_secure = doors == DOOR_SECURE || o->secure_port >= 0;
-    if (is_secure && !o->tls_certificate)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "TLS needs tls_certificate");
-    if (!is_secure && o->tls_certificate)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT,
-                           "tls_certificate is set, but no port for TLS: set secure_port or call "
-                           "routed_serve_secure");
-    if (o->secure_port > UINT16_MAX)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "secure_port: %d is more than 65535",
-                           (int)o->secure_port);
-    return ROUTED_OK;
-}
-
-static int check_http3(const routed_serve_options *o, struct failure *why)
-{
-    if (o->http3 < ROUTED_SWITCH_DEFAULT || o->http3 > ROUTED_SWITCH_OFF)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3 %d is not known", o->http3);
-    if (o->alt_svc < ROUTED_SWITCH_DEFAULT || o->alt_svc > ROUTED_SWITCH_OFF)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "alt_svc %d is not known", o->alt_svc);
-    if (o->early_data < ROUTED_SWITCH_DEFAULT || o->early_data > ROUTED_SWITCH_OFF)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "early_data %d is not known", o->early_data);
-    if (o->http3_process < ROUTED_SWITCH_DEFAULT || o->http3_process > ROUTED_SWITCH_OFF)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3_process %d is not known",
-                           o->http3_process);
-    if (o->http3 == ROUTED_SWITCH_ON && !o->tls_certificate)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "HTTP/3 needs TLS: set tls_certificate");
-    if (o->http3_process != ROUTED_SWITCH_ON)
-        return ROUTED_OK;
-    if (o->mode != ROUTED_MODE_PROCESSES)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3_process needs ROUTED_MODE_PROCESSES");
-    if (!o->tls_certificate || o->http3 == ROUTED_SWITCH_OFF)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http3_process needs HTTP/3, with TLS");
-    return ROUTED_OK;
-}
-
-static int check_options(const routed_serve_options *o, const routed_engine *engine,
-                         struct failure *why)
-{
-    if (o->mode < ROUTED_MODE_BRIDGE || o->mode > ROUTED_MODE_NATIVE_DIRECT)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "mode %d is not known", o->mode);
-    if (o->bridge != ROUTED_BRIDGE_UNIX && o->bridge != ROUTED_BRIDGE_TCP)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "bridge %d is not known", o->bridge);
-    if (!engine && o->mode != ROUTED_MODE_NATIVE_DIRECT)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "this mode needs an engine");
-    if (o->engines > ENGINES_MAX)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "engines: %u is more than %u", o->engines,
-                           ENGINES_MAX);
-    if (o->log_level < ROUTED_LOG_DEBUG || o->log_level > ROUTED_LOG_ERROR)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "log_level %d is not known", o->log_level);
-    if (o->limits && o->limits->size == 0)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT,
-                           "limits.size is not set: call routed_limits_init");
-    if (o->backlog > INT32_MAX)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "backlog: %u is too large", o->backlog);
-    if (o->http2 < ROUTED_SWITCH_DEFAULT || o->http2 > ROUTED_SWITCH_OFF)
-        return failure_set(why, ROUTED_ERROR_ARGUMENT, "http2 %d is not known", o->http2);
-    return check_http3(o, why);
-}
 
 /* ---- the engine in process ---- */
 
@@ -187,7 +77,7 @@ static void share_descriptors(struct routed_server *s, const routed_serve_option
 static int open_bridge(struct routed_server *s, const routed_serve_options *o, struct failure *why)
 {
     unsigned cores = system_cores();
-    unsigned standard = cores < ENGINES_MAX ? cores : ENGINES_MAX;
+    unsigned standard = cores < SERVE_ENGINES_MAX ? cores : SERVE_ENGINES_MAX;
     struct bridge_endpoint_options options = {.count = o->engines ? o->engines : standard,
                                               .is_tcp = o->bridge == ROUTED_BRIDGE_TCP,
                                               .log = &s->log};
@@ -252,6 +142,9 @@ static int prepare_quic(struct routed_server *s, struct front_options *front, st
     front->part = FRONT_WITHOUT_QUIC;
     front->datagrams = memory_new_zeroed(sizeof(*front->datagrams));
     s->quic = serve_quic_new();
+    if (s->quic && front->quic_secret)
+        memcpy(s->quic->secret, front->quic_secret, sizeof(s->quic->secret));
+    front->quic_state = s->quic ? &s->quic->state : NULL;
     return s->quic && front->datagrams ? ROUTED_OK
                                        : failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
 }
@@ -282,33 +175,40 @@ static int start_front(struct routed_server *s, routed_engine *engine,
 }
 
 static int start(struct routed_server *s, routed_engine *engine, const routed_serve_options *o,
-                 enum doors doors, struct failure *why)
+                 enum serve_doors doors, struct failure *why)
 {
+    uint8_t secret[FRONT_QUIC_SECRET_SIZE];
     int error = serve_secure_open(&s->tls, o, &s->log, why);
+    if (!error && o->quic_secret)
+        error = serve_quic_secret_read(secret, o->quic_secret, why);
     if (error)
         return error;
-    struct front_options front = {.host = o->host,
-                                  .only_secure = doors == DOOR_SECURE,
-                                  .port = o->port,
-                                  .tls = s->tls,
-                                  .secure_port =
-                                      (uint16_t)(doors == DOOR_SECURE ? o->port : o->secure_port),
-                                  .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
-                                  .has_http3 = s->tls && o->http3 != ROUTED_SWITCH_OFF,
-                                  .has_early_data = o->early_data == ROUTED_SWITCH_ON,
-                                  .is_advertised = o->alt_svc != ROUTED_SWITCH_OFF,
-                                  .unix_path = o->unix_path,
-                                  .backlog = (int)o->backlog,
-                                  .v6_only = o->v6_only != 0,
-                                  .shared = o->shared != 0,
-                                  .workers = o->workers,
-                                  .limits = &s->limits,
-                                  .access_log = o->access_log,
-                                  .log = s->log};
-    return start_front(s, engine, o, &front, why);
+    struct front_options front = {
+        .host = o->host,
+        .only_secure = doors == SERVE_DOOR_SECURE,
+        .port = o->port,
+        .tls = s->tls,
+        .secure_port = (uint16_t)(doors == SERVE_DOOR_SECURE ? o->port : o->secure_port),
+        .has_http2 = o->http2 != ROUTED_SWITCH_OFF,
+        .has_http3 = s->tls && o->http3 != ROUTED_SWITCH_OFF,
+        .has_early_data = o->early_data == ROUTED_SWITCH_ON,
+        .is_advertised = o->alt_svc != ROUTED_SWITCH_OFF,
+        .unix_path = o->unix_path,
+        .backlog = (int)o->backlog,
+        .v6_only = o->v6_only != 0,
+        .shared = o->shared != 0,
+        .workers = o->workers,
+        .limits = &s->limits,
+        .access_log = o->access_log,
+        .qlog = o->qlog,
+        .quic_secret = o->quic_secret ? secret : NULL,
+        .log = s->log};
+    error = start_front(s, engine, o, &front, why);
+    explicit_bzero(secret, sizeof(secret));
+    return error;
 }
 
-static int serve(routed_engine *engine, const routed_serve_options *given, enum doors doors,
+static int serve(routed_engine *engine, const routed_serve_options *given, enum serve_doors doors,
                  routed_server **server)
 {
     struct failure *why = serve_last_error_begin();
@@ -316,11 +216,9 @@ static int serve(routed_engine *engine, const routed_serve_options *given, enum 
     if (!server)
         return failure_set(why, ROUTED_ERROR_ARGUMENT, "server is NULL");
     *server = NULL;
-    int error = read_options(&options, given, why);
+    int error = serve_options_read(&options, given, why);
     if (!error)
-        error = check_options(&options, engine, why);
-    if (!error)
-        error = check_doors(&options, doors, why);
+        error = serve_options_check(&options, engine, doors, why);
     if (error)
         return error;
     struct routed_server *s = memory_new_zeroed(sizeof(*s));
@@ -341,13 +239,13 @@ static int serve(routed_engine *engine, const routed_serve_options *given, enum 
 
 int routed_serve(routed_engine *engine, const routed_serve_options *options, routed_server **server)
 {
-    return serve(engine, options, DOOR_CLEAR, server);
+    return serve(engine, options, SERVE_DOOR_CLEAR, server);
 }
 
 int routed_serve_secure(routed_engine *engine, const routed_serve_options *options,
                         routed_server **server)
 {
-    return serve(engine, options, DOOR_SECURE, server);
+    return serve(engine, options, SERVE_DOOR_SECURE, server);
 }
 
 int routed_development_certificate(const char *folder)
@@ -440,15 +338,25 @@ void routed_server_reopen_log(routed_server *server)
         serve_processes_reopen_log(server->processes);
 }
 
+static struct serve_sources sources_of(const routed_server *s)
+{
+    return (struct serve_sources){s->front, s->quic, s->processes};
+}
+
 size_t routed_server_metrics(const routed_server *server, routed_metric *out, size_t max)
 {
-    return server ? serve_numbers_list(server->front, server->quic, out, max) : 0;
+    if (!server)
+        return 0;
+    struct serve_sources sources = sources_of(server);
+    return serve_numbers_list(&sources, out, max);
 }
 
 size_t routed_server_metrics_json(const routed_server *server, char *out, size_t size)
 {
-    if (server)
-        return serve_numbers_json(server->front, server->quic, out, size);
+    if (server) {
+        struct serve_sources sources = sources_of(server);
+        return serve_numbers_json(&sources, out, size);
+    }
     if (size)
         *out = '\0';
     return 0;

@@ -105,7 +105,7 @@ static void engine_ended(struct slot *slot, int32_t pid, int code)
 static void quic_ended(struct slot *slot, int32_t pid, int code)
 {
     struct supervisor *s = slot->supervisor;
-    serve_quic_abandon(s->options->quic);
+    serve_quic_abandon(s->options->quic, FRONT_QUIC_DOWN);
     bridge_endpoint_ring(s->options->endpoint); /* its connections are closed, and nobody said so */
     if (s->is_stopping) {
         stop_engines(s);
@@ -143,6 +143,8 @@ static void on_channel_of_process(struct loop_handle *h, unsigned events)
     if (byte != SUPERVISOR_READY || slot->was_ready)
         return;
     slot->was_ready = true;
+    if (slot->is_quic)
+        atomic_store(&s->options->quic->state, FRONT_QUIC_UP);
     if (slot->was_once_ready)
         return;
     slot->was_once_ready = true;

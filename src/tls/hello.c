@@ -1,5 +1,5 @@
 /* What must be known of a ClientHello before GnuTLS works on it: the server name chooses the
- * certificate and the key of the tickets that can be resumed. */
+ * certificate and the key of the tickets that can be resumed, the key shares the group. */
 #include "tls/state.h"
 
 #include <gnutls/crypto.h>
@@ -7,8 +7,12 @@
 
 #define EXTENSION_SERVER_NAME          0
 #define EXTENSION_ALPN                 16
+#define EXTENSION_KEY_SHARE            51
 #define EXTENSION_TRANSPORT_PARAMETERS 57 /* RFC 9001 section 8.2 */
 #define NAME_TYPE_HOST                 0
+#define GROUP_SECP256R1                23 /* RFC 8446 section 4.2.7 */
+#define GROUP_SECP384R1                24
+#define GROUP_X25519                   29
 #define SESSION_ID_AT                  34 /* in a ClientHello, behind version and random */
 
 struct hello {
@@ -16,6 +20,9 @@ struct hello {
     size_t name_size;
     bool has_alpn;
     bool has_parameters;
+    bool has_x25519; /* a key share for it, and so on */
+    bool has_secp256r1;
+    bool has_secp384r1;
 };
 
 static size_t read_16(const uint8_t *data)
@@ -33,11 +40,37 @@ static int read_server_name(struct hello *hello, const unsigned char *data, unsi
     return 0;
 }
 
+/* KeyShareClientHello, RFC 8446 section 4.2.8. What is wrong with it is for GnuTLS to say. */
+static void read_key_shares(struct hello *hello, const unsigned char *data, unsigned size)
+{
+    struct span left = span_after(span_of(data, size), 2);
+    while (left.size >= 4) {
+        size_t group = read_16(left.data), key = read_16(left.data + 2);
+        if (key > left.size - 4)
+            return;
+        hello->has_x25519 |= group == GROUP_X25519;
+        hello->has_secp256r1 |= group == GROUP_SECP256R1;
+        hello->has_secp384r1 |= group == GROUP_SECP384R1;
+        left = span_after(left, 4 + key);
+    }
+}
+
+static enum tls_shares shares_of(const struct hello *hello)
+{
+    if (hello->has_x25519)
+        return TLS_SHARES_ANY;
+    if (hello->has_secp256r1)
+        return TLS_SHARES_SECP256R1;
+    return hello->has_secp384r1 ? TLS_SHARES_SECP384R1 : TLS_SHARES_ANY;
+}
+
 static int read_extension(void *context, unsigned type, const unsigned char *data, unsigned size)
 {
     struct hello *hello = context;
     if (type == EXTENSION_SERVER_NAME)
         return read_server_name(hello, data, size);
+    if (type == EXTENSION_KEY_SHARE && size >= 2)
+        read_key_shares(hello, data, size);
     hello->has_alpn |= type == EXTENSION_ALPN;
     hello->has_parameters |= type == EXTENSION_TRANSPORT_PARAMETERS;
     return 0;
@@ -73,6 +106,14 @@ static int serve_name(struct tls_session *s, const struct hello *hello)
     return result;
 }
 
+static int choose_group(struct tls_session *s, const struct hello *hello)
+{
+    enum tls_shares shares = shares_of(hello);
+    gnutls_priority_t priorities = s->snapshot->priorities[s->carrier][shares];
+    bool is_settled = shares == TLS_SHARES_ANY || !priorities;
+    return is_settled ? 0 : gnutls_priority_set(s->tls, priorities);
+}
+
 static int on_client_hello(struct tls_session *s, const gnutls_datum_t *message)
 {
     struct hello hello = {.name_size = 0};
@@ -85,7 +126,8 @@ static int on_client_hello(struct tls_session *s, const gnutls_datum_t *message)
         return result;
     if (!s->said_hello) {
         s->said_hello = true;
-        return serve_name(s, &hello);
+        result = choose_group(s, &hello);
+        return result < 0 ? result : serve_name(s, &hello);
     }
     /* After HelloRetryRequest everything is settled already (RFC 8446 section 4.1.2). */
     bool is_same = span_equals(span_of(hello.name, hello.name_size), tls_session_server_name(s));

@@ -42,10 +42,10 @@ enum tls_quic_token {
     TLS_QUIC_TOKEN_REGULAR /* of NEW_TOKEN */
 };
 
-/* A Retry token holds ten seconds for the same address and port, one of NEW_TOKEN a day for the
- * same address. */
+/* A Retry token holds ten seconds for the same address and port, one of NEW_TOKEN an hour for the
+ * same address (RFC 9000 sections 8.1.2 to 8.1.4). Time is that of whoever shares the secret. */
 #define TLS_QUIC_RETRY_TIME   (10 * NGTCP2_SECONDS)
-#define TLS_QUIC_REGULAR_TIME (86400 * NGTCP2_SECONDS)
+#define TLS_QUIC_REGULAR_TIME (3600 * NGTCP2_SECONDS)
 #define TLS_QUIC_TOKEN_MAX    128
 
 /* Bytes of a NEW_TOKEN token; 0: failed. */

@@ -64,6 +64,15 @@ static int seal_record(struct tls_session *s, struct span bytes)
     return ROUTED_OK;
 }
 
+/* Not when the handshake ends: in front of the first plain bytes it costs no write of its own, and
+ * a client that never gets any has no use for it. */
+static int give_ticket(struct tls_session *s)
+{
+    s->owes_ticket = false;
+    int result = gnutls_session_ticket_send(s->tls, 1, 0);
+    return result < 0 ? tls_session_fail_with(s, result) : ROUTED_OK;
+}
+
 ssize_t tls_session_seal(struct tls_session *s, const struct span *spans, size_t count)
 {
     uint8_t gathered[TLS_RECORD_MAX];
@@ -73,6 +82,11 @@ ssize_t tls_session_seal(struct tls_session *s, const struct span *spans, size_t
         return s->error;
     if (s->stage == TLS_HANDSHAKING || s->has_closed)
         return 0;
+    if (s->owes_ticket && ahead(&p).size) {
+        int result = give_ticket(s);
+        if (result != ROUTED_OK)
+            return result;
+    }
     while (ahead(&p).size && buffer_size(&s->output) < TLS_OUTPUT_MAX) {
         struct span bytes = next_record(&p, record_size(s), gathered);
         int result = seal_record(s, bytes);

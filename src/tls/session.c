@@ -106,7 +106,7 @@ static void ask_for_certificate(struct tls_session *s)
 
 static int set_up(struct tls_session *s)
 {
-    int result = gnutls_priority_set(s->tls, s->snapshot->priorities[s->carrier]);
+    int result = gnutls_priority_set(s->tls, s->snapshot->priorities[s->carrier][TLS_SHARES_ANY]);
     if (result >= 0)
         result = gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, s->identity->credentials);
     if (result >= 0)
@@ -215,11 +215,7 @@ static int finish_handshake(struct tls_session *s)
     int result = tls_peer_read(s);
     if (result != ROUTED_OK)
         return result;
-    if (gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3) {
-        result = gnutls_session_ticket_send(s->tls, 1, 0);
-        if (result < 0)
-            return tls_session_fail_with(s, result);
-    }
+    s->owes_ticket = gnutls_protocol_get_version(s->tls) == GNUTLS_TLS1_3;
     s->stage = TLS_OPEN;
     s->allowance = TLS_OVERHEAD_MAX;
     return ROUTED_OK;
@@ -275,12 +271,9 @@ static ssize_t open_record(struct tls_session *s, uint8_t *out, size_t size)
 ssize_t tls_session_open(struct tls_session *s, uint8_t *out, size_t size)
 {
     size_t filled = 0;
-    if (s->stage == TLS_HANDSHAKING)
-        return ROUTED_ERROR_AGAIN;
-    while (filled < size && s->stage == TLS_OPEN) {
+    /* Asking GnuTLS costs nearly as much as a small record, also when there is nothing. */
+    while (filled < size && tls_session_has_input(s)) {
         ssize_t opened = open_record(s, out + filled, size - filled);
-        if (opened == ROUTED_ERROR_AGAIN && filled == 0)
-            return ROUTED_ERROR_AGAIN;
         if (opened <= 0)
             break;
         filled += (size_t)opened;

@@ -65,9 +65,10 @@ bool tls_session_has_input(const struct tls_session *s);
 
 /* The next bytes to be sealed begin an answer, or follow a pause: small records first. */
 void tls_session_start_flight(struct tls_session *s);
-/* Seals bytes of the spans in order, small ones together in one record. How many plain bytes
- * were taken: fewer than given once TLS_OUTPUT_MAX is reached (then write, consume and go on);
- * ROUTED_ERROR_TLS or _MEMORY: the session is broken. */
+/* Seals bytes of the spans in order, small ones together in one record; the first ones follow a
+ * ticket for the client's next connection. How many plain bytes were taken: fewer than given once
+ * TLS_OUTPUT_MAX is reached (then write, consume and go on); ROUTED_ERROR_TLS or _MEMORY: the
+ * session is broken. */
 ssize_t tls_session_seal(struct tls_session *s, const struct span *spans, size_t count);
 /* What is to be written; lasts until the next call that is not a question. */
 struct span tls_session_output(const struct tls_session *s);

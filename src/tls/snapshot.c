@@ -20,8 +20,14 @@ static const char built_in_priorities[] =
 
 /* QUIC has TLS 1.3 only, without the disguise for middleboxes (RFC 9001 section 8.4) and without
  * the cipher that protects no header (section 5.3). */
-static const char over_quic[] =
-    ":-VERS-ALL:+VERS-TLS1.3:-AES-128-CCM-8:-AES-256-CCM-8:%DISABLE_TLS13_COMPAT_MODE";
+static const char *const of_carrier[TLS_CARRIERS] = {
+    [TLS_OVER_STREAM] = "",
+    [TLS_OVER_QUIC] =
+        ":-VERS-ALL:+VERS-TLS1.3:-AES-128-CCM-8:-AES-256-CCM-8:%DISABLE_TLS13_COMPAT_MODE"};
+static const char *const of_shares[TLS_SHARES] = {
+    [TLS_SHARES_ANY] = "",
+    [TLS_SHARES_SECP256R1] = ":-GROUP-ALL:+GROUP-SECP256R1",
+    [TLS_SHARES_SECP384R1] = ":-GROUP-ALL:+GROUP-SECP384R1"};
 
 static int read_priorities(gnutls_priority_t *out, const char *text, struct failure *why)
 {
@@ -35,21 +41,31 @@ static int read_priorities(gnutls_priority_t *out, const char *text, struct fail
                        position ? position : "");
 }
 
-static int load_priorities(struct tls_snapshot *s, const char *text, struct failure *why)
+static int compose_priorities(gnutls_priority_t *out, const char *const parts[3],
+                              struct failure *why)
 {
     struct buffer whole = BUFFER_EMPTY;
+    int result = ROUTED_OK;
+    for (size_t i = 0; i < 3 && result == ROUTED_OK; i++)
+        result = buffer_append_text(&whole, parts[i]);
+    if (result == ROUTED_OK)
+        result = buffer_append(&whole, "", 1);
+    result = result == ROUTED_OK ? read_priorities(out, (const char *)buffer_span(&whole).data, why)
+                                 : failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    buffer_release(&whole);
+    return result;
+}
+
+static int load_priorities(struct tls_snapshot *s, const char *text, struct failure *why)
+{
+    int result = ROUTED_OK;
+    size_t shares = text ? TLS_SHARES_ANY + 1 : TLS_SHARES;
     if (!text)
         text = built_in_priorities;
-    int result = read_priorities(&s->priorities[TLS_OVER_STREAM], text, why);
-    if (result != ROUTED_OK)
-        return result;
-    if (buffer_append_text(&whole, text) != ROUTED_OK ||
-        buffer_append(&whole, over_quic, sizeof(over_quic)) != ROUTED_OK)
-        result = failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
-    else
-        result = read_priorities(&s->priorities[TLS_OVER_QUIC],
-                                 (const char *)buffer_span(&whole).data, why);
-    buffer_release(&whole);
+    for (size_t i = 0; i < TLS_CARRIERS * shares && result == ROUTED_OK; i++) {
+        const char *const parts[3] = {text, of_carrier[i / shares], of_shares[i % shares]};
+        result = compose_priorities(&s->priorities[i / shares][i % shares], parts, why);
+    }
     return result;
 }
 
@@ -249,9 +265,9 @@ void tls_snapshot_release(struct tls_snapshot *s)
         tls_names_release(&s->identities[i].names);
     }
     memory_free(s->identities);
-    for (size_t i = 0; i < TLS_CARRIERS; i++)
-        if (s->priorities[i])
-            gnutls_priority_deinit(s->priorities[i]);
+    for (size_t i = 0; i < TLS_CARRIERS * TLS_SHARES; i++)
+        if (s->priorities[i / TLS_SHARES][i % TLS_SHARES])
+            gnutls_priority_deinit(s->priorities[i / TLS_SHARES][i % TLS_SHARES]);
     if (s->replays)
         gnutls_anti_replay_deinit(s->replays);
     if (s->no_replays)

@@ -18,6 +18,16 @@ enum tls_carrier {
 };
 #define TLS_CARRIERS 2
 
+/* The groups that a client has a key share for (RFC 8446 section 4.2.8). GnuTLS asks for its own
+ * first group in a HelloRetryRequest, whatever the client has sent: where that is not among them,
+ * the session is told of no other group than one of them, which saves a round trip. */
+enum tls_shares {
+    TLS_SHARES_ANY, /* X25519, or none that we know */
+    TLS_SHARES_SECP256R1,
+    TLS_SHARES_SECP384R1
+};
+#define TLS_SHARES 3
+
 /* One server name (or several), and what is served for it. */
 struct tls_identity {
     gnutls_certificate_credentials_t credentials;
@@ -26,7 +36,8 @@ struct tls_identity {
 
 struct tls_snapshot {
     atomic_uint references;
-    gnutls_priority_t priorities[TLS_CARRIERS];
+    /* Those that the options gave know TLS_SHARES_ANY only: their groups are not ours to choose. */
+    gnutls_priority_t priorities[TLS_CARRIERS][TLS_SHARES];
     struct tls_identity *identities; /* the first is the default */
     size_t identity_count;
     enum tls_client_certificate client_certificate;

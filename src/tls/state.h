@@ -38,8 +38,9 @@ struct tls_session {
     const char *failure;
     bool said_hello; /* a ClientHello was read: its name holds for a second one too */
     bool is_resumed;
-    bool has_closed; /* close_notify sent */
-    uint8_t alerts;  /* warnings received */
+    bool owes_ticket; /* of TLS 1.3, with the first plain bytes */
+    bool has_closed;  /* close_notify sent */
+    uint8_t alerts;   /* warnings received */
     uint32_t key_updates;
     uint32_t flight_records; /* sent since the flight began */
     size_t allowance;        /* sealed bytes that may still come without plain ones */

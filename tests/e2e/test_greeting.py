@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 
 import pytest
 
@@ -91,6 +92,35 @@ def test_request_before_close_notify_is_answered(secure, has_fin):
             answer += data
     # The client's library opens nothing after its own close_notify: sealed bytes tell enough.
     assert len(answer) > 300
+
+
+def segments_received(connection):
+    told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return struct.unpack_from("I", told, 152)[0]  # tcpi_data_segs_in
+
+
+def test_ticket_is_written_with_the_first_answer(start, certificates):
+    server = start("--https", "0", "--certificates", certificates, "--native-direct")
+    server.authority = certificates / "authority.pem"
+    client = Sealed(server)
+    with client.socket:
+        counts = [segments_received(client.socket)]
+        for _ in range(2):
+            client.tls.write(b"GET /bench HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            client.flush()
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += client._until_done(lambda: client.tls.read(65536))
+            counts.append(segments_received(client.socket))
+        assert client.tls.session.has_ticket
+    assert counts == [1, 2, 3]
+
+
+def test_end_without_close_notify_is_answered_with_nothing(secure):
+    client = Sealed(secure)
+    with client.socket:
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.socket.recv(65536) == b""
 
 
 def test_cut_response_has_no_close_notify(start, certificates):

@@ -530,6 +530,29 @@ def test_websocket(server):
         assert peer.bodies[1].endswith(b"\x88\x02\x03\xe8")
 
 
+@pytest.mark.parametrize("client, status", [("http/1.1", 101), ("h2", 200)])
+def test_websocket_in_the_log(start, tmp_path, client, status):
+    """The status is the one that the client got."""
+    log = tmp_path / "access.log"
+    server = start("--access-log", f"json:{log}", mode="bridge")
+    if client == "h2":
+        with Peer(server) as peer:
+            open_socket(peer, 1)
+            peer.wait(lambda: 1 in peer.heads)
+    else:
+        with Wire(server.address) as wire:
+            wire.request(
+                "GET", "/ws/echo", "connection: upgrade", "upgrade: websocket",
+                "sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+            )  # fmt: skip
+            assert wire.read_head().status == 101
+    assert eventually(lambda: log.read_text().endswith("\n"))
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["status"] == status and line["target"] == "/ws/echo"
+    numbers = server.metrics()
+    assert (numbers["responses.2xx"], numbers["responses.other"]) == ((1, 0) if status == 200 else (0, 1))
+
+
 @pytest.mark.parametrize("protocol, path, answer", [
     ("unknown", "/ws/echo", 501), ("websocket", "/nowhere", 404), ("websocket", "/json", 501),
 ])  # fmt: skip

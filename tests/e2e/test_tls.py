@@ -57,6 +57,14 @@ def server(pki, tmp_path_factory):
     showcase.assert_clean()
 
 
+def test_hint_names_the_port_that_was_chosen(tmp_path, certificates):
+    server = Showcase("--https", "0", "--certificates", certificates, folder=tmp_path)
+    trust, command = server.hints
+    assert trust.startswith(f"Trust {certificates}/authority.pem ")
+    assert command == f"curl --cacert {certificates}/authority.pem https://localhost:{server.secure_port}/"
+    server.stop()
+
+
 def client(pki, alpn=(), certificate=None):
     context = ssl.create_default_context(cafile=pki / "authority.pem")
     if alpn:

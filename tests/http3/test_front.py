@@ -174,6 +174,11 @@ def test_numbers_and_log(start_site, tmp_path):
     assert numbers["connections.open"] == numbers["connections.idle"] == numbers["exchanges.open"] == 0
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [(line["protocol"], line["port"], line["status"]) for line in lines] == [("3", port, 200)] * 3
+    assert all(0 < line["rtt_us"] < 1_000_000 for line in lines)
+    assert numbers["quic.rtt_count"] == 1
+    assert 0 < numbers["quic.rtt_min_sum_us"] <= numbers["quic.rtt_sum_us"] < 1_000_000
+    bounds = [numbers[f"quic.rtt_le_{bound}"] for bound in "1ms 2ms 5ms 10ms 20ms 50ms 100ms 200ms 500ms 1s".split()]
+    assert bounds == sorted(bounds) and bounds[-1] == 1
 
 
 def test_large_batches_leave_with_few_calls(start_site):
@@ -204,18 +209,17 @@ def test_client_that_moves_reaches_its_worker(start_site):
         assert numbers["quic.datagrams_forwarded"] > 0 == numbers["limit.http3_forwards"]
         assert len(ports) > 1 and numbers["quic.migrations"] > 0
 
-
-
-def test_few_datagrams_may_be_on_their_way_between_workers(start_site):
+@pytest.mark.parametrize("limit, value", [("http3_forwards", 1), ("http3_forward_bytes", 2000)])
+def test_few_datagrams_may_be_on_their_way_between_workers(start_site, limit, value):
     """The others are lost, and sent again."""
-    site = start_site("--workers", "4", "--limit", "http3_forwards=1")
+    site = start_site("--workers", "4", "--limit", f"{limit}={value}")
     content = cycle(MIB)
     with site.peer() as peer:
         peer.confirm()
         for _ in range(24):
             peer.rebind()
             assert peer.ask("/echo", method="POST", data=content).body == content
-            if site.count("limit.http3_forwards"):
+            if site.count(f"limit.{limit}"):
                 return
     raise AssertionError("no datagram was too many")
 

@@ -1,11 +1,14 @@
 """HTTP/3 in a process of its own: it may die, and nobody else notices; it comes back, and all that
 reaches the front's process reaches it. Also: a flood of QUIC leaves TCP its turn."""
 
+import contextlib
+import itertools
 import json
 import os
 import pathlib
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -18,12 +21,13 @@ from http3_clients import cycle
 from pki import issue, make_authority
 from quic_peer import Peer
 from secure import SecureAddress
-from showcase import children, eventually, is_alive
+from showcase import BINARY, BUILD, children, eventually, is_alive
 from wire import Wire
 
 pytestmark = pytest.mark.skipif(FOREIGN, reason="about processes of ours")
 
 LARGE = 20_000_000
+QLOG = "ROUTED_QLOG:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text()
 
 
 def serves(pid):
@@ -283,6 +287,72 @@ def test_alt_svc_tells_of_it(begin, certificates):
         assert f':{server.secure_port}"' in wire.answer().value("alt-svc")
 
 
+def told_of_http3(server, certificates, target="/json"):
+    """The Alt-Svc of an answer over TLS, and its status."""
+    with Wire(SecureAddress(server.secure_address, certificates / "authority.pem")) as wire:
+        wire.request("GET", target, host="localhost")
+        answer = wire.answer()
+        return answer.value("alt-svc"), answer.status
+
+
+def test_nothing_is_told_while_it_is_down(begin, certificates):
+    """Clients that look for it would lose time."""
+    server = begin()
+    for _ in range(5):  # the next start is later each time
+        assert eventually(lambda: told_of_http3(server, certificates)[0])
+        end(server, signal.SIGKILL)
+    assert eventually(lambda: told_of_http3(server, certificates) == (None, 200))
+    assert not quic_process(server)
+    there = (f'h3=":{server.secure_port}"; ma=86400', 200)
+    assert eventually(lambda: told_of_http3(server, certificates) == there, 10)
+    with server.peer() as peer:
+        assert peer.ask("/json").status == 200
+
+
+def test_without_supervisor_clients_are_told_to_forget_it(begin, certificates):
+    """It does not come back before the host does: that is said, counted and logged."""
+    server = begin("--limit", "queue_timeout=200")
+    assert told_of_http3(server, certificates)[0].startswith("h3=")
+    assert server.metrics()["supervisor.losses"] == 0
+    pid = children(server.pid)[0]
+    os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: told_of_http3(server, certificates) == ("clear", 503))
+    numbers = server.metrics()
+    assert numbers["supervisor.losses"] == 1
+    assert f"the supervisor of the engines (process {pid}) ended" in server.errors
+    assert "HTTP/3 is gone" in server.errors
+
+
+def test_its_memory_is_counted(begin):
+    server = begin()
+    before = server.metrics()["memory.held"]
+    peers = [server.peer().__enter__() for _ in range(20)]
+    try:
+        for peer in peers:
+            assert peer.ask("/json").status == 200
+        during = server.metrics()["memory.held"]
+        assert during > before + 20 * 10_000
+    finally:
+        for peer in peers:
+            peer.__exit__(None, None, None)
+    end(server, signal.SIGKILL)
+    assert eventually(lambda: server.metrics()["memory.held"] < during - 20 * 10_000)
+
+
+@pytest.mark.skipif(not QLOG, reason="needs something that only that process does at its start")
+@pytest.mark.sanitizer
+def test_it_ends_before_it_was_ready(tmp_path, certificates):
+    """The start fails, says why, and leaves nothing behind."""
+    result = subprocess.run(
+        [BINARY, "--port", "0", "--https", "0", "--certificates", certificates, "--mode", "processes",
+         "--http3-process", "--qlog", "/nowhere/qlog"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "showcase: the process of HTTP/3 did not start" in result.stderr
+    assert "the process of HTTP/3 cannot start: qlog /nowhere/qlog" in result.stderr
+
+
 # ---- it ends ----
 
 
@@ -353,45 +423,109 @@ def test_it_does_not_outlive_those_above(begin, victim):
         assert server.stop(10) == 0
 
 
+# ---- the secret of a file ----
+
+
+@pytest.mark.sanitizer
+@pytest.mark.parametrize("mode, options", [("in-process", []), ("processes", ["--http3-process"])])
+def test_secret_outlives_the_server(start, certificates, tmp_path, mode, options):
+    """After a restart its clients are told at once, and need not prove their address again."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(os.urandom(32))
+    secret.chmod(0o600)
+
+    def begin(port, *more):
+        return start(
+            "--https", port, "--certificates", certificates, "--limit", "http3_retry_from=1", *more,
+            *options, mode=mode,
+        )  # fmt: skip
+
+    server = begin(0, "--quic-secret", secret)
+    address, authority = server.secure_address, certificates / "authority.pem"
+    with Peer(address, authority) as old:
+        old.wait(lambda: old.tokens)
+        token = old.tokens[-1]
+        server.kill()
+        server = begin(address[1], "--quic-secret", secret)
+        assert_stateless_reset(old)
+        with Peer(address, authority, token=token) as peer:
+            assert peer.ask("/json").status == 200
+        assert server.metrics()["quic.retries"] == 0
+        server.stop()
+        server = begin(address[1])
+        with Peer(address, authority, token=token) as peer:
+            assert peer.ask("/json").status == 200
+        assert server.metrics()["quic.retries"] == 1
+
+
+def test_secret_that_everybody_may_read(tmp_path, certificates):
+    secret = tmp_path / "secret"
+    secret.write_bytes(os.urandom(32))
+    secret.chmod(0o644)
+    result = subprocess.run(
+        [BINARY, "--port", "0", "--https", "0", "--certificates", certificates, "--quic-secret", secret],
+        cwd=tmp_path, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert f"quic_secret {secret}: is open to every user" in result.stderr
+
+
 # ---- a flood ----
 
 
-def flood(address, over, counts):
+def initials():
     """First datagrams of clients without end, each another connection."""
     datagram = bytearray(1200)
     datagram[0:6] = b"\xc3\x00\x00\x00\x01\x08"
     datagram[14:16] = b"\x08s"
+    for count in itertools.count():
+        datagram[6:14] = count.to_bytes(8, "big")
+        yield datagram
+
+
+def garbage(id):
+    """What looks like packets of a connection that is there, and of none."""
+    known = b"\x40" + id + os.urandom(1200)
+    unknown = b"\x40" + os.urandom(1200)
+    while True:
+        yield known
+        yield unknown
+
+
+def flood(address, datagrams, over, counts):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(tuple(address))
         while not over.is_set():
-            for _ in range(64):
+            for datagram in itertools.islice(datagrams, 64):
                 counts[0] += 1
-                datagram[6:14] = counts[0].to_bytes(8, "big")
-                try:
+                with contextlib.suppress(OSError):
                     sock.send(datagram)
-                except OSError:
-                    pass
 
 
 @pytest.mark.parametrize(
-    "mode, options", [("in-process", []), ("processes", []), ("processes", ["--http3-process"])]
+    "mode, options", [("in-process", []), ("bridge", []), ("processes", []), ("processes", ["--http3-process"])]
 )  # fmt: skip
-def test_flood_leaves_tcp_its_turn(start, certificates, mode, options):
+@pytest.mark.parametrize("kind", ["initials", "garbage"])
+def test_flood_leaves_tcp_its_turn(start, certificates, mode, options, kind):
     """Every request over TCP is answered while datagrams come as fast as they can be sent."""
     server = start("--https", "0", "--certificates", certificates, *options, mode=mode)
     over, counts = threading.Event(), [0]
-    sender = threading.Thread(target=flood, args=(server.secure_address, over, counts))
-    sender.start()
-    try:
-        deadline, asked = time.monotonic() + 2, 0
-        while time.monotonic() < deadline:
-            assert server.get("/json") == (200, b'{"ok":true}')
-            asked += 1
-    finally:
-        over.set()
-        sender.join()
-    assert asked and counts[0] > 1000
-    numbers = server.metrics()
-    assert numbers["quic.datagrams_in"] > 100
+    with Peer(server.secure_address, certificates / "authority.pem") as peer:
+        assert peer.ask("/json").status == 200
+        datagrams = initials() if kind == "initials" else garbage(peer.quic._peer_cid.cid)
+        sender = threading.Thread(target=flood, args=(server.secure_address, datagrams, over, counts))
+        sender.start()
+        try:
+            deadline, asked = time.monotonic() + 2, 0
+            while time.monotonic() < deadline:
+                assert server.get("/json") == (200, b'{"ok":true}')
+                asked += 1
+        finally:
+            over.set()
+            sender.join()
+        assert asked and counts[0] > 1000
+        numbers = server.metrics()
+        assert numbers["quic.datagrams_in"] > 100
+        assert peer.ask("/json").status == 200
     with Peer(server.secure_address, certificates / "authority.pem") as peer:
         assert peer.ask("/json").status == 200

@@ -10,7 +10,7 @@ import pytest
 from conftest import FOREIGN, run_site
 from http3_clients import cycle, curl, ngtcp2, quic_go
 from quic_peer import DATA, HEADERS, field_section, frame, get, head
-from showcase import MODES, read_kib
+from showcase import MODES, eventually, read_kib
 
 pytestmark = pytest.mark.skipif(FOREIGN, reason="about the showcase")
 BIG = os.environ.get("ROUTED_BIG") == "1"
@@ -182,6 +182,21 @@ def test_websocket(site):
         peer.raw(frame(DATA, masked(8, struct.pack(">H", 1000))), stream)
         peer.wait(lambda: got.ended)
         assert got.body.endswith(b"\x88\x02\x03\xe8")
+
+
+def test_websocket_in_the_log(start_site, tmp_path):
+    """The status is the one that the client got."""
+    log = tmp_path / "log"
+    site = start_site("--access-log", f"json:{log}")
+    with site.peer() as peer:
+        stream = open_socket(peer)
+        peer.wait(lambda: peer.streams[stream].status)
+        peer.quic.reset_stream(stream, 0x10C)
+        peer.flush()
+        assert eventually(lambda: log.read_text().endswith("\n"))
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["status"] == 200 and line["target"] == "/ws/echo"
+    assert site.count("responses.2xx") == 1 and site.count("responses.other") == 0
 
 
 def test_websocket_that_counts(site):

@@ -37,6 +37,7 @@ class Options(ctypes.Structure):
         ("limits", c_void_p),
         ("early_data", c_uint32),
         ("reserved", c_uint32),
+        ("quic_secret", c_char_p),
     ]
 
 

@@ -97,6 +97,22 @@ static void one_fails_however_many_threads_allocate(void **state)
     assert_int_equal(memory_held(), held);
 }
 
+static void the_number_may_live_elsewhere(void **state)
+{
+    (void)state;
+    static atomic_size_t place = 77;
+    void *before = memory_new(1000);
+    size_t held = memory_held();
+    memory_count_in(&place);
+    assert_int_equal(memory_held(), held);
+    void *after = memory_new(5000);
+    assert_true(atomic_load(&place) >= held + 5000);
+    memory_free(before);
+    memory_free(after);
+    assert_true(atomic_load(&place) <= held - 1000);
+    assert_int_equal(memory_held(), atomic_load(&place));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +120,7 @@ int main(void)
         cmocka_unit_test(sums_that_overflow_give_nothing),
         cmocka_unit_test(exactly_the_nth_allocation_fails),
         cmocka_unit_test(one_fails_however_many_threads_allocate),
+        cmocka_unit_test(the_number_may_live_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

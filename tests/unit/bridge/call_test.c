@@ -10,10 +10,8 @@ static void test_get_is_one_frame_each_way(void **state)
     struct visit v;
     struct span payload;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, &payload));
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     assert_int_equal(peer_frame(&s.peers[0], 0, &payload), WIRE_REQUEST_SINGLE);
     assert_int_equal(peer_frame(&s.peers[0], 1, NULL), 0);
     assert_true(v.x.reached_application);
@@ -35,8 +33,7 @@ static void test_short_content_is_gathered_and_holds_no_connection(void **state)
     struct visit v;
     struct span payload;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     visit_start(&v, &s, SPAN("POST"), 6);
     assert_int_equal(v.granted, 6);
     visit_deliver(&v, SPAN("abc"));
@@ -64,8 +61,7 @@ static void test_gathering_ends_at_its_limit(void **state)
     for (int i = 0; i < 3; i++) {
         struct stage s;
         struct visit v;
-        stage_prepare(&s, 1);
-        stage_open(&s);
+        stage_begin(&s);
         visit_start(&v, &s, SPAN("PUT"), lengths[i]);
         visit_deliver(&v, span_of(content, (size_t)lengths[i]));
         assert_int_equal(exchange_deliver_end(&v.x, NULL), ROUTED_OK);
@@ -83,8 +79,7 @@ static void test_streams_both_ways_at_once(void **state)
     struct visit v;
     struct span payload;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     visit_start(&v, &s, SPAN("POST"), HTTP_LENGTH_UNKNOWN);
     assert_int_equal(v.granted, s.limits.window);
     visit_deliver(&v, SPAN("one"));
@@ -118,8 +113,7 @@ static void test_small_pieces_of_a_turn_become_one_chunk(void **state)
     struct visit v;
     struct span payload;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     visit_start(&v, &s, SPAN("POST"), HTTP_LENGTH_UNKNOWN);
     for (int i = 0; i < 100; i++)
         visit_deliver(&v, SPAN("x"));
@@ -141,8 +135,7 @@ static void test_large_content_leaves_in_chunks_of_64_kib(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(content); i++)
         content[i] = (uint8_t)(i * 7);
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     visit_start(&v, &s, SPAN("POST"), sizeof(content));
     visit_deliver(&v, span_of(content, sizeof(content)));
     assert_int_equal(exchange_deliver_end(&v.x, NULL), ROUTED_OK);
@@ -163,10 +156,8 @@ static void test_interim_heads_are_passed_on_and_limited(void **state)
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1);
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     for (int i = 0; i < EXCHANGE_INFORMS_MAX; i++)
         peer_answer(&s.peers[0], WIRE_RESPONSE_START, 103, SPAN_EMPTY);
     stage_until(&s, v.informs == EXCHANGE_INFORMS_MAX);
@@ -222,8 +213,7 @@ static void test_head_request_keeps_the_declared_length(void **state)
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     visit_start(&v, &s, SPAN("HEAD"), 0);
     stage_until(&s, s.peer_count == 1);
     struct buffer frame = BUFFER_EMPTY;
@@ -245,8 +235,7 @@ static void test_early_answer_ends_the_line(void **state)
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     visit_start(&v, &s, SPAN("POST"), HTTP_LENGTH_UNKNOWN);
     stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
     size_t granted = v.granted;
@@ -268,10 +257,8 @@ static void test_leaving_client_cancels_at_once(void **state)
     for (int stage_of_answer = 0; stage_of_answer < 3; stage_of_answer++) {
         struct stage s;
         struct visit v;
-        stage_prepare(&s, 1);
-        stage_open(&s);
-        visit_start(&v, &s, SPAN("GET"), 0);
-        stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+        stage_begin(&s);
+        visit_arrive(&v, &s);
         if (stage_of_answer > 0)
             peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
         if (stage_of_answer > 1)
@@ -291,8 +278,7 @@ static void test_leaving_client_cancels_at_once(void **state)
 
 static void open_tunnel(struct stage *s, struct visit *v)
 {
-    stage_prepare(s, 1);
-    stage_open(s);
+    stage_begin(s);
     visit_init(v, s, SPAN("GET"), 0);
     v->x.request.upgrade = HTTP_UPGRADE_WEBSOCKET;
     visit_open(v);
@@ -337,9 +323,7 @@ static void test_tunnel_cut_by_the_engine_is_seen(void **state)
     (void)state;
     open_tunnel(&s, &v);
     peer_close(&s.peers[0]);
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_BRIDGE_CLOSED);
-    visit_close(&v, v.failure);
+    visit_close_failed(&v, ROUTED_ERROR_BRIDGE_CLOSED);
     stage_close(&s);
 }
 
@@ -351,8 +335,7 @@ static void test_upgrade_byte_by_byte(void **state)
     for (int is_single = 0; is_single < 2; is_single++) {
         struct stage s;
         struct visit v;
-        stage_prepare(&s, 1);
-        stage_open(&s);
+        stage_begin(&s);
         visit_init(&v, &s, SPAN("GET"), 0);
         v.x.request.upgrade = HTTP_UPGRADE_WEBSOCKET;
         visit_open(&v);
@@ -405,10 +388,8 @@ static void test_upgrade_unasked_for_is_refused(void **state)
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1);
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_SINGLE, 101, SPAN_EMPTY);
     stage_until(&s, v.failure);
     assert_int_equal(v.failure, ROUTED_ERROR_RESPONSE);
@@ -424,10 +405,8 @@ static void test_refusal_of_the_bridge_is_not_the_clients_fault(void **state)
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1);
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     uint8_t frame[256];
     size_t size =
         frame_head(frame, WIRE_RESPONSE_SINGLE, 400, SPAN("invalid bridge request: truncated"));
@@ -453,10 +432,8 @@ static void test_other_bad_requests_are_the_applications_answer(void **state)
         struct visit v;
         uint8_t frame[256];
         const char *content = contents[i / 2];
-        stage_prepare(&s, 1);
-        stage_open(&s);
-        visit_start(&v, &s, SPAN("GET"), 0);
-        stage_until(&s, s.peer_count == 1);
+        stage_begin(&s);
+        visit_arrive(&v, &s);
         size_t size = frame_head(frame, WIRE_RESPONSE_SINGLE, 400, span_from(content));
         size_t step = i % 2 ? 1 : size; /* whole, and byte by byte */
         for (size_t at = 0; at < size; at += step) {
@@ -498,8 +475,7 @@ static void test_engine_that_stops_within_an_answer(void **state)
     stage_prepare(&s, 1);
     s.limits.engine_idle_timeout = 30;
     stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1);
+    visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
     stage_until(&s, v.failure);
     assert_int_equal(v.status, 200);
@@ -517,8 +493,7 @@ static void test_whole_exchange_has_a_limit_of_its_own(void **state)
     stage_prepare(&s, 1);
     s.limits.engine_total_timeout = 40;
     stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1);
+    visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
     while (!v.failure) {
         peer_chunk(&s.peers[0], WIRE_RESPONSE_CHUNK, SPAN("x"));

@@ -30,25 +30,37 @@ static void pair_open(struct pair *p, enum play_kind kind)
     stage_open(&p->s);
 }
 
+/* Until the application has a GET. */
+static void pair_open_asked(struct pair *p, struct visit *v)
+{
+    pair_open(p, PLAY_WAIT);
+    visit_start(v, &p->s, SPAN("GET"), 0);
+    stage_until(&p->s, p->play.x);
+}
+
 static void pair_close(struct pair *p)
 {
     bridge_runtime_close(p->runtime);
     stage_close(&p->s);
 }
 
+static void greet(struct pair *p)
+{
+    struct visit v;
+    visit_start(&v, &p->s, SPAN("GET"), 0);
+    stage_until(&p->s, v.has_end);
+    assert_body(&v, "hi");
+    assert_int_equal(v.length, 2);
+    visit_close(&v, ROUTED_OK);
+}
+
 static void test_request_and_answer(void **state)
 {
     struct pair p;
-    struct visit v;
     (void)state;
     pair_open(&p, PLAY_GREET);
-    for (int i = 0; i < 10; i++) {
-        visit_start(&v, &p.s, SPAN("GET"), 0);
-        stage_until(&p.s, v.has_end);
-        assert_body(&v, "hi");
-        assert_int_equal(v.length, 2);
-        visit_close(&v, ROUTED_OK);
-    }
+    for (int i = 0; i < 10; i++)
+        greet(&p);
     assert_int_equal(p.play.requests, 10);
     assert_int_equal(p.play.closes, 10);
     assert_int_equal(p.play.last_error, ROUTED_OK);
@@ -68,8 +80,7 @@ static void test_steady_state_holds_no_more_memory(void **state)
     pair_open(&p, PLAY_GREET);
     for (int i = 0; i < 50; i++) {
         visit_start(&v, &p.s, SPAN("GET"), 0);
-        stage_until(&p.s, v.has_end);
-        visit_close(&v, ROUTED_OK);
+        visit_close_answered(&v);
         if (i == 10)
             held = memory_held();
     }
@@ -241,9 +252,7 @@ static void test_failure_after_the_head_is_a_cut(void **state)
     struct pair p;
     struct visit v;
     (void)state;
-    pair_open(&p, PLAY_WAIT);
-    visit_start(&v, &p.s, SPAN("GET"), 0);
-    stage_until(&p.s, p.play.x);
+    pair_open_asked(&p, &v);
     play_respond(p.play.x, 200);
     exchange_send(p.play.x, slice_static(SPAN("half")));
     stage_until(&p.s, buffer_size(&v.body) == 4);
@@ -289,9 +298,7 @@ static void test_graceful_stop_waits_for_what_is_in_flight(void **state)
     struct pair p;
     struct visit idle, busy;
     (void)state;
-    pair_open(&p, PLAY_WAIT);
-    visit_start(&idle, &p.s, SPAN("GET"), 0);
-    stage_until(&p.s, p.play.requests == 1);
+    pair_open_asked(&p, &idle);
     struct exchange *first = p.play.x;
     visit_start(&busy, &p.s, SPAN("GET"), 0);
     stage_until(&p.s, p.play.requests == 2);
@@ -321,22 +328,17 @@ static void test_forced_stop_cuts(void **state)
     struct pair p;
     struct visit v;
     (void)state;
-    pair_open(&p, PLAY_WAIT);
-    visit_start(&v, &p.s, SPAN("GET"), 0);
-    stage_until(&p.s, p.play.x);
+    pair_open_asked(&p, &v);
     bridge_runtime_close(p.runtime);
     p.runtime = NULL;
     assert_int_equal(p.play.last_error, ROUTED_ERROR_STOPPING);
-    stage_until(&p.s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_BRIDGE_CLOSED);
-    visit_close(&v, v.failure);
+    visit_close_failed(&v, ROUTED_ERROR_BRIDGE_CLOSED);
     pair_close(&p);
 }
 
 static void test_loopback_tcp_serves_as_well(void **state)
 {
     struct pair p;
-    struct visit v;
     (void)state;
     pair_open(&p, PLAY_GREET);
     bridge_runtime_close(p.runtime);
@@ -353,12 +355,8 @@ static void test_loopback_tcp_serves_as_well(void **state)
     p.runtime = bridge_runtime_open(p.s.loop, &engine);
     assert_non_null(p.runtime);
     stage_open(&p.s);
-    for (int i = 0; i < 3; i++) {
-        visit_start(&v, &p.s, SPAN("GET"), 0);
-        stage_until(&p.s, v.has_end);
-        assert_body(&v, "hi");
-        visit_close(&v, ROUTED_OK);
-    }
+    for (int i = 0; i < 3; i++)
+        greet(&p);
     assert_int_equal(stage_metric(&p.s, BRIDGE_CONNECTS), 1);
     pair_close(&p);
 }

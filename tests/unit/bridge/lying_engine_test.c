@@ -85,8 +85,7 @@ static void serve_another(struct stage *s)
 {
     struct visit v;
     unsigned peer = s->peer_count;
-    visit_start(&v, s, SPAN("GET"), 0);
-    stage_until(s, s->peer_count == peer + 1 && peer_frame(&s->peers[peer], 0, NULL));
+    visit_arrive(&v, s);
     peer_answer(&s->peers[peer], WIRE_RESPONSE_SINGLE, 200, SPAN("honest"));
     stage_until(s, v.has_end);
     assert_body(&v, "honest");
@@ -97,10 +96,8 @@ static void tell_lie(const struct lie *lie, bool byte_by_byte)
 {
     struct stage s;
     struct visit v;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     if (byte_by_byte) {
         for (size_t i = 0; i < lie->size && !v.failure; i++) {
             peer_write(&s.peers[0], lie->bytes + i, 1);
@@ -141,10 +138,8 @@ static void test_closed_at_each_byte(void **state)
     for (size_t size = 0; size < sizeof(answer) - 1; size++) {
         struct stage s;
         struct visit v;
-        stage_prepare(&s, 1);
-        stage_open(&s);
-        visit_start(&v, &s, SPAN("GET"), 0);
-        stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+        stage_begin(&s);
+        visit_arrive(&v, &s);
         if (size)
             peer_write(&s.peers[0], answer, size);
         peer_close(&s.peers[0]);
@@ -171,10 +166,8 @@ static void test_bytes_after_the_end(void **state)
         char bytes[128];
         bool is_late = i % 2;
         size_t size = sizes[i / 2];
-        stage_prepare(&s, 1);
-        stage_open(&s);
-        visit_start(&v, &s, SPAN("GET"), 0);
-        stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+        stage_begin(&s);
+        visit_arrive(&v, &s);
         memcpy(bytes, START_200 END, sizeof(START_200 END) - 1);
         memcpy(bytes + sizeof(START_200 END) - 1, tails[i / 2], size);
         peer_write(&s.peers[0], bytes, sizeof(START_200 END) - 1 + (is_late ? 0 : size));
@@ -199,10 +192,8 @@ static void test_flood_of_empty_chunks(void **state)
     (void)state;
     for (size_t at = 0; at < sizeof(flood); at += WIRE_CHUNK_PREFIX_SIZE)
         wire_frame_chunk(flood + at, WIRE_RESPONSE_CHUNK, 0);
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
     size_t sent = 0;
     while (!v.failure) {
@@ -228,10 +219,8 @@ static void test_answer_of_tiny_chunks(void **state)
         wire_frame_chunk(tiny + at, WIRE_RESPONSE_CHUNK, 1);
         tiny[at + 10] = 'x';
     }
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    stage_begin(&s);
+    visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
     for (size_t sent = 0; sent < 200 * sizeof(tiny);) {
         size_t skip = sent % sizeof(tiny);
@@ -242,8 +231,7 @@ static void test_answer_of_tiny_chunks(void **state)
     }
     stage_until(&s, buffer_size(&v.body) == 200 * 1000);
     peer_mark(&s.peers[0], WIRE_RESPONSE_END);
-    stage_until(&s, v.has_end);
-    visit_close(&v, ROUTED_OK);
+    visit_close_answered(&v);
     stage_close(&s);
 }
 

@@ -18,8 +18,7 @@ static unsigned serve_one(struct stage *s, struct span method)
                 peer = i;
     }
     peer_answer(&s->peers[peer], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
-    stage_until(s, v.has_end);
-    visit_close(&v, ROUTED_OK);
+    visit_close_answered(&v);
     return peer;
 }
 
@@ -28,11 +27,8 @@ static void test_last_in_is_first_out(void **state)
     struct stage s;
     struct visit v[3];
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    for (int i = 0; i < 3; i++)
-        visit_start(&v[i], &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 3 && peer_frame(&s.peers[2], 0, NULL));
+    stage_begin(&s);
+    visits_arrive(v, 3, &s);
     static const unsigned order[] = {1, 2, 0};
     for (int i = 0; i < 3; i++) {
         peer_answer(&s.peers[order[i]], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
@@ -60,14 +56,11 @@ static void test_idle_lines_are_limited(void **state)
     stage_prepare(&s, 1);
     s.limits.engine_idle_connections = 2;
     stage_open(&s);
-    for (int i = 0; i < 4; i++)
-        visit_start(&v[i], &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 4 && peer_frame(&s.peers[3], 0, NULL));
+    visits_arrive(v, 4, &s);
     for (int i = 0; i < 4; i++)
         peer_answer(&s.peers[i], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
     for (int i = 0; i < 4; i++) {
-        stage_until(&s, v[i].has_end);
-        visit_close(&v[i], ROUTED_OK);
+        visit_close_answered(&v[i]);
     }
     assert_int_equal(stage_metric(&s, BRIDGE_IDLE), 2);
     assert_int_equal(stage_metric(&s, BRIDGE_LIMIT_IDLE), 2);
@@ -95,8 +88,7 @@ static void test_line_closed_by_the_engine_is_not_used_again(void **state)
 {
     struct stage s;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     serve_one(&s, SPAN("GET"));
     peer_close(&s.peers[0]);
     stage_until(&s, stage_metric(&s, BRIDGE_IDLE) == 0);
@@ -111,8 +103,7 @@ static void test_stale_line_is_found_out_before_use(void **state)
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     serve_one(&s, SPAN("GET"));
     milliseconds end = loop_now(s.loop) + 150;
     stage_until(&s, loop_now(s.loop) > end);
@@ -130,8 +121,7 @@ static void test_stale_line_costs_a_request_that_can_be_repeated_nothing(void **
     struct stage s;
     struct visit v;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     serve_one(&s, SPAN("GET"));
     milliseconds end = loop_now(s.loop) + 150;
     stage_until(&s, loop_now(s.loop) > end);
@@ -196,8 +186,7 @@ static void test_engine_is_rung_for_a_closed_line(void **state)
     (void)state;
     stage_with_bells(&s);
     struct bell *bells = s.options.bells;
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    visit_arrive(&v, &s);
     struct bell *rung = &bells[s.peers[0].engine], *other = &bells[1 - s.peers[0].engine];
     sleep_again(rung);
     visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
@@ -253,8 +242,7 @@ static void run_row(const struct retry_row *row)
 {
     struct stage s;
     struct visit v;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     if (row->is_reused)
         serve_one(&s, SPAN("GET"));
     unsigned frames = row->is_reused ? 1 : 0;
@@ -302,15 +290,11 @@ static void test_retry_is_on_a_fresh_connection(void **state)
     struct stage s;
     struct visit v[2];
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
-    for (int i = 0; i < 2; i++)
-        visit_start(&v[i], &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 2 && peer_frame(&s.peers[1], 0, NULL));
+    stage_begin(&s);
+    visits_arrive(v, 2, &s);
     for (int i = 0; i < 2; i++) {
         peer_answer(&s.peers[i], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
-        stage_until(&s, v[i].has_end);
-        visit_close(&v[i], ROUTED_OK);
+        visit_close_answered(&v[i]);
     }
     visit_start(&v[0], &s, SPAN("GET"), 0);
     stage_until(&s, peer_frame(&s.peers[1], 1, NULL));
@@ -390,8 +374,7 @@ static void test_answer_of_an_engine_that_is_going_down(void **state)
     s.options.is_alive = alive;
     atomic_store(&alive[0], 1);
     stage_open(&s);
-    visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+    visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_START, 200, SPAN_EMPTY);
     stage_until(&s, v.status == 200);
     atomic_store(&alive[0], 0);
@@ -399,8 +382,7 @@ static void test_answer_of_an_engine_that_is_going_down(void **state)
     stage_until(&s, loop_now(s.loop) > end);
     assert_int_equal(v.failure, ROUTED_OK);
     peer_mark(&s.peers[0], WIRE_RESPONSE_END);
-    stage_until(&s, v.has_end);
-    visit_close(&v, ROUTED_OK);
+    visit_close_answered(&v);
     stage_close(&s);
 }
 
@@ -561,13 +543,10 @@ static void test_retry_at_the_limit_of_connections(void **state)
     stage_prepare(&s, 1);
     s.limits.engine_connections = 2;
     stage_open(&s);
-    for (int i = 0; i < 2; i++)
-        visit_start(&v[i], &s, SPAN("GET"), 0);
-    stage_until(&s, s.peer_count == 2 && peer_frame(&s.peers[1], 0, NULL));
+    visits_arrive(v, 2, &s);
     for (int i = 0; i < 2; i++) {
         peer_answer(&s.peers[i], WIRE_RESPONSE_SINGLE, 200, SPAN("ok"));
-        stage_until(&s, v[i].has_end);
-        visit_close(&v[i], ROUTED_OK);
+        visit_close_answered(&v[i]);
     }
     for (int i = 0; i < 2; i++)
         visit_start(&v[i], &s, SPAN("GET"), 0);
@@ -602,8 +581,7 @@ static void test_shut_keeps_no_idle_lines(void **state)
 {
     struct stage s;
     (void)state;
-    stage_prepare(&s, 1);
-    stage_open(&s);
+    stage_begin(&s);
     serve_one(&s, SPAN("GET"));
     s.face.shut(s.context, s.loop);
     stage_until(&s, s.peers[0].is_ended);

@@ -10,20 +10,6 @@ struct house {
     struct bridge_runtime *runtime;
 };
 
-static void house_open(struct house *h, enum play_kind kind)
-{
-    *h = (struct house){.play = {.kind = kind}};
-    stage_prepare(&h->s, 1);
-    struct bridge_runtime_options options = {.listener = bridge_endpoint_listener(h->s.endpoint, 0),
-                                             .application = &play_application,
-                                             .context = &h->play,
-                                             .limits = &h->s.limits,
-                                             .log = &h->s.log,
-                                             .user = system_user()};
-    h->runtime = bridge_runtime_open(h->s.loop, &options);
-    assert_non_null(h->runtime);
-}
-
 static struct stage_peer *front_open(struct house *h)
 {
     int fd = socket_connect(bridge_endpoint_addresses(h->s.endpoint));
@@ -33,22 +19,22 @@ static struct stage_peer *front_open(struct house *h)
     return p;
 }
 
-static void house_turn(struct house *h)
+/* Returns the first front. */
+static struct stage_peer *house_open(struct house *h, enum play_kind kind)
 {
-    loop_turn(h->s.loop, 1);
-    for (unsigned i = 0; i < h->s.peer_count; i++)
-        peer_read(&h->s.peers[i]);
+    *h = (struct house){.play = {.kind = kind}};
+    stage_prepare(&h->s, 1);
+    h->s.engines = 0; /* the runtime accepts */
+    struct bridge_runtime_options options = {.listener = bridge_endpoint_listener(h->s.endpoint, 0),
+                                             .application = &play_application,
+                                             .context = &h->play,
+                                             .limits = &h->s.limits,
+                                             .log = &h->s.log,
+                                             .user = system_user()};
+    h->runtime = bridge_runtime_open(h->s.loop, &options);
+    assert_non_null(h->runtime);
+    return front_open(h);
 }
-
-#define house_until(h, condition)                                                                  \
-    do {                                                                                           \
-        microseconds until_end = loop_clock() + STAGE_PATIENCE * 1000;                             \
-        while (!(condition)) {                                                                     \
-            if (loop_clock() > until_end)                                                          \
-                fail_msg("never came: %s", #condition);                                            \
-            house_turn(h);                                                                         \
-        }                                                                                          \
-    } while (0)
 
 static void house_close(struct house *h)
 {
@@ -81,20 +67,28 @@ static void front_ask(struct stage_peer *p, enum wire_type type, const char *met
     peer_write(p, frame, ask(frame, type, method, length, SPAN_EMPTY));
 }
 
+/* A front whose GET the application has and does not answer. */
+static struct stage_peer *house_open_asked(struct house *h)
+{
+    struct stage_peer *p = house_open(h, PLAY_WAIT);
+    front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
+    stage_until(&h->s, h->play.x);
+    return p;
+}
+
 static void test_both_spellings_of_a_request(void **state)
 {
     static const enum wire_type types[] = {WIRE_REQUEST_SINGLE, WIRE_REQUEST_SINGLE_LITERAL};
     struct house h;
     struct span payload;
     (void)state;
-    house_open(&h, PLAY_GREET);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open(&h, PLAY_GREET);
     for (unsigned i = 0; i < 2; i++) {
         front_ask(p, types[i], "GET", 0);
-        house_until(&h, peer_frame(p, i, &payload));
+        stage_until(&h.s, peer_frame(p, i, &payload));
         assert_int_equal(peer_frame(p, i, &payload), WIRE_RESPONSE_SINGLE);
         assert_memory_equal(payload.data, "\0\xc8\0\0\0\0\0\0\0\x02hi", 12);
-        house_until(&h, h.play.closes == i + 1);
+        stage_until(&h.s, h.play.closes == i + 1);
         assert_int_equal(h.play.last_error, ROUTED_OK);
     }
     assert_int_equal(bridge_runtime_connections(h.runtime), 1);
@@ -106,14 +100,13 @@ static void test_connection_that_was_given_up_is_not_served(void **state)
 {
     struct house h;
     (void)state;
-    house_open(&h, PLAY_GREET);
-    struct stage_peer *left = front_open(&h);
+    struct stage_peer *left = house_open(&h, PLAY_GREET);
     front_ask(left, WIRE_REQUEST_SINGLE, "POST", 0);
     peer_close(left);
     struct stage_peer *p = front_open(&h);
     front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
-    house_until(&h, h.play.closes == 1);
+    stage_until(&h.s, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
+    stage_until(&h.s, h.play.closes == 1);
     assert_int_equal(h.play.requests, 1);
     assert_int_equal(bridge_runtime_connections(h.runtime), 1);
     house_close(&h);
@@ -124,8 +117,7 @@ static void test_streamed_request_byte_by_byte(void **state)
     struct house h;
     uint8_t bytes[1024];
     (void)state;
-    house_open(&h, PLAY_WAIT);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open(&h, PLAY_WAIT);
     size_t size = ask(bytes, WIRE_REQUEST_START, "POST", HTTP_LENGTH_UNKNOWN, SPAN_EMPTY);
     wire_frame_chunk(bytes + size, WIRE_REQUEST_CHUNK, 3);
     memcpy(bytes + size + WIRE_CHUNK_PREFIX_SIZE, "abc", 3);
@@ -134,16 +126,16 @@ static void test_streamed_request_byte_by_byte(void **state)
     size += WIRE_PREFIX_SIZE;
     for (size_t i = 0; i < size; i++) {
         peer_write(p, bytes + i, 1);
-        house_turn(&h);
+        stage_turn(&h.s, 1);
         if (h.play.x && h.play.x->request_credit == 0)
             exchange_grant(h.play.x, 1);
     }
-    house_until(&h, h.play.ends == 1);
+    stage_until(&h.s, h.play.ends == 1);
     assert_int_equal(h.play.content, 3);
     assert_string_equal(h.play.method, "POST");
     play_respond(h.play.x, 204);
     exchange_end(h.play.x, NULL);
-    house_until(&h, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
+    stage_until(&h.s, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
     house_close(&h);
 }
 
@@ -152,31 +144,28 @@ static void test_form_of_the_answer(void **state)
 {
     struct house h;
     (void)state;
-    house_open(&h, PLAY_WAIT);
-    struct stage_peer *p = front_open(&h);
-    front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, h.play.x);
+    struct stage_peer *p = house_open_asked(&h);
     play_respond(h.play.x, 200);
-    house_until(&h, peer_frame(p, 0, NULL));
+    stage_until(&h.s, peer_frame(p, 0, NULL));
     assert_int_equal(peer_frame(p, 0, NULL), WIRE_RESPONSE_START);
     exchange_send(h.play.x, slice_static(SPAN("a")));
     exchange_send(h.play.x, slice_static(SPAN("b")));
-    house_until(&h, peer_frame(p, 1, NULL));
+    stage_until(&h.s, peer_frame(p, 1, NULL));
     assert_int_equal(peer_frame(p, 1, NULL), WIRE_RESPONSE_CHUNK);
     exchange_end(h.play.x, NULL);
-    house_until(&h, peer_frame(p, 2, NULL));
+    stage_until(&h.s, peer_frame(p, 2, NULL));
     assert_int_equal(peer_frame(p, 2, NULL), WIRE_RESPONSE_END);
-    house_until(&h, !h.play.x);
+    stage_until(&h.s, !h.play.x);
 
     front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, h.play.x);
+    stage_until(&h.s, h.play.x);
     play_respond(h.play.x, 200);
     exchange_send(h.play.x, slice_static(SPAN("one ")));
     exchange_send(h.play.x, slice_static(SPAN("two ")));
     exchange_send(h.play.x, slice_static(SPAN("three")));
     exchange_end(h.play.x, NULL);
     struct span payload;
-    house_until(&h, peer_frame(p, 3, &payload));
+    stage_until(&h.s, peer_frame(p, 3, &payload));
     assert_int_equal(peer_frame(p, 3, &payload), WIRE_RESPONSE_SINGLE);
     assert_memory_equal(payload.data + payload.size - 13, "one two three", 13);
     house_close(&h);
@@ -189,16 +178,13 @@ static void test_large_answers_of_one_turn_are_streamed(void **state)
     (void)state;
     for (int many = 0; many < 2; many++) {
         struct house h;
-        house_open(&h, PLAY_WAIT);
-        struct stage_peer *p = front_open(&h);
-        front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-        house_until(&h, h.play.x);
+        struct stage_peer *p = house_open_asked(&h);
         play_respond(h.play.x, 200);
         for (int i = 0; i < (many ? 100 : 2); i++)
             exchange_send(h.play.x, slice_static(span_of(content, many ? 10 : sizeof(content))));
         exchange_end(h.play.x, NULL);
-        house_until(&h, h.play.closes);
-        house_until(&h, buffer_size(&p->in) > (many ? 1000u : 80000u));
+        stage_until(&h.s, h.play.closes);
+        stage_until(&h.s, buffer_size(&p->in) > (many ? 1000u : 80000u));
         assert_int_equal(peer_frame(p, 0, NULL), WIRE_RESPONSE_START);
         house_close(&h);
     }
@@ -210,14 +196,11 @@ static void test_interim_heads_come_before(void **state)
     struct http_response early = {.status = 103};
     struct span payload;
     (void)state;
-    house_open(&h, PLAY_WAIT);
-    struct stage_peer *p = front_open(&h);
-    front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, h.play.x);
+    struct stage_peer *p = house_open_asked(&h);
     assert_int_equal(exchange_inform(h.play.x, &early), ROUTED_OK);
     play_respond(h.play.x, 200);
     exchange_end(h.play.x, NULL);
-    house_until(&h, peer_frame(p, 1, &payload));
+    stage_until(&h.s, peer_frame(p, 1, &payload));
     assert_int_equal(peer_frame(p, 0, &payload), WIRE_RESPONSE_START);
     assert_memory_equal(payload.data, "\0\x67", 2);
     assert_int_equal(peer_frame(p, 1, NULL), WIRE_RESPONSE_SINGLE);
@@ -229,7 +212,7 @@ static void test_interim_heads_come_before(void **state)
 static void assert_refused(struct house *h, struct stage_peer *p, unsigned n)
 {
     struct span payload;
-    house_until(h, peer_frame(p, n, &payload));
+    stage_until(&h->s, peer_frame(p, n, &payload));
     assert_int_equal(peer_frame(p, n, &payload), WIRE_RESPONSE_SINGLE);
     assert_memory_equal(payload.data, "\x01\x90\0\0\0\0", 6);
     assert_memory_equal(payload.data + 10, "invalid bridge request: ", 24);
@@ -241,8 +224,7 @@ static void test_wrong_meaning_keeps_the_connection(void **state)
     struct house h;
     uint8_t frame[1024];
     (void)state;
-    house_open(&h, PLAY_GREET);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open(&h, PLAY_GREET);
     peer_write(p, frame, ask(frame, WIRE_REQUEST_SINGLE, "G T", 4, SPAN("body")));
     assert_refused(&h, p, 0);
     front_ask(p, WIRE_REQUEST_START, "G T", HTTP_LENGTH_UNKNOWN);
@@ -250,7 +232,7 @@ static void test_wrong_meaning_keeps_the_connection(void **state)
     peer_mark(p, WIRE_REQUEST_END);
     assert_refused(&h, p, 1);
     front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, peer_frame(p, 2, NULL));
+    stage_until(&h.s, peer_frame(p, 2, NULL));
     assert_int_equal(h.play.requests, 1);
     assert_false(p->is_ended);
     house_close(&h);
@@ -284,16 +266,15 @@ static void test_wrong_frames_close_the_connection(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(noises) / sizeof(noises[0]); i++) {
         struct house h;
-        house_open(&h, PLAY_GREET);
-        struct stage_peer *p = front_open(&h);
+        struct stage_peer *p = house_open(&h, PLAY_GREET);
         struct stage_peer *other = front_open(&h);
         peer_write(p, noises[i].bytes, noises[i].size);
         assert_refused(&h, p, 0);
-        house_until(&h, p->is_ended);
+        stage_until(&h.s, p->is_ended);
         assert_int_equal(h.play.requests, 0);
         assert_non_null(strstr(h.s.lines, "bridge: "));
         front_ask(other, WIRE_REQUEST_SINGLE, "GET", 0); /* nothing else is touched */
-        house_until(&h, peer_frame(other, 0, NULL));
+        stage_until(&h.s, peer_frame(other, 0, NULL));
         house_close(&h);
     }
 }
@@ -302,12 +283,9 @@ static void test_request_out_of_turn(void **state)
 {
     struct house h;
     (void)state;
-    house_open(&h, PLAY_WAIT);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open_asked(&h);
     front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, h.play.x);
-    front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, p->is_ended);
+    stage_until(&h.s, p->is_ended);
     assert_int_equal(h.play.requests, 1);
     assert_int_equal(h.play.last_error, ROUTED_ERROR_BRIDGE_FRAME);
     house_close(&h);
@@ -319,17 +297,16 @@ static void test_content_unlike_its_length(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         struct house h;
-        house_open(&h, PLAY_WAIT);
-        struct stage_peer *p = front_open(&h);
+        struct stage_peer *p = house_open(&h, PLAY_WAIT);
         front_ask(p, WIRE_REQUEST_START, "POST", 5);
-        house_until(&h, h.play.x);
+        stage_until(&h.s, h.play.x);
         exchange_grant(h.play.x, 100);
         peer_chunk(p, WIRE_REQUEST_CHUNK, span_from(contents[i]));
         peer_mark(p, WIRE_REQUEST_END);
-        house_until(&h, h.play.closes == 1);
+        stage_until(&h.s, h.play.closes == 1);
         assert_int_equal(h.play.last_error, i ? ROUTED_ERROR_FRAMING : ROUTED_ERROR_TRUNCATED);
         assert_int_equal(h.play.ends, 0);
-        house_until(&h, p->is_ended);
+        stage_until(&h.s, p->is_ended);
         house_close(&h);
     }
 }
@@ -339,19 +316,18 @@ static void test_early_answer_drops_the_rest_of_the_request(void **state)
     static uint8_t content[60000];
     struct house h;
     (void)state;
-    house_open(&h, PLAY_GREET);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open(&h, PLAY_GREET);
     front_ask(p, WIRE_REQUEST_START, "POST", HTTP_LENGTH_UNKNOWN);
-    house_until(&h, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
-    house_until(&h, h.play.closes == 1);
+    stage_until(&h.s, peer_frame(p, 0, NULL) == WIRE_RESPONSE_SINGLE);
+    stage_until(&h.s, h.play.closes == 1);
     assert_int_equal(h.play.last_error, ROUTED_OK);
     for (int i = 0; i < 20; i++) {
         peer_chunk(p, WIRE_REQUEST_CHUNK, span_of(content, sizeof(content)));
-        house_turn(&h);
+        stage_turn(&h.s, 1);
     }
     peer_mark(p, WIRE_REQUEST_END);
     front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0); /* still in step */
-    house_until(&h, peer_frame(p, 1, NULL) == WIRE_RESPONSE_SINGLE);
+    stage_until(&h.s, peer_frame(p, 1, NULL) == WIRE_RESPONSE_SINGLE);
     assert_int_equal(h.play.requests, 2);
     house_close(&h);
 }
@@ -363,17 +339,14 @@ static void test_front_that_closes_cancels(void **state)
     (void)state;
     for (int half = 0; half < 2; half++) {
         struct house h;
-        house_open(&h, PLAY_WAIT);
-        struct stage_peer *p = front_open(&h);
-        front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-        house_until(&h, h.play.x);
+        struct stage_peer *p = house_open_asked(&h);
         if (half)
             socket_end(p->fd);
         else
             peer_close(p);
-        house_until(&h, h.play.closes == 1);
+        stage_until(&h.s, h.play.closes == 1);
         assert_int_equal(h.play.last_error, ROUTED_ERROR_CLIENT_GONE);
-        house_until(&h, bridge_runtime_connections(h.runtime) == 0);
+        stage_until(&h.s, bridge_runtime_connections(h.runtime) == 0);
         house_close(&h);
     }
 }
@@ -383,11 +356,10 @@ static void test_front_that_does_not_read_is_waited_for(void **state)
     static uint8_t content[16384];
     struct house h;
     (void)state;
-    house_open(&h, PLAY_WAIT);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open(&h, PLAY_WAIT);
     p->is_ended = true; /* not read by the turns */
     front_ask(p, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, h.play.x);
+    stage_until(&h.s, h.play.x);
     play_respond(h.play.x, 200);
     size_t held = memory_held(), sent = 0;
     for (int idle = 0; idle < 20; idle++) {
@@ -404,8 +376,8 @@ static void test_front_that_does_not_read_is_waited_for(void **state)
     assert_true(memory_held() - held < h.s.limits.window);
     exchange_end(h.play.x, NULL);
     p->is_ended = false;
-    house_until(&h, h.play.closes == 1);
-    house_until(&h, buffer_size(&p->in) >= sent);
+    stage_until(&h.s, h.play.closes == 1);
+    stage_until(&h.s, buffer_size(&p->in) >= sent);
     assert_int_equal(h.play.last_error, ROUTED_OK);
     house_close(&h);
 }
@@ -414,15 +386,14 @@ static void test_accepting_goes_on_after_exhaustion(void **state)
 {
     struct house h;
     (void)state;
-    house_open(&h, PLAY_GREET);
-    struct stage_peer *p = front_open(&h);
+    struct stage_peer *p = house_open(&h, PLAY_GREET);
     memory_fault_set(1); /* the connection cannot be made */
-    house_until(&h, memory_fault_fired());
+    stage_until(&h.s, memory_fault_fired());
     memory_fault_set(0);
-    house_until(&h, p->is_ended);
+    stage_until(&h.s, p->is_ended);
     struct stage_peer *second = front_open(&h);
     front_ask(second, WIRE_REQUEST_SINGLE, "GET", 0);
-    house_until(&h, peer_frame(second, 0, NULL));
+    stage_until(&h.s, peer_frame(second, 0, NULL));
     house_close(&h);
 }
 

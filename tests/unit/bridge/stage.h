@@ -74,6 +74,13 @@ static inline void stage_open(struct stage *s)
                      ROUTED_OK);
 }
 
+/* One engine, default limits. */
+static inline void stage_begin(struct stage *s)
+{
+    stage_prepare(s, 1);
+    stage_open(s);
+}
+
 static inline void peer_close(struct stage_peer *p)
 {
     if (p->fd >= 0)
@@ -313,6 +320,20 @@ static inline void visit_start(struct visit *v, struct stage *s, struct span met
     visit_open(v);
 }
 
+/* GETs that the engine has, each on a new connection: the n-th visit on the n-th of them. */
+static inline void visits_arrive(struct visit *v, unsigned count, struct stage *s)
+{
+    unsigned peers = s->peer_count + count;
+    for (unsigned i = 0; i < count; i++)
+        visit_start(&v[i], s, SPAN("GET"), 0);
+    stage_until(s, s->peer_count == peers && peer_frame(&s->peers[peers - 1], 0, NULL));
+}
+
+static inline void visit_arrive(struct visit *v, struct stage *s)
+{
+    visits_arrive(v, 1, s);
+}
+
 static inline void visit_deliver(struct visit *v, struct span content)
 {
     struct slice copy = slice_copy(content);
@@ -327,6 +348,21 @@ static inline void visit_close(struct visit *v, int error)
     exchange_release(&v->x);
     buffer_release(&v->body);
 }
+
+/* Waits for the failure, and is closed with it. */
+#define visit_close_failed(v, error)                                                               \
+    do {                                                                                           \
+        stage_until((v)->stage, (v)->failure);                                                     \
+        assert_int_equal((v)->failure, error);                                                     \
+        visit_close(v, error);                                                                     \
+    } while (0)
+
+/* Waits for the end of the answer. */
+#define visit_close_answered(v)                                                                    \
+    do {                                                                                           \
+        stage_until((v)->stage, (v)->has_end);                                                     \
+        visit_close(v, ROUTED_OK);                                                                 \
+    } while (0)
 
 static inline void assert_body(const struct visit *v, const char *text)
 {

@@ -43,28 +43,17 @@ static int ignore(routed_exchange *x, void *user)
 
 static int setup(void **state)
 {
-    struct carrier *c = memory_new(sizeof(*c));
     routed_route_options small = ROUTED_ROUTE_OPTIONS;
     routed_route_options open = ROUTED_ROUTE_OPTIONS;
     small.body_limit = 10;
     open.body_limit = ROUTED_UNLIMITED;
-    carrier_setup(c, routed_engine_new());
+    struct carrier *c = carrier_begin(state);
     routed_engine_route(c->engine, "POST", "/collect", collect_ten, NULL, NULL);
     routed_engine_route(c->engine, "POST", "/small", echo, NULL, &small);
     routed_engine_route(c->engine, "POST", "/echo", echo, NULL, &open);
     routed_engine_route(c->engine, "POST", "/ignore", ignore, NULL, NULL);
     collected = 0;
     completed = 0;
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct carrier *c = *state;
-    carrier_release(c);
-    routed_engine_free(c->engine);
-    memory_free(c);
     return 0;
 }
 
@@ -327,7 +316,7 @@ static void test_failing_callback(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, carrier_finish)
     const struct CMUnitTest tests[] = {
         TEST(test_collect_limits),
         TEST(test_declared_too_large_grants_nothing),

@@ -3,18 +3,11 @@
 #ifndef UNIT_ENGINE_CARRIER_H
 #define UNIT_ENGINE_CARRIER_H
 
-/* clang-format off */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-/* clang-format on */
-
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "engine/engine.h"
 #include "io/loop.h"
+#include "support/unit.h"
 #include <routed/engine.h>
 #include <string.h>
 
@@ -180,6 +173,26 @@ static inline void carrier_release(struct carrier *c)
     carrier_clear(c);
     exchange_release(&c->x);
     loop_free(c->loop);
+}
+
+/* A carrier with a new engine, as the state of a test. */
+static inline struct carrier *carrier_begin(void **state)
+{
+    struct carrier *c = memory_new(sizeof(*c));
+    assert_non_null(c);
+    carrier_setup(c, routed_engine_new());
+    *state = c;
+    return c;
+}
+
+/* The teardown of such a test. */
+static inline int carrier_finish(void **state)
+{
+    struct carrier *c = *state;
+    carrier_release(c);
+    routed_engine_free(c->engine);
+    memory_free(c);
+    return 0;
 }
 
 static inline bool carrier_has_field(const struct carrier *c, const char *line)

@@ -46,19 +46,8 @@ static int handle(routed_exchange *x, void *user)
 
 static int setup(void **state)
 {
-    struct carrier *c = memory_new(sizeof(*c));
-    carrier_setup(c, routed_engine_new());
+    carrier_begin(state);
     trace[0] = '\0';
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct carrier *c = *state;
-    carrier_release(c);
-    routed_engine_free(c->engine);
-    memory_free(c);
     return 0;
 }
 
@@ -311,7 +300,7 @@ static void test_refused_setup(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, carrier_finish)
     const struct CMUnitTest tests[] = {
         TEST(test_order),
         TEST(test_built_in_answers_pass_the_middleware),

@@ -14,21 +14,18 @@ static int play(routed_exchange *x, void *user)
 
 static int setup(void **state)
 {
-    struct carrier *c = memory_new(sizeof(*c));
-    carrier_setup(c, routed_engine_new());
+    struct carrier *c = carrier_begin(state);
     routed_engine_route(c->engine, "*", "/", play, c, NULL);
     engine_freeze(c->engine);
-    *state = c;
     return 0;
 }
 
-static int teardown(void **state)
+/* Until carrier_close. */
+static void begin(struct carrier *c, routed_handler *handler)
 {
-    struct carrier *c = *state;
-    carrier_release(c);
-    routed_engine_free(c->engine);
-    memory_free(c);
-    return 0;
+    script = handler;
+    carrier_request(c, "GET", "/");
+    carrier_go(c);
 }
 
 static void run(struct carrier *c, routed_handler *handler)
@@ -251,9 +248,7 @@ static int stream(routed_exchange *x, void *user)
 static void test_stream_with_backpressure(void **state)
 {
     struct carrier *c = *state;
-    script = stream;
-    carrier_request(c, "GET", "/");
-    carrier_go(c);
+    begin(c, stream);
     assert_int_equal(c->status, 200);
     assert_int_equal(c->length, STREAM_SIZE);
     assert_int_equal(streamed, 70000); /* the credit, overshot by less than one block */
@@ -347,6 +342,18 @@ static int hand_over(routed_exchange *x, void *user)
     return ROUTED_OK;
 }
 
+static void begin_elsewhere(struct carrier *c, void *(*function)(void *x))
+{
+    work = function;
+    begin(c, hand_over);
+}
+
+static void until_ended(struct carrier *c)
+{
+    while (!c->ends)
+        loop_turn(c->loop, 1000);
+}
+
 static void *answer_whole(void *argument)
 {
     routed_exchange *x = argument;
@@ -364,12 +371,8 @@ static void *answer_whole(void *argument)
 static void test_answer_from_another_thread(void **state)
 {
     struct carrier *c = *state;
-    work = answer_whole;
-    script = hand_over;
-    carrier_request(c, "GET", "/");
-    carrier_go(c);
-    while (!c->ends)
-        loop_turn(c->loop, 1000);
+    begin_elsewhere(c, answer_whole);
+    until_ended(c);
     pthread_join(worker, NULL);
     assert_int_equal(c->informs, 1);
     assert_int_equal(c->status, 202);
@@ -403,10 +406,7 @@ static void *stream_from_afar(void *argument)
 static void test_stream_from_another_thread(void **state)
 {
     struct carrier *c = *state;
-    work = stream_from_afar;
-    script = hand_over;
-    carrier_request(c, "GET", "/");
-    carrier_go(c);
+    begin_elsewhere(c, stream_from_afar);
     while (!c->ends) {
         loop_turn(c->loop, 1);
         exchange_writable(&c->x, 1000);
@@ -442,10 +442,7 @@ static void *stream_to_nobody(void *argument)
 static void test_client_leaves_another_thread(void **state)
 {
     struct carrier *c = *state;
-    work = stream_to_nobody;
-    script = hand_over;
-    carrier_request(c, "GET", "/");
-    carrier_go(c);
+    begin_elsewhere(c, stream_to_nobody);
     while (buffer_size(&c->body) < CARRIER_CREDIT)
         loop_turn(c->loop, 1000);
     carrier_close(c, ROUTED_ERROR_CLIENT_GONE);
@@ -463,12 +460,8 @@ static void *fail_from_afar(void *argument)
 static void test_fail_from_another_thread(void **state)
 {
     struct carrier *c = *state;
-    work = fail_from_afar;
-    script = hand_over;
-    carrier_request(c, "GET", "/");
-    carrier_go(c);
-    while (!c->ends)
-        loop_turn(c->loop, 1000);
+    begin_elsewhere(c, fail_from_afar);
+    until_ended(c);
     pthread_join(worker, NULL);
     assert_int_equal(c->status, 404);
     carrier_close(c, ROUTED_OK);
@@ -490,19 +483,16 @@ static int post_to_itself(routed_exchange *x, void *user)
 static void test_post(void **state)
 {
     struct carrier *c = *state;
-    script = post_to_itself;
-    carrier_request(c, "GET", "/");
-    carrier_go(c);
+    begin(c, post_to_itself);
     assert_int_equal(c->status, 0);
-    while (!c->ends)
-        loop_turn(c->loop, 1000);
+    until_ended(c);
     assert_body(c, "posted");
     carrier_close(c, ROUTED_OK);
 }
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, carrier_finish)
     const struct CMUnitTest tests[] = {
         TEST(test_fields),
         TEST(test_bad_fields),

@@ -33,18 +33,7 @@ static void add(routed_engine *e, const char *method, const char *pattern)
 
 static int setup(void **state)
 {
-    struct carrier *c = memory_new(sizeof(*c));
-    carrier_setup(c, routed_engine_new());
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct carrier *c = *state;
-    carrier_release(c);
-    routed_engine_free(c->engine);
-    memory_free(c);
+    carrier_begin(state);
     return 0;
 }
 
@@ -299,7 +288,7 @@ static void test_lookup_does_not_grow_with_routes(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, carrier_finish)
     const struct CMUnitTest tests[] = {
         TEST(test_precedence),
         TEST(test_methods),

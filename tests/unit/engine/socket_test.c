@@ -47,14 +47,13 @@ static void on_writable(routed_websocket *ws, void *user)
 
 static int setup(void **state)
 {
-    struct carrier *c = memory_new(sizeof(*c));
     routed_websocket_callbacks callbacks = ROUTED_WEBSOCKET_CALLBACKS;
     routed_websocket_options options = ROUTED_WEBSOCKET_OPTIONS;
     callbacks.on_open = on_open;
     callbacks.on_message = on_message;
     callbacks.on_close = on_close;
     callbacks.on_writable = on_writable;
-    carrier_setup(c, routed_engine_new());
+    struct carrier *c = carrier_begin(state);
     options.message_limit = 100;
     options.subprotocols = "chat.v2, chat.v1";
     assert_int_equal(routed_engine_websocket(c->engine, "/ws/{room}", &callbacks, "user", &options),
@@ -73,16 +72,6 @@ static int setup(void **state)
     engine_freeze(c->engine);
     closes = close_code = writables = open_result = 0;
     opened = NULL;
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct carrier *c = *state;
-    carrier_release(c);
-    routed_engine_free(c->engine);
-    memory_free(c);
     return 0;
 }
 
@@ -472,7 +461,7 @@ static void test_send_from_another_thread(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, carrier_finish)
     const struct CMUnitTest tests[] = {
         TEST(test_handshake),
         TEST(test_refused_handshakes),

@@ -50,6 +50,7 @@ static void test_switches_and_files_are_checked(void **state)
     REFUSED(ROUTED_ERROR_ARGUMENT, "alt_svc 3 ", .alt_svc = 3);
     REFUSED(ROUTED_ERROR_ARGUMENT, "early_data 3 ", .early_data = 3);
     REFUSED(ROUTED_ERROR_UNSUPPORTED, "reserved", .reserved = 1);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "quic_secret needs HTTP/3", .quic_secret = "/nowhere");
 }
 
 static void test_values_out_of_range_are_refused(void **state)

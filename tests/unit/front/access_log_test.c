@@ -86,6 +86,21 @@ static json_int_t number_of(const json_t *line, const char *name)
     return json_integer_value(value);
 }
 
+/* Of TCP it is not known: asking for it is a call of the system. */
+static void a_round_trip_is_told_where_it_is_known(void **state)
+{
+    (void)state;
+    struct exchange x = some_exchange();
+    struct access_record r = some_record(&x);
+    json_t *line = line_of(&r);
+    assert_null(json_object_get(line, "rtt_us"));
+    json_decref(line);
+    r.round_trip = 20345;
+    line = line_of(&r);
+    assert_int_equal(number_of(line, "rtt_us"), 20345);
+    json_decref(line);
+}
+
 static void a_line_tells_the_whole_story(void **state)
 {
     (void)state;
@@ -307,6 +322,7 @@ static void a_full_pipe_drops_whole_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_round_trip_is_told_where_it_is_known),
         cmocka_unit_test(a_line_tells_the_whole_story),
         cmocka_unit_test(what_is_not_known_is_null),
         cmocka_unit_test(hostile_targets_stay_one_short_line),

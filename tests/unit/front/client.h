@@ -196,6 +196,14 @@ static inline int client_get(int fd)
     return client_write(fd, CLIENT_GET) ? client_status(fd) : -1;
 }
 
+/* A new connection that was served once. */
+static inline int client_connect_served(const struct front *f)
+{
+    int fd = client_connect(f);
+    assert_int_equal(client_get(fd), 200);
+    return fd;
+}
+
 /* Reads until the connection is over. */
 static inline enum client_end client_await_end(int fd)
 {

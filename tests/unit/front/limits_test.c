@@ -4,6 +4,20 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+/* The next request, or what there is of it, is too slow: `metric` counts it. */
+static void expect_too_slow(struct front *f, int client, const char *request, const char *metric)
+{
+    assert_true(client_write(client, request));
+    assert_int_equal(client_status(client), 408);
+    assert_int_equal(client_await_end(client), CLIENT_ENDED);
+    close(client);
+    front_await_metric(f, "connections.open", 0);
+    static const char *const all[] = {"limit.header_timeout", "limit.stall_timeout", "limit.rate"};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (front_metric(f, all[i]) != (strcmp(all[i], metric) == 0))
+            fail_msg("%s is %d", all[i], (int)front_metric(f, all[i]));
+}
+
 static void a_slow_head_is_408(void **state)
 {
     (void)state;
@@ -11,14 +25,7 @@ static void a_slow_head_is_408(void **state)
     front_prepare(&f);
     f.limits.header_timeout = 30;
     front_serve(&f);
-    int client = client_connect(&f);
-    assert_int_equal(client_get(client), 200);
-    assert_true(client_write(client, "GET / HT"));
-    assert_int_equal(client_status(client), 408);
-    assert_int_equal(client_await_end(client), CLIENT_ENDED);
-    close(client);
-    front_await_metric(&f, "connections.open", 0);
-    assert_int_equal(front_metric(&f, "limit.header_timeout"), 1);
+    expect_too_slow(&f, client_connect_served(&f), "GET / HT", "limit.header_timeout");
     assert_int_equal(front_metric(&f, "requests.refused"), 1);
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
@@ -31,8 +38,7 @@ static void an_idle_connection_is_closed(void **state)
     f.limits.idle_timeout = 30;
     front_serve(&f);
     int fresh = client_connect(&f);
-    int used = client_connect(&f);
-    assert_int_equal(client_get(used), 200);
+    int used = client_connect_served(&f);
     assert_int_equal(client_await_end(used), CLIENT_ENDED);
     assert_int_equal(client_await_end(fresh), CLIENT_ENDED);
     close(used);
@@ -43,6 +49,8 @@ static void an_idle_connection_is_closed(void **state)
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
 
+#define POST_PART "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc"
+
 static void stalled_content_is_408(void **state)
 {
     (void)state;
@@ -50,13 +58,7 @@ static void stalled_content_is_408(void **state)
     front_prepare(&f);
     f.limits.stall_timeout = 40;
     front_serve(&f);
-    int client = client_connect(&f);
-    assert_true(client_write(client, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc"));
-    assert_int_equal(client_status(client), 408);
-    close(client);
-    front_await_metric(&f, "connections.open", 0);
-    assert_int_equal(front_metric(&f, "limit.stall_timeout"), 1);
-    assert_int_equal(front_metric(&f, "limit.header_timeout"), 0);
+    expect_too_slow(&f, client_connect(&f), POST_PART, "limit.stall_timeout");
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
 
@@ -68,12 +70,7 @@ static void slow_content_is_408(void **state)
     f.limits.rate = 1000000;
     f.limits.rate_grace = 40;
     front_serve(&f);
-    int client = client_connect(&f);
-    assert_true(client_write(client, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc"));
-    assert_int_equal(client_status(client), 408);
-    close(client);
-    front_await_metric(&f, "connections.open", 0);
-    assert_int_equal(front_metric(&f, "limit.rate"), 1);
+    expect_too_slow(&f, client_connect(&f), POST_PART, "limit.rate");
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
 
@@ -84,14 +81,11 @@ static void the_oldest_idle_connection_makes_room(void **state)
     front_prepare(&f);
     f.limits.connections = 2;
     front_serve(&f);
-    int first = client_connect(&f);
-    assert_int_equal(client_get(first), 200);
-    int second = client_connect(&f);
-    assert_int_equal(client_get(second), 200);
+    int first = client_connect_served(&f);
+    int second = client_connect_served(&f);
     assert_int_equal(client_get(first), 200); /* now second is idle longest */
     assert_int_equal(front_metric(&f, "connections.evicted"), 0);
-    int third = client_connect(&f);
-    assert_int_equal(client_get(third), 200);
+    int third = client_connect_served(&f);
     assert_int_not_equal(client_await_end(second), CLIENT_MORE);
     assert_int_equal(client_get(first), 200);
     assert_int_equal(front_metric(&f, "connections.evicted"), 1);
@@ -111,8 +105,7 @@ static void resting_connections_hold_little_and_go_first(void **state)
     front_prepare(&f);
     f.limits.connections = 2;
     front_serve(&f);
-    int resting = client_connect(&f);
-    assert_int_equal(client_get(resting), 200);
+    int resting = client_connect_served(&f);
     uint64_t busy = front_metric(&f, "memory.held");
     microseconds end = loop_clock() + PATIENCE_MS * 1000;
     while (front_metric(&f, "memory.held") >= busy && loop_clock() < end)
@@ -121,10 +114,8 @@ static void resting_connections_hold_little_and_go_first(void **state)
     assert_int_equal(client_get(resting), 200);
     while (front_metric(&f, "memory.held") >= busy && loop_clock() < end)
         poll(NULL, 0, 1);
-    int second = client_connect(&f);
-    assert_int_equal(client_get(second), 200);
-    int third = client_connect(&f);
-    assert_int_equal(client_get(third), 200);
+    int second = client_connect_served(&f);
+    int third = client_connect_served(&f);
     assert_int_not_equal(client_await_end(resting), CLIENT_MORE);
     assert_int_equal(client_get(second), 200);
     assert_int_equal(front_metric(&f, "connections.evicted"), 1);
@@ -176,8 +167,7 @@ static void an_idle_connection_of_another_worker_makes_room(void **state)
     f.limits.connections = LIMIT;
     front_serve(&f);
     for (int i = 0; i < COUNT; i++) {
-        clients[i] = client_connect(&f);
-        assert_int_equal(client_get(clients[i]), 200);
+        clients[i] = client_connect_served(&f);
     }
     assert_true(front_metric(&f, "connections.open") <= LIMIT);
     assert_int_equal(front_metric(&f, "connections.evicted"), COUNT - LIMIT);
@@ -195,8 +185,7 @@ static void an_address_has_so_many_connections(void **state)
     f.limits.connections_per_address = 3;
     front_serve(&f);
     for (int i = 0; i < 3; i++) {
-        clients[i] = client_connect(&f);
-        assert_int_equal(client_get(clients[i]), 200);
+        clients[i] = client_connect_served(&f);
     }
     assert_int_equal(front_metric(&f, "limit.connections_per_address"), 0);
     int more = client_connect(&f);
@@ -220,8 +209,7 @@ static void a_connection_has_so_many_requests(void **state)
     front_prepare(&f);
     f.limits.requests_per_connection = 3;
     front_serve(&f);
-    int client = client_connect(&f);
-    assert_int_equal(client_get(client), 200);
+    int client = client_connect_served(&f);
     assert_int_equal(client_get(client), 200);
     assert_int_equal(front_metric(&f, "limit.requests_per_connection"), 0);
     assert_true(client_write(client, CLIENT_GET));
@@ -242,8 +230,7 @@ static void a_connection_has_its_time(void **state)
     front_prepare(&f);
     f.limits.connection_lifetime = 40;
     front_serve(&f);
-    int idle = client_connect(&f);
-    assert_int_equal(client_get(idle), 200);
+    int idle = client_connect_served(&f);
     assert_int_equal(client_await_end(idle), CLIENT_ENDED);
     close(idle);
     front_await_metric(&f, "limit.connection_lifetime", 1);
@@ -269,8 +256,7 @@ static void short_of_memory_requests_are_503(void **state)
     front_prepare(&f);
     f.limits.memory = 64 << 20;
     front_serve(&f);
-    int client = client_connect(&f);
-    assert_int_equal(client_get(client), 200);
+    int client = client_connect_served(&f);
     void *most = memory_new((size_t)(64 << 20) / 100 * 90);
     assert_non_null(most);
     struct client_text t = {0};
@@ -293,8 +279,7 @@ static void out_of_memory_nobody_is_accepted(void **state)
     front_prepare(&f);
     f.limits.memory = 64 << 20;
     front_serve(&f);
-    int idle = client_connect(&f);
-    assert_int_equal(client_get(idle), 200);
+    int idle = client_connect_served(&f);
     void *most = memory_new((size_t)(64 << 20) / 100 * 97);
     assert_non_null(most);
     int late = client_connect(&f);
@@ -397,8 +382,7 @@ static void a_failed_connection_leaves_no_count(void **state)
         memory_fault_set(0);
         close(client);
     }
-    int client = client_connect(&f);
-    assert_int_equal(client_get(client), 200);
+    int client = client_connect_served(&f);
     close(client);
     assert_int_equal(front_metric(&f, "accept.failures"), 2);
     assert_int_equal(front_end(&f), ROUTED_OK);

@@ -1,11 +1,5 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
+#include "support/unit.h"
 
 /* One below, on and one above each limit of a request. */
 
@@ -22,7 +16,7 @@ static void check(const struct http1_limits *limits, const char *before, const c
     struct peer p;
     char statuses[32];
     struct buffer input = BUFFER_EMPTY;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.options.limits = *limits;
     buffer_append_text(&input, before);
     send_repeated(&input, repeated, count);

@@ -1,14 +1,8 @@
 /* Every case of tests/conformance/http1/requests.tsv: whole, byte by byte, split at random, from
  * blocks, and twice in a row; the verdict is always the same. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
+#include "support/unit.h"
+#include <stdio.h>
 
 #define LINE_MAX_SIZE 16384
 #define RANDOM_SPLITS 4
@@ -75,9 +69,10 @@ static void check(const struct request_case *c, struct peer *p, const char *how,
     peer_statuses(p, statuses, sizeof(statuses));
     snprintf(expected, sizeof(expected), "%s%s%s", c->expected, times > 1 ? "," : "",
              times > 1 ? c->expected : "");
-    if (strcmp(statuses, expected) != 0 || p->complete != c->complete * times)
+    if (strcmp(statuses, expected) != 0 || p->origin.complete != c->complete * times)
         fail_msg("%s %s, %s: statuses \"%s\" for \"%s\", %u complete for %u", c->columns[ROW],
-                 c->columns[NAME], how, statuses, expected, p->complete, c->complete * times);
+                 c->columns[NAME], how, statuses, expected, p->origin.complete,
+                 c->complete * times);
     bool has_closed = peer_wait(p) == SESSION_LINGER || peer_wait(p) == SESSION_FINISHED;
     bool waits = peer_wait(p) == SESSION_HEAD || peer_wait(p) == SESSION_BODY;
     bool good = is_then(c, "open")     ? peer_wait(p) == SESSION_IDLE
@@ -89,10 +84,11 @@ static void check(const struct request_case *c, struct peer *p, const char *how,
     if (has_closed && !peer_has(&p->output, "connection: close\r\n"))
         fail_msg("%s %s, %s: the close is not announced", c->columns[ROW], c->columns[NAME], how);
     const char *sees = c->columns[SEES];
-    if (sees[0] == '!' ? peer_has(&p->view, sees + 1) : !peer_has(&p->view, sees))
+    if (sees[0] == '!' ? peer_has(&p->origin.view, sees + 1) : !peer_has(&p->origin.view, sees))
         fail_msg("%s %s, %s: the application sees %.*s", c->columns[ROW], c->columns[NAME], how,
-                 (int)buffer_size(&p->view), (const char *)buffer_span(&p->view).data);
-    assert_int_equal(p->closed, p->opened - (p->exchange ? 1 : 0));
+                 (int)buffer_size(&p->origin.view),
+                 (const char *)buffer_span(&p->origin.view).data);
+    assert_int_equal(p->origin.closed, p->origin.opened - (p->origin.exchange ? 1 : 0));
 }
 
 static void run_split(const struct request_case *c, const char *how, uint64_t seed, size_t most,
@@ -100,10 +96,10 @@ static void run_split(const struct request_case *c, const char *how, uint64_t se
 {
     struct peer p;
     struct span rest = buffer_span(&c->input);
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.gives_blocks = blocks;
     while (rest.size) {
-        size_t size = seed ? peer_random(&seed) % most + 1 : most;
+        size_t size = seed ? unit_random(&seed) % most + 1 : most;
         size = size < rest.size ? size : rest.size;
         peer_write(&p, span_part(rest, 0, size));
         rest = span_after(rest, size);
@@ -119,7 +115,7 @@ static void run_twice(const struct request_case *c)
     struct peer p;
     if (is_then(c, "wait"))
         return;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     struct buffer twice = BUFFER_EMPTY;
     buffer_append_span(&twice, buffer_span(&c->input));
     buffer_append_span(&twice, buffer_span(&c->input));

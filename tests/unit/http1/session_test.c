@@ -1,23 +1,9 @@
 /* The response side of a session: framing, order, early answers, tunnels, failures, ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
+#include "support/unit.h"
 
 #define GET  "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-#define DATE "date: " PEER_DATE "\r\n"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
+#define DATE "date: " ORIGIN_DATE "\r\n"
 
 static void expect_output(struct peer *p, const char *text)
 {
@@ -32,10 +18,10 @@ static void expect_output(struct peer *p, const char *text)
 
 static void answer(struct peer *p, uint16_t status, const char *length, const char *body)
 {
-    struct exchange *x = p->exchange;
-    assert_int_equal(peer_respond(x, status, length), ROUTED_OK);
+    struct exchange *x = p->origin.exchange;
+    assert_int_equal(origin_respond(x, status, length), ROUTED_OK);
     if (body)
-        assert_int_equal(peer_send(x, body), ROUTED_OK);
+        assert_int_equal(origin_send(x, body), ROUTED_OK);
     assert_int_equal(exchange_end(x, NULL), ROUTED_OK);
     peer_turn(p);
 }
@@ -85,14 +71,14 @@ static void test_framing(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_write_text(&p, cases[i].request);
         answer(&p, cases[i].status, cases[i].length, cases[i].body);
         expect_output(&p, cases[i].output);
         assert_int_equal(peer_wait(&p), cases[i].then);
-        assert_int_equal(p.closed, 1);
-        assert_int_equal(p.close_error, ROUTED_OK);
-        assert_int_equal(p.ended, 1);
+        assert_int_equal(p.origin.closed, 1);
+        assert_int_equal(p.origin.close_error, ROUTED_OK);
+        assert_int_equal(p.origin.ended, 1);
         peer_close(&p);
     }
 }
@@ -101,21 +87,21 @@ static void test_head_goes_out_before_the_body(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
-    assert_int_equal(peer_respond(p.exchange, 200, NULL), ROUTED_OK);
-    assert_int_equal(p.ready, 1);
+    assert_int_equal(origin_respond(p.origin.exchange, 200, NULL), ROUTED_OK);
+    assert_int_equal(p.origin.ready, 1);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE "transfer-encoding: chunked\r\n\r\n");
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    peer_send(p.exchange, "hello");
+    origin_send(p.origin.exchange, "hello");
     peer_turn(&p);
     expect_output(&p, "5\r\nhello\r\n");
-    exchange_end(p.exchange, NULL);
-    assert_int_equal(p.closed, 0); /* not from inside the application's call */
+    exchange_end(p.origin.exchange, NULL);
+    assert_int_equal(p.origin.closed, 0); /* not from inside the application's call */
     peer_turn(&p);
     expect_output(&p, "0\r\n\r\n");
-    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.origin.closed, 1);
     peer_close(&p);
 }
 
@@ -123,7 +109,7 @@ static void test_no_date_when_there_is_none(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     p.options.date = NULL;
     peer_write_text(&p, GET);
     answer(&p, 200, "0", NULL);
@@ -139,16 +125,16 @@ static void test_another_service_is_told_of(void **state)
     struct field own = {SPAN("alt-svc"), SPAN("clear"), FIELD_OTHER};
     struct http_response head = {.status = 200, .fields = {&own, 1, 1}};
     struct http_response hints = {.status = 103, .fields = FIELD_LIST_EMPTY};
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     p.options.alt_svc = SPAN("h3=\":443\"");
     peer_write_text(&p, GET);
-    assert_int_equal(exchange_inform(p.exchange, &hints), ROUTED_OK);
+    assert_int_equal(exchange_inform(p.origin.exchange, &hints), ROUTED_OK);
     answer(&p, 200, "0", NULL);
     expect_output(&p, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n" DATE
                       "alt-svc: h3=\":443\"\r\ncontent-length: 0\r\n\r\n");
     peer_write_text(&p, GET);
-    assert_int_equal(exchange_respond(p.exchange, &head), ROUTED_OK);
-    assert_int_equal(exchange_end(p.exchange, NULL), ROUTED_OK);
+    assert_int_equal(exchange_respond(p.origin.exchange, &head), ROUTED_OK);
+    assert_int_equal(exchange_end(p.origin.exchange, NULL), ROUTED_OK);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE
                       "alt-svc: clear\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
@@ -160,10 +146,10 @@ static void test_upgrade_required(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
-    peer_respond(p.exchange, 426, "0");
-    assert_int_equal(exchange_end(p.exchange, NULL), ROUTED_OK);
+    origin_respond(p.origin.exchange, 426, "0");
+    assert_int_equal(exchange_end(p.origin.exchange, NULL), ROUTED_OK);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 426 Upgrade Required\r\n" DATE "content-length: 0\r\n"
                       "connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
@@ -182,10 +168,10 @@ static void test_fields_and_trailers(void **state)
                                {SPAN("content-length"), SPAN("7"), FIELD_CONTENT_LENGTH}};
     struct http_response head = {.status = 200, .fields = {fields, 4, 4}};
     struct field_list list = {trailers, 2, 2};
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
-    assert_int_equal(exchange_respond(p.exchange, &head), ROUTED_OK);
-    assert_int_equal(exchange_end(p.exchange, &list), ROUTED_OK);
+    assert_int_equal(exchange_respond(p.origin.exchange, &head), ROUTED_OK);
+    assert_int_equal(exchange_end(p.origin.exchange, &list), ROUTED_OK);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE "set-cookie: a=\xff\r\n"
                       "transfer-encoding: chunked\r\n\r\n0\r\nx-sum: 7\r\n\r\n");
@@ -198,17 +184,17 @@ static void test_inform(void **state)
     (void)state;
     struct field link = {SPAN("link"), SPAN("</a>"), FIELD_OTHER};
     struct http_response hints = {.status = 103, .fields = {&link, 1, 1}};
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
-    assert_int_equal(exchange_inform(p.exchange, &hints), ROUTED_OK);
+    assert_int_equal(exchange_inform(p.origin.exchange, &hints), ROUTED_OK);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n");
     answer(&p, 200, "0", NULL);
     peer_close(&p);
 
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, "GET / HTTP/1.0\r\n\r\n");
-    assert_int_equal(exchange_inform(p.exchange, &hints), ROUTED_OK);
+    assert_int_equal(exchange_inform(p.origin.exchange, &hints), ROUTED_OK);
     peer_turn(&p);
     expect_output(&p, "");
     peer_close(&p);
@@ -220,10 +206,10 @@ static void test_application_closes(void **state)
     (void)state;
     struct field fields[] = {{SPAN("connection"), SPAN("close"), FIELD_CONNECTION}};
     struct http_response head = {.status = 204, .fields = {fields, 1, 1}};
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
-    exchange_respond(p.exchange, &head);
-    exchange_end(p.exchange, NULL);
+    exchange_respond(p.origin.exchange, &head);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 204 No Content\r\n" DATE "connection: close\r\n\r\n");
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
@@ -232,10 +218,10 @@ static void test_application_closes(void **state)
 
 /* ---- output ---- */
 
-static void answer_large(struct peer *p, struct exchange *x)
+static void answer_large(struct origin *o, struct exchange *x)
 {
-    (void)p;
-    peer_respond(x, 200, "10000");
+    (void)o;
+    origin_respond(x, 200, "10000");
     struct slice body = {block_new(10000), NULL, 10000};
     memset(block_data(body.block), 'x', 10000);
     body.data = block_data(body.block);
@@ -249,16 +235,16 @@ static void test_spans(void **state)
     struct peer p;
     struct span spans[8];
     (void)state;
-    const struct peer_script large = {.on_request = answer_large};
-    peer_open(&p, &peer_reads_then_answers);
+    const struct origin_script large = {.on_request = answer_large};
+    peer_open(&p, &origin_reads_then_answers);
     p.is_stuck = true;
     peer_write_text(&p, GET GET GET);
-    assert_int_equal(p.complete, 3);
-    assert_int_equal(p.closed, 0);
+    assert_int_equal(p.origin.complete, 3);
+    assert_int_equal(p.origin.closed, 0);
     assert_int_equal(p.session->ops->drain(p.session, spans, 8), 1);
-    p.script = &large;
+    p.origin.script = &large;
     peer_write_text(&p, GET);
-    p.script = &peer_reads_then_answers;
+    p.origin.script = &origin_reads_then_answers;
     peer_write_text(&p, GET);
     assert_int_equal(p.session->ops->drain(p.session, spans, 8), 3);
     assert_int_equal(spans[1].size, 10000);
@@ -266,7 +252,7 @@ static void test_spans(void **state)
     p.is_stuck = false;
     p.write_max = 7;
     peer_turn(&p);
-    assert_int_equal(p.closed, 5);
+    assert_int_equal(p.origin.closed, 5);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
     char statuses[64];
     peer_statuses(&p, statuses, sizeof(statuses));
@@ -278,19 +264,19 @@ static void test_closed_when_written(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.is_stuck = true;
     peer_write_text(&p, GET GET);
-    assert_int_equal(p.complete, 2);
+    assert_int_equal(p.origin.complete, 2);
     struct span span;
     assert_int_equal(p.session->ops->drain(p.session, &span, 1), 1);
     size_t half = span.size / 2;
     p.session->ops->drained(p.session, half - 1);
-    assert_int_equal(p.closed, 0);
+    assert_int_equal(p.origin.closed, 0);
     p.session->ops->drained(p.session, 1);
-    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.origin.closed, 1);
     p.session->ops->drained(p.session, span.size - half);
-    assert_int_equal(p.closed, 2);
+    assert_int_equal(p.origin.closed, 2);
     peer_close(&p);
 }
 
@@ -299,18 +285,18 @@ static void test_pipeline_depth(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.is_stuck = true;
     for (int i = 0; i < 17; i++)
         buffer_append_text(&p.held, GET);
     peer_turn(&p);
-    assert_int_equal(p.opened, 16);
+    assert_int_equal(p.origin.opened, 16);
     assert_int_equal(buffer_size(&p.held), strlen(GET));
     assert_false(p.session->wants_input);
     p.is_stuck = false;
     peer_turn(&p);
-    assert_int_equal(p.opened, 17);
-    assert_int_equal(p.closed, 17);
+    assert_int_equal(p.origin.opened, 17);
+    assert_int_equal(p.origin.closed, 17);
     assert_true(p.session->wants_input);
     peer_close(&p);
 }
@@ -319,27 +305,28 @@ static void test_next_request_waits_for_the_answer(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
     assert_true(p.session->wants_input);
     peer_write_text(&p, GET);
-    assert_int_equal(p.opened, 1);
+    assert_int_equal(p.origin.opened, 1);
     assert_false(p.session->wants_input);
-    peer_respond(p.exchange, 200, "0");
+    origin_respond(p.origin.exchange, 200, "0");
     assert_false(p.session->wants_input);
-    exchange_end(p.exchange, NULL);
+    exchange_end(p.origin.exchange, NULL);
     assert_true(p.session->wants_input); /* before the connection's next turn */
-    assert_int_equal(p.closed, 0);
+    assert_int_equal(p.origin.closed, 0);
     peer_turn(&p);
-    assert_int_equal(p.opened, 2);
+    assert_int_equal(p.origin.opened, 2);
     peer_close(&p);
 }
 
-static void shut_then_answer(struct peer *p, struct exchange *x)
+static void shut_then_answer(struct origin *o, struct exchange *x)
 {
-    p->session->ops->shut(p->session);
-    peer_answer_ok(x);
+    struct session *s = o->user;
+    s->ops->shut(s);
+    origin_answer_ok(x);
 }
 
 /* The host may say from inside a request that it is the last one. */
@@ -347,10 +334,11 @@ static void test_shut_from_inside_a_request(void **state)
 {
     struct peer p;
     (void)state;
-    const struct peer_script script = {.on_request = shut_then_answer};
+    const struct origin_script script = {.on_request = shut_then_answer};
     peer_open(&p, &script);
+    p.origin.user = p.session;
     peer_write_text(&p, GET GET);
-    assert_int_equal(p.opened, 1);
+    assert_int_equal(p.origin.opened, 1);
     assert_true(peer_has(&p.output, "connection: close\r\n"));
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
     peer_close(&p);
@@ -362,18 +350,18 @@ static void test_response_credit(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     p.options.response_window = 10;
     p.is_stuck = true;
     peer_write_text(&p, GET);
-    struct exchange *x = p.exchange;
-    peer_respond(x, 200, NULL);
-    assert_int_equal(peer_send(x, "12345678"), ROUTED_OK);
-    assert_int_equal(peer_send(x, "12345678"), ROUTED_OK); /* overshoots by one slice */
+    struct exchange *x = p.origin.exchange;
+    origin_respond(x, 200, NULL);
+    assert_int_equal(origin_send(x, "12345678"), ROUTED_OK);
+    assert_int_equal(origin_send(x, "12345678"), ROUTED_OK); /* overshoots by one slice */
     assert_false(exchange_can_send(x));
     p.is_stuck = false;
     peer_turn(&p);
-    assert_int_equal(p.writable, 1);
+    assert_int_equal(p.origin.writable, 1);
     assert_int_equal(x->response_credit, 10);
     peer_close(&p);
 }
@@ -383,15 +371,15 @@ static void test_request_credit(void **state)
     struct peer p;
     (void)state;
     for (int blocks = 0; blocks < 2; blocks++) {
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         p.gives_blocks = blocks;
         peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
-        struct exchange *x = p.exchange;
+        struct exchange *x = p.origin.exchange;
         assert_int_equal(buffer_size(&p.held), 5);
         assert_false(p.session->wants_input);
         assert_int_equal(peer_wait(&p), SESSION_ANSWER);
         exchange_grant(x, 3);
-        assert_int_equal(p.ready, 1);
+        assert_int_equal(p.origin.ready, 1);
         peer_turn(&p);
         assert_int_equal(buffer_size(&p.held), 2);
         exchange_grant(x, 7);
@@ -399,8 +387,8 @@ static void test_request_credit(void **state)
         assert_int_equal(peer_wait(&p), SESSION_BODY);
         assert_true(p.session->wants_input);
         peer_write_text(&p, "56789");
-        assert_int_equal(p.complete, 1);
-        assert_true(peer_has(&p.view, " 0123456789 []"));
+        assert_int_equal(p.origin.complete, 1);
+        assert_true(peer_has(&p.origin.view, " 0123456789 []"));
         peer_close(&p);
     }
 }
@@ -410,21 +398,21 @@ static void test_chunked_end_without_credit(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                         "3\r\nabcd\r\n");
-    exchange_grant(p.exchange, 3);
+    exchange_grant(p.origin.exchange, 3);
     peer_turn(&p);
-    assert_int_equal(p.refused, 0);
-    assert_int_equal(p.closed, 1); /* "d" is no CRLF */
+    assert_int_equal(p.origin.refused, 0);
+    assert_int_equal(p.origin.closed, 1); /* "d" is no CRLF */
     peer_close(&p);
 
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                         "3\r\nabc\r\n0\r\n\r\n");
-    exchange_grant(p.exchange, 3);
+    exchange_grant(p.origin.exchange, 3);
     peer_turn(&p);
-    assert_int_equal(p.complete, 1);
+    assert_int_equal(p.origin.complete, 1);
     peer_close(&p);
 }
 
@@ -437,11 +425,11 @@ static void test_continue_when_granted(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, EXPECT);
     expect_output(&p, "");
-    exchange_grant(p.exchange, 1);
-    exchange_grant(p.exchange, 1);
+    exchange_grant(p.origin.exchange, 1);
+    exchange_grant(p.origin.exchange, 1);
     peer_turn(&p);
     expect_output(&p, CONTINUE);
     peer_write_text(&p, "ab");
@@ -455,14 +443,14 @@ static void test_no_continue_once_content_began(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, EXPECT "a");
-    exchange_grant(p.exchange, 2);
+    exchange_grant(p.origin.exchange, 2);
     peer_turn(&p);
     expect_output(&p, "");
     peer_close(&p);
 
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_write_text(&p, EXPECT "ab");
     expect_output(&p, "HTTP/1.1 200 OK\r\n" DATE "content-length: 2\r\n\r\nok");
     peer_close(&p);
@@ -473,7 +461,7 @@ static void test_final_answer_instead_of_continue(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, EXPECT);
     answer(&p, 413, "0", NULL);
     expect_output(&p, "HTTP/1.1 413 Content Too Large\r\n" DATE
@@ -500,7 +488,7 @@ static void test_early_answer(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
         bool chunked = cases[i].head[0] == 'T';
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\n");
         peer_write_text(&p, cases[i].head);
         answer(&p, 200, "0", NULL);
@@ -511,11 +499,11 @@ static void test_early_answer(void **state)
         peer_write(&p, buffer_span(&rest));
         assert_true(peer_wait(&p) == cases[i].then ||
                     (cases[i].then == SESSION_LINGER && peer_wait(&p) == SESSION_FINISHED));
-        assert_int_equal(p.complete, 0);
-        assert_int_equal(p.closed, 1);
-        assert_int_equal(p.close_error, ROUTED_OK);
+        assert_int_equal(p.origin.complete, 0);
+        assert_int_equal(p.origin.closed, 1);
+        assert_int_equal(p.origin.close_error, ROUTED_OK);
         peer_write_text(&p, GET);
-        assert_int_equal(p.opened, cases[i].then == SESSION_IDLE ? 2 : 1);
+        assert_int_equal(p.origin.opened, cases[i].then == SESSION_IDLE ? 2 : 1);
         buffer_release(&rest);
         peer_close(&p);
     }
@@ -525,7 +513,7 @@ static void test_lingering_has_an_end(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     p.options.linger_max = 10;
     peer_write_text(&p, "junk\r\n");
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
@@ -542,18 +530,18 @@ static void test_failure_before_the_head(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
-    exchange_fail(p.exchange, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.closed, 0);
+    exchange_fail(p.origin.exchange, ROUTED_ERROR_NO_ENGINE);
+    assert_int_equal(p.origin.closed, 0);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 503 Service Unavailable\r\n" DATE
                       "content-type: text/plain; charset=utf-8\r\nretry-after: 1\r\n"
                       "content-length: 20\r\n\r\nService Unavailable\n");
-    assert_int_equal(p.close_error, ROUTED_ERROR_NO_ENGINE);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_NO_ENGINE);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
     peer_write_text(&p, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
-    exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
+    exchange_fail(p.origin.exchange, ROUTED_ERROR_HANDLER);
     peer_turn(&p);
     expect_output(&p, "HTTP/1.1 500 Internal Server Error\r\n" DATE
                       "content-type: text/plain; charset=utf-8\r\ncontent-length: 22\r\n\r\n");
@@ -577,17 +565,17 @@ static void test_failure_after_the_head(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_write_text(&p, cases[i].request);
-        peer_respond(p.exchange, 200, cases[i].length);
-        peer_send(p.exchange, "ok");
-        exchange_fail(p.exchange, ROUTED_ERROR_BRIDGE_CLOSED);
+        origin_respond(p.origin.exchange, 200, cases[i].length);
+        origin_send(p.origin.exchange, "ok");
+        exchange_fail(p.origin.exchange, ROUTED_ERROR_BRIDGE_CLOSED);
         peer_turn(&p);
         expect_output(&p, cases[i].output);
         assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         assert_int_equal(p.session->reset, cases[i].reset);
-        assert_int_equal(p.close_error, ROUTED_ERROR_BRIDGE_CLOSED);
-        assert_int_equal(p.ended, 1);
+        assert_int_equal(p.origin.close_error, ROUTED_ERROR_BRIDGE_CLOSED);
+        assert_int_equal(p.origin.ended, 1);
         peer_close(&p);
     }
 }
@@ -596,22 +584,22 @@ static void test_bad_chunk_in_the_middle(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    exchange_grant(p.exchange, 100);
+    exchange_grant(p.origin.exchange, 100);
     peer_write_text(&p, "5\r\nhello\r\nxyz\r\n" GET);
-    assert_int_equal(p.complete, 0);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CHUNK);
+    assert_int_equal(p.origin.complete, 0);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CHUNK);
     assert_true(peer_has(&p.output, "HTTP/1.1 400 Bad Request\r\n"));
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
     peer_close(&p);
 
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    exchange_grant(p.exchange, 100);
-    peer_respond(p.exchange, 200, NULL);
+    exchange_grant(p.origin.exchange, 100);
+    origin_respond(p.origin.exchange, 200, NULL);
     peer_write_text(&p, "5\r\nhello\r\nxyz\r\n" GET);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CHUNK);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CHUNK);
     assert_false(peer_has(&p.output, "0\r\n\r\n"));
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
@@ -634,7 +622,7 @@ static void test_content_max(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
         char statuses[32];
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         p.options.limits.content_max = 10;
         peer_write_text(&p, "POST / HTTP/1.1\r\nHost: a\r\n");
         peer_write_text(&p, cases[i].request);
@@ -665,14 +653,14 @@ static void test_invalid_preface(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
         char statuses[32];
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         p.options.has_http2 = cases[i].has_http2;
         peer_write_text(&p, cases[i].input);
         peer_turn(&p);
         peer_statuses(&p, statuses, sizeof(statuses));
         assert_string_equal(statuses, cases[i].statuses);
         assert_int_equal(peer_wait(&p), SESSION_LINGER);
-        assert_int_equal(p.refused, 1);
+        assert_int_equal(p.origin.refused, 1);
         peer_close(&p);
     }
 }
@@ -701,14 +689,14 @@ static void test_fail(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
         char statuses[32];
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_write_text(&p, cases[i].input);
         (p.session->ops->fail)(p.session, cases[i].error); /* cmocka has a macro of that name */
         peer_turn(&p);
         peer_statuses(&p, statuses, sizeof(statuses));
         assert_string_equal(statuses, cases[i].statuses);
         assert_int_equal(peer_wait(&p), cases[i].then);
-        assert_int_equal(p.refused, cases[i].refused);
+        assert_int_equal(p.origin.refused, cases[i].refused);
         peer_close(&p);
     }
 }
@@ -735,14 +723,14 @@ static void test_half_close(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct peer p;
         char statuses[32];
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         peer_write_text(&p, cases[i].input);
         peer_end(&p);
         peer_statuses(&p, statuses, sizeof(statuses));
         assert_string_equal(statuses, cases[i].statuses);
-        assert_int_equal(p.opened, cases[i].opened);
-        assert_int_equal(p.closed, cases[i].opened);
-        assert_int_equal(p.close_error, cases[i].close_error);
+        assert_int_equal(p.origin.opened, cases[i].opened);
+        assert_int_equal(p.origin.closed, cases[i].opened);
+        assert_int_equal(p.origin.close_error, cases[i].close_error);
         assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         peer_close(&p);
     }
@@ -753,12 +741,12 @@ static void test_half_close_before_the_answer(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET GET);
     peer_end(&p);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
     answer(&p, 200, "0", NULL);
-    assert_int_equal(p.opened, 2);
+    assert_int_equal(p.origin.opened, 2);
     answer(&p, 200, "0", NULL);
     char statuses[32];
     peer_statuses(&p, statuses, sizeof(statuses));
@@ -771,12 +759,12 @@ static void test_shut(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     p.session->ops->shut(p.session);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, GET);
     p.session->ops->shut(p.session);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
@@ -790,15 +778,15 @@ static void test_abort(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.is_stuck = true;
     peer_write_text(&p, GET GET);
-    p.script = &waits;
+    p.origin.script = &origin_waits;
     peer_write_text(&p, GET);
     p.session->ops->abort(p.session, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.closed, 3);
-    assert_int_equal(p.ended, 3);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(p.origin.closed, 3);
+    assert_int_equal(p.origin.ended, 3);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     struct span span;
     assert_int_equal(p.session->ops->drain(p.session, &span, 1), 0);
@@ -809,25 +797,25 @@ static void test_probe(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     assert_false(p.session->ops->probe(p.session));
     peer_write_text(&p, GET);
     assert_true(p.session->ops->probe(p.session));
     peer_turn(&p);
     expect_output(&p, CONTINUE);
-    peer_respond(p.exchange, 200, NULL);
+    origin_respond(p.origin.exchange, 200, NULL);
     peer_turn(&p);
     buffer_clear(&p.output);
     assert_true(p.session->ops->probe(p.session));
     assert_false(p.session->ops->probe(p.session));
-    peer_send(p.exchange, "hello");
+    origin_send(p.origin.exchange, "hello");
     assert_true(p.session->ops->probe(p.session));
-    exchange_end(p.exchange, NULL);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
     expect_output(&p, "05\r\nhello\r\n00\r\n\r\n");
     peer_close(&p);
 
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, "GET / HTTP/1.0\r\n\r\n");
     assert_false(p.session->ops->probe(p.session));
     peer_close(&p);
@@ -838,16 +826,16 @@ static void test_probe(void **state)
 #define UPGRADE                                                                                    \
     "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"
 
-static void enter_tunnel(struct peer *p, struct exchange *x)
+static void enter_tunnel(struct origin *o, struct exchange *x)
 {
     struct http_response head = {.status = 101};
-    (void)p;
+    (void)o;
     assert_int_equal(x->request.upgrade, HTTP_UPGRADE_WEBSOCKET);
     assert_int_equal(exchange_respond(x, &head), ROUTED_OK);
     exchange_grant(x, 4);
 }
 
-static const struct peer_script tunnels = {.on_request = enter_tunnel};
+static const struct origin_script tunnels = {.on_request = enter_tunnel};
 
 static void test_tunnel(void **state)
 {
@@ -858,21 +846,21 @@ static void test_tunnel(void **state)
     expect_output(&p, "HTTP/1.1 101 Switching Protocols\r\n" DATE
                       "connection: Upgrade\r\nupgrade: websocket\r\n\r\n");
     assert_int_equal(peer_wait(&p), SESSION_TUNNEL);
-    assert_int_equal(buffer_size(&p.content), 4);
+    assert_int_equal(buffer_size(&p.origin.body), 4);
     assert_false(p.session->wants_input);
-    exchange_grant(p.exchange, 100);
+    exchange_grant(p.origin.exchange, 100);
     peer_turn(&p);
-    assert_int_equal(buffer_size(&p.content), 6);
-    peer_send(p.exchange, "raw");
+    assert_int_equal(buffer_size(&p.origin.body), 6);
+    origin_send(p.origin.exchange, "raw");
     peer_turn(&p);
     expect_output(&p, "raw");
     peer_end(&p);
-    assert_int_equal(p.complete, 1);
+    assert_int_equal(p.origin.complete, 1);
     assert_int_equal(peer_wait(&p), SESSION_TUNNEL);
-    exchange_end(p.exchange, NULL);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(p.origin.closed, 1);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
@@ -881,15 +869,15 @@ static void test_tunnel_later_and_ended_by_the_application(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_write_text(&p, UPGRADE);
-    enter_tunnel(&p, p.exchange);
+    enter_tunnel(&p.origin, p.origin.exchange);
     peer_turn(&p);
     peer_write_text(&p, "ab");
-    assert_int_equal(buffer_size(&p.content), 2);
-    exchange_end(p.exchange, NULL);
+    assert_int_equal(buffer_size(&p.origin.body), 2);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
-    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.origin.closed, 1);
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
     peer_close(&p);
 }
@@ -901,7 +889,7 @@ static void test_memory(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_write_text(&p, GET);
     buffer_reserve(&p.output, 4096);
     size_t held = memory_held();
@@ -909,12 +897,12 @@ static void test_memory(void **state)
     for (int i = 0; i < 3; i++) {
         struct span span;
         memory_fault_set(1);
-        p.script = &waits;
+        p.origin.script = &origin_waits;
         assert_int_equal(p.session->ops->feed(p.session, NULL, span_of(block, sizeof(block) - 1)),
                          sizeof(block) - 1);
-        peer_respond(p.exchange, 200, "2");
-        exchange_send(p.exchange, slice_static(SPAN("ok")));
-        exchange_end(p.exchange, NULL);
+        origin_respond(p.origin.exchange, 200, "2");
+        exchange_send(p.origin.exchange, slice_static(SPAN("ok")));
+        exchange_end(p.origin.exchange, NULL);
         assert_int_equal(p.session->ops->drain(p.session, &span, 1), 1);
         p.session->ops->drained(p.session, span.size);
         assert_false(memory_fault_fired());
@@ -930,7 +918,7 @@ static void forget(struct peer *p)
 {
     buffer_release(&p->held);
     buffer_release(&p->output);
-    buffer_release(&p->view);
+    buffer_release(&p->origin.view);
     http1_spare_release(&p->spare);
 }
 
@@ -939,7 +927,7 @@ static void test_memory_of_idle(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     size_t fresh = memory_held();
     peer_write_text(&p, GET);
     assert_int_equal(p.spare.turn_count, 1);
@@ -947,7 +935,7 @@ static void test_memory_of_idle(void **state)
     forget(&p);
     assert_int_equal(memory_held(), fresh);
     peer_write_text(&p, GET);
-    assert_int_equal(p.opened, 2);
+    assert_int_equal(p.origin.opened, 2);
     peer_close(&p);
 }
 
@@ -956,7 +944,7 @@ static void test_memory_at_rest(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     size_t fresh = memory_held();
     peer_write_text(&p, "GET / HT");
     peer_write_text(&p, "TP/1.1\r\nhost: x\r\n\r\n");
@@ -966,23 +954,23 @@ static void test_memory_at_rest(void **state)
     forget(&p);
     assert_int_equal(memory_held(), fresh);
     peer_write_text(&p, GET);
-    assert_int_equal(p.opened, 2);
+    assert_int_equal(p.origin.opened, 2);
     peer_close(&p);
 }
 
-static void answer_chunked(struct peer *p, struct exchange *x)
+static void answer_chunked(struct origin *o, struct exchange *x)
 {
     struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
     struct field_list trailers = {&trailer, 1, 1};
-    (void)p;
-    peer_respond(x, 200, NULL);
-    peer_send(x, "small");
+    (void)o;
+    origin_respond(x, 200, NULL);
+    origin_send(x, "small");
     exchange_send(x, slice_copy(span_of((uint8_t[4000]){0}, 4000)));
     exchange_end(x, &trailers);
 }
 
-static const struct peer_script answers_chunked = {.on_request = peer_grant_all,
-                                                   .on_end = answer_chunked};
+static const struct origin_script answers_chunked = {.on_request = origin_grant_all,
+                                                     .on_end = answer_chunked};
 
 /* The n-th allocation fails, for every n: the connection is lost at worst. */
 static void test_every_allocation_fails_once(void **state)
@@ -993,8 +981,8 @@ static void test_every_allocation_fails_once(void **state)
         struct peer p;
         peer_open(&p, &answers_chunked);
         buffer_reserve(&p.output, 65536);
-        buffer_reserve(&p.view, 4096);
-        buffer_reserve(&p.content, 4096);
+        buffer_reserve(&p.origin.view, 4096);
+        buffer_reserve(&p.origin.body, 4096);
         buffer_append_text(&p.held,
                            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
                            "Connection: x-y\r\nX-Y: 1\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n"
@@ -1009,10 +997,10 @@ static void test_every_allocation_fails_once(void **state)
         }
         fired = memory_fault_fired();
         memory_fault_set(0);
-        assert_int_equal(p.opened, p.closed);
-        assert_int_equal(p.opened, p.ended);
+        assert_int_equal(p.origin.opened, p.origin.closed);
+        assert_int_equal(p.origin.opened, p.origin.ended);
         if (!fired)
-            assert_int_equal(p.complete, 2);
+            assert_int_equal(p.origin.complete, 2);
         peer_close(&p);
     }
 }

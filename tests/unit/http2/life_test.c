@@ -1,32 +1,9 @@
 /* How a session waits, ends, gives memory back, and lives without memory; flow control over many
  * requests. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
+#include "streams/life.h"
 
 /* ---- flow control ---- */
-
-static void grant_some(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    exchange_grant(x, 1000);
-}
-
-static const struct peer_script reads_little = {.on_request = grant_some};
 
 /* The client's window opens only as the application takes what came. */
 static void test_request_credit(void **state)
@@ -40,35 +17,35 @@ static void test_request_credit(void **state)
         for (int i = 0; i < 4; i++)
             peer_data(&p, 1, 16384, false);
         peer_turn(&p);
-        assert_int_equal(p.content, 1000);
+        assert_int_equal(p.origin.content, 1000);
         assert_int_equal(p.stream_updates, 0);
         assert_int_equal(peer_wait(&p), SESSION_ANSWER); /* for the application's credit */
-        exchange_grant(p.exchange, 40000);
-        assert_int_equal(p.content, 1000); /* not from inside the application's call */
+        exchange_grant(p.origin.exchange, 40000);
+        assert_int_equal(p.origin.content, 1000); /* not from inside the application's call */
         peer_turn(&p);
-        assert_int_equal(p.content, 41000);
+        assert_int_equal(p.origin.content, 41000);
         assert_int_equal(p.stream_updates, 41000);
-        exchange_grant(p.exchange, 100000);
+        exchange_grant(p.origin.exchange, 100000);
         peer_turn(&p);
-        assert_int_equal(p.content, 65536);
+        assert_int_equal(p.origin.content, 65536);
         assert_int_equal(peer_wait(&p), SESSION_BODY);
         peer_data(&p, 1, 10, true);
         peer_turn(&p);
-        assert_int_equal(p.content, 65546);
-        assert_int_equal(p.complete, 1);
+        assert_int_equal(p.origin.content, 65546);
+        assert_int_equal(p.origin.complete, 1);
         peer_close(&p);
     }
 }
 
-static void keep_first(struct peer *p, struct exchange *x)
+static void keep_first(struct origin *o, struct exchange *x)
 {
-    if (p->opened <= 99)
+    if (o->opened <= 99)
         return;
     exchange_grant(x, SIZE_MAX / 4);
 }
 
-static const struct peer_script reads_the_last = {.on_request = keep_first,
-                                                  .on_end = peer_answer_at_end};
+static const struct origin_script reads_the_last = {.on_request = keep_first,
+                                                    .on_end = origin_answer_at_end};
 
 /* As many streams as there may be, all but one with a window of content that nobody reads. */
 static void test_stalled_uploads(void **state)
@@ -87,13 +64,13 @@ static void test_stalled_uploads(void **state)
         assert_true(sent <= window + p.updates); /* a client could have sent it */
         peer_turn(&p);
     }
-    assert_int_equal(p.content, 65536);
+    assert_int_equal(p.origin.content, 65536);
     assert_int_equal(peer_answer(&p, 199)->status, 200);
     assert_in_range(p.stream_updates, 1, 65536); /* for the last */
     assert_true(memory_held() - before < 99 * (size_t)(2 * 65536 + 8192));
     peer_data(&p, 1, 1, false); /* one byte more than the window */
     peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->code, NGHTTP2_FLOW_CONTROL_ERROR);
+    assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_FLOW_CONTROL_ERROR);
     peer_close(&p);
 }
 
@@ -105,7 +82,7 @@ static void test_window_does_not_leak(void **state)
     uint64_t content = 0;
     (void)state;
     padded[0] = 255;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     uint64_t before = p.updates;
     for (int32_t i = 0; i < 10000; i++) {
         int32_t id = 2 * i + 1;
@@ -119,9 +96,9 @@ static void test_window_does_not_leak(void **state)
             peer_number_frame(&p, NGHTTP2_RST_STREAM, id, NGHTTP2_CANCEL);
         peer_turn(&p);
         if (i % 4 == 1)
-            peer_answer_ok(p.exchange);
+            origin_answer_ok(p.origin.exchange);
         if (i % 4 == 2)
-            exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
+            exchange_fail(p.origin.exchange, ROUTED_ERROR_HANDLER);
         peer_turn(&p);
         if (i % 4) { /* was on its way when we reset the stream */
             peer_data(&p, id, 100, false);
@@ -130,7 +107,7 @@ static void test_window_does_not_leak(void **state)
         }
         p.now += 100;
     }
-    assert_int_equal(p.closed, p.opened);
+    assert_int_equal(p.origin.closed, p.origin.opened);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
     assert_true(content > 7000000);
     assert_in_range(content - (p.updates - before), 0, 1048576 / 2);
@@ -143,10 +120,10 @@ static void test_shut_when_idle(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_get(&p, 1);
     peer_turn(&p);
-    p.session->ops->shut(p.session);
+    peer_shut(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_turn(&p);
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
@@ -162,18 +139,18 @@ static void test_shut_in_two_steps(void **state)
     (void)state;
     for (int by_time = 0; by_time < 2; by_time++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_get(&p, 1);
         peer_turn(&p);
-        struct exchange *first = p.exchange;
-        p.session->ops->shut(p.session);
+        struct exchange *first = p.origin.exchange;
+        peer_shut(&p);
         peer_turn(&p);
         assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
         assert_int_equal(p.frames[NGHTTP2_PING], 1);
         assert_int_equal(p.goaway_last, INT32_MAX);
         peer_get(&p, 3); /* was on its way */
         peer_turn(&p);
-        assert_int_equal(p.opened, 2);
+        assert_int_equal(p.origin.opened, 2);
         assert_true(p.session->due == p.now + 1000);
         if (by_time)
             p.now += 1000;
@@ -185,37 +162,30 @@ static void test_shut_in_two_steps(void **state)
         assert_true(p.session->due == CLOCK_NEVER);
         peer_get(&p, 5);
         peer_turn(&p);
-        assert_int_equal(p.opened, 2);
-        peer_answer_ok(p.exchange);
-        peer_answer_ok(first);
+        assert_int_equal(p.origin.opened, 2);
+        origin_answer_ok(p.origin.exchange);
+        origin_answer_ok(first);
         peer_turn(&p);
         assert_int_equal(peer_answer(&p, 1)->status, 200);
         assert_int_equal(peer_answer(&p, 3)->status, 200);
-        assert_int_equal(p.closed, 2);
-        assert_int_equal(p.failure, ROUTED_OK);
+        assert_int_equal(p.origin.closed, 2);
+        assert_int_equal(p.origin.failure, ROUTED_OK);
         assert_true(peer_wait(&p) == SESSION_LINGER || peer_wait(&p) == SESSION_FINISHED);
         peer_close(&p);
     }
 }
-
-static void shut_and_answer(struct peer *p, struct exchange *x)
-{
-    p->session->ops->shut(p->session);
-    peer_answer_ok(x);
-}
-
-static const struct peer_script shuts = {.on_request = shut_and_answer};
 
 static void test_shut_from_inside(void **state)
 {
     struct peer p;
     (void)state;
     peer_open(&p, &shuts);
+    p.origin.user = peer_base(&p);
     peer_get(&p, 1);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->status, 200);
     assert_int_equal(p.goaway_code, NGHTTP2_NO_ERROR);
-    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_true(peer_wait(&p) == SESSION_LINGER || peer_wait(&p) == SESSION_FINISHED);
     peer_close(&p);
 }
@@ -224,61 +194,54 @@ static void test_client_ends(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits); /* what was asked for is answered */
+    peer_open(&p, &origin_waits); /* what was asked for is answered */
     peer_get(&p, 1);
     peer_post(&p, 3);
     peer_data(&p, 3, 10, false);
     peer_turn(&p);
-    struct exchange *upload = p.exchange;
+    struct exchange *upload = p.origin.exchange;
     assert_ptr_not_equal(upload, NULL);
     peer_end(&p);
     assert_int_equal(peer_answer(&p, 3)->status, 400);
-    assert_int_equal(p.failure, ROUTED_ERROR_TRUNCATED);
+    assert_int_equal(p.origin.failure, ROUTED_ERROR_TRUNCATED);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
     peer_close(&p);
 
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_get(&p, 1);
     peer_turn(&p);
     peer_end(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
-
-static void keep_exchange(struct peer *p, struct exchange *x)
-{
-    p->user = x;
-}
-
-static const struct peer_script keeps = {.on_request = keep_exchange};
 
 static void test_client_ends_and_reads_on(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 1);
     peer_turn(&p);
     peer_end(&p);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    peer_answer_ok(p.user);
+    origin_answer_ok(p.origin.exchange);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->status, 200);
-    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 
-    peer_open(&p, &keeps); /* more than its window: it cannot open it any more */
+    peer_open(&p, &origin_waits); /* more than its window: it cannot open it any more */
     peer_get(&p, 1);
     peer_turn(&p);
     peer_end(&p);
-    peer_respond(p.user, 200, NULL);
-    peer_send_size(p.user, 100000);
-    exchange_end(p.user, NULL);
+    origin_respond(p.origin.exchange, 200, NULL);
+    origin_send_size(p.origin.exchange, 100000);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->size, 65535);
     assert_false(peer_answer(&p, 1)->has_ended);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
@@ -287,51 +250,27 @@ static void test_fail(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &waits); /* no preface in time */
+    peer_init(&p, &origin_waits); /* no preface in time */
     assert_true(peer_begin(&p));
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
     peer_bytes(&p, SPAN("PRI * HTTP/2"));
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_REQUEST_TIMEOUT);
+    peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
     peer_turn(&p);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
     assert_int_equal(p.frames[NGHTTP2_GOAWAY], 1);
     assert_int_equal(peer_wait(&p), SESSION_LINGER);
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_REQUEST_TIMEOUT);
+    peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 
-    peer_open(&p, &waits); /* half a frame of fields */
+    peer_open(&p, &origin_waits); /* half a frame of fields */
     peer_frame_head(&p, 100, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1);
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
     peer_close(&p);
-
-    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
-    peer_post(&p, 1);
-    peer_get(&p, 3);
-    peer_turn(&p);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->status, 408);
-    assert_int_equal(peer_answer(&p, 3)->heads, 0);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    peer_close(&p);
 }
-
-static void send_much(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    peer_respond(x, 200, NULL);
-    peer_send_size(x, 200000);
-    exchange_end(x, NULL);
-}
-
-static const struct peer_script sends_much = {.on_request = send_much};
 
 /* A window that opens by a byte now and then is not enough; 500 bytes a second are. */
 static void test_slow_reader(void **state)
@@ -350,8 +289,8 @@ static void test_slow_reader(void **state)
             peer_turn(&p);
         }
         assert_int_equal(peer_answer(&p, 1)->is_reset, step == 1);
-        assert_int_equal(p.closed, step == 1);
-        assert_int_equal(p.failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
+        assert_int_equal(p.origin.closed, step == 1);
+        assert_int_equal(p.origin.failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
         assert_int_equal(peer_wait(&p), step == 1 ? SESSION_IDLE : SESSION_WINDOW);
         peer_close(&p);
     }
@@ -360,13 +299,13 @@ static void test_slow_reader(void **state)
     peer_get(&p, 1);
     peer_turn(&p);
     p.now += 19999;
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(peer_wait(&p), SESSION_WINDOW);
     p.now += 1;
-    (p.session->ops->fail)(p.session, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
     peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->code, NGHTTP2_CANCEL);
+    assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_CANCEL);
     peer_close(&p);
 }
 
@@ -374,17 +313,7 @@ static void test_abort(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
-    peer_get(&p, 1);
-    peer_post(&p, 3);
-    peer_turn(&p);
-    p.is_stuck = true;
-    peer_answer_ok(p.user);
-    p.session->ops->abort(p.session, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.closed, 2);
-    assert_int_equal(p.ended, 2);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    abort_with_an_answer_unsent(&p);
     struct span spans[2];
     assert_int_equal(p.session->ops->drain(p.session, spans, 2), 0);
     peer_close(&p);
@@ -394,7 +323,7 @@ static void test_probe_and_ready(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 1);
     peer_turn(&p);
     assert_true(p.session->ops->probe(p.session));
@@ -404,9 +333,9 @@ static void test_probe_and_ready(void **state)
     peer_frame(&p, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, SPAN("\0\0\0\0\0\0\0\0"));
     peer_turn(&p);
     assert_true(p.session->ops->probe(p.session));
-    assert_int_equal(p.ready, 0);
-    peer_answer_ok(p.user);
-    assert_true(p.ready > 0);
+    assert_int_equal(p.origin.ready, 0);
+    origin_answer_ok(p.origin.exchange);
+    assert_true(p.origin.ready > 0);
     peer_close(&p);
 }
 
@@ -414,12 +343,12 @@ static void test_rest(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.is_blind = true;
     for (int32_t id = 1; id < 200; id += 2)
         peer_get(&p, id);
     peer_turn(&p);
-    buffer_release(&p.view);
+    buffer_release(&p.origin.view);
     buffer_release(&p.input);
     size_t before = memory_held();
     p.session->ops->rest(p.session);
@@ -428,39 +357,11 @@ static void test_rest(void **state)
     assert_true(memory_held() < 40000);
     peer_get(&p, 201);
     peer_turn(&p);
-    assert_int_equal(p.complete, 101);
+    assert_int_equal(p.origin.complete, 101);
     peer_close(&p);
 }
 
 /* ---- without memory ---- */
-
-static void answer_with_all(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    struct http_response early = {.status = 103};
-    exchange_inform(x, &early);
-    peer_respond(x, 200, NULL);
-    exchange_send(x, slice_static(SPAN("hello")));
-    peer_send_size(x, 20000);
-    exchange_end(x, &trailers);
-}
-
-static void grant_a_little(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    exchange_grant(x, 3);
-}
-
-static void grant_as_it_comes(struct peer *p, struct exchange *x, struct span body)
-{
-    (void)p;
-    exchange_grant(x, body.size);
-}
-
-static const struct peer_script does_all = {
-    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
 
 static void write_all(struct peer *p)
 {
@@ -492,17 +393,17 @@ static void test_failing_allocations(void **state)
         memory_fault_set(nth);
         if (peer_begin(&p)) {
             peer_turn(&p);
-            p.session->ops->shut(p.session);
+            peer_shut(&p);
             peer_turn(&p);
         }
         fired = memory_fault_fired();
         memory_fault_set(0);
         if (!fired)
-            assert_int_equal(p.complete, 3);
+            assert_int_equal(p.origin.complete, 3);
         if (p.session)
-            p.session->ops->abort(p.session, ROUTED_ERROR_CLIENT_GONE);
-        assert_int_equal(p.opened, p.closed);
-        assert_int_equal(p.opened, p.ended);
+            peer_abort(&p);
+        assert_int_equal(p.origin.opened, p.origin.closed);
+        assert_int_equal(p.origin.opened, p.origin.ended);
         peer_close(&p);
         assert_int_equal(memory_held(), before);
     }
@@ -511,6 +412,7 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LIFE_TESTS,
         cmocka_unit_test(test_request_credit),
         cmocka_unit_test(test_stalled_uploads),
         cmocka_unit_test(test_window_does_not_leak),
@@ -526,5 +428,5 @@ int main(void)
         cmocka_unit_test(test_rest),
         cmocka_unit_test(test_failing_allocations),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http2 life", tests, NULL, NULL);
 }

@@ -2,9 +2,7 @@
  * src/http2.
  *
  * The client writes frames by hand, so that it can write wrong ones, and reads what comes back
- * frame by frame; only HPACK is nghttp2's. The application reads each request to its end and
- * answers 200 "ok" unless the test says otherwise; what it saw becomes one line of text for each
- * complete request. */
+ * frame by frame; only HPACK is nghttp2's. */
 #ifndef PEER_H
 #define PEER_H
 
@@ -12,45 +10,16 @@
 #include "base/memory.h"
 #include "base/spare.h"
 #include "http2/session.h"
+#include "support/feed.h"
+#include "support/streams.h"
 #include <nghttp2/nghttp2.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-struct peer;
-
-/* What the application does; members that are NULL do nothing. */
-struct peer_script {
-    void (*on_request)(struct peer *p, struct exchange *x);
-    void (*on_body)(struct peer *p, struct exchange *x, struct span body);
-    void (*on_end)(struct peer *p, struct exchange *x);
-    void (*on_writable)(struct peer *p, struct exchange *x);
-};
-
-/* What came back on one stream. */
-struct peer_answer {
-    int32_t id;
-    unsigned status; /* of the latest head */
-    unsigned heads;
-    unsigned frames;  /* DATA */
-    uint64_t size;    /* of the content */
-    uint8_t text[64]; /* how it begins */
-    char fields[600]; /* "name=value;" of all heads, but for date */
-    uint32_t code;    /* of RST_STREAM */
-    bool is_reset;
-    bool has_ended;
-};
-
-#define PEER_ANSWERS   256
-#define PEER_LINES_MAX 1200 /* of one field block */
 
 struct peer {
     struct http2_session_options options;
     struct spare spare;
     milliseconds now;
     struct session *session;
-    const struct peer_script *script;
-    struct exchange *exchange; /* the latest */
-    void *user;
+    struct origin origin;
 
     nghttp2_hd_deflater *deflater;
     nghttp2_hd_inflater *inflater;
@@ -73,201 +42,32 @@ struct peer {
     unsigned spans;  /* of all drains */
     char order[256]; /* of DATA frames: 'a' for stream 1, 'b' for 3 */
     size_t order_size;
-
-    struct buffer view; /* the application's view of complete requests */
-    unsigned opened;    /* exchanges */
-    unsigned open;      /* now */
-    unsigned most_open;
-    unsigned complete; /* requests read to their end */
-    unsigned closed;   /* on_close of applications */
-    unsigned ended;    /* on_exchange_end of the host */
-    unsigned refused;  /* on_refused of the host */
-    unsigned writable; /* on_writable of applications */
-    unsigned ready;    /* on_ready of the host */
-    uint64_t content;  /* bytes that applications got */
-    int close_error;   /* the latest on_close */
-    int failure;       /* the latest on_close with an error */
-    int refused_error; /* the latest on_refused */
-    uint16_t refused_status;
     char date[HTTP_DATE_SIZE];
 };
 
-#define PEER_DATE    "Sun, 06 Nov 1994 08:49:37 GMT"
-#define PEER_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PEER_PREFACE    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PEER_MALFORMED  NGHTTP2_PROTOCOL_ERROR
+#define PEER_FAILED     NGHTTP2_INTERNAL_ERROR
+#define PEER_EXCESSIVE  NGHTTP2_ENHANCE_YOUR_CALM
+#define PEER_END_FRAMES 1
 
-/* ---- what the application saw ---- */
-
-static inline void peer_view_fields(struct peer *p, const struct field_list *l)
+static inline struct span peer_scheme(void)
 {
-    buffer_append_text(&p->view, "[");
-    for (size_t i = 0; l && i < l->count; i++) {
-        buffer_append_span(&p->view, l->items[i].text);
-        buffer_append_text(&p->view, "=");
-        buffer_append_span(&p->view, l->items[i].value);
-        buffer_append_text(&p->view, ";");
-    }
-    buffer_append_text(&p->view, "]");
+    return SPAN("http");
 }
 
-static inline void peer_view_request(struct peer *p, struct exchange *x,
-                                     const struct field_list *trailers)
+static inline int64_t peer_id(int64_t n)
 {
-    const struct http_request *r = &x->request;
-    const struct span words[] = {r->method, r->target, r->authority};
-    for (size_t i = 0; i < 3; i++) {
-        buffer_append_span(&p->view, words[i]);
-        buffer_append_text(&p->view, " ");
-    }
-    peer_view_fields(p, &r->fields);
-    buffer_append_text(&p->view, " ");
-    buffer_append_decimal(&p->view, x->request_bytes);
-    buffer_append_text(&p->view, " ");
-    peer_view_fields(p, trailers);
-    buffer_append_text(&p->view, "\n");
-}
-
-/* ---- answers ---- */
-
-static inline int peer_respond(struct exchange *x, uint16_t status, const char *length)
-{
-    struct field items[] = {{SPAN("content-length"), span_from(length), FIELD_CONTENT_LENGTH}};
-    struct http_response head = {.status = status, .fields = {items, length ? 1 : 0, 1}};
-    return exchange_respond(x, &head);
-}
-
-static inline int peer_send(struct exchange *x, const char *text)
-{
-    return exchange_send(x, slice_copy(span_from(text)));
-}
-
-static inline int peer_send_size(struct exchange *x, size_t size)
-{
-    struct block *b = block_new(size);
-    if (!b)
-        return ROUTED_ERROR_MEMORY;
-    memset(block_data(b), 'x', size);
-    return exchange_send(x, (struct slice){b, block_data(b), size});
-}
-
-static inline void peer_answer_ok(struct exchange *x)
-{
-    peer_respond(x, 200, "2");
-    peer_send(x, "ok");
-    exchange_end(x, NULL);
-}
-
-static inline void peer_grant_all(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    exchange_grant(x, SIZE_MAX / 4);
-}
-
-static inline void peer_answer_at_end(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    peer_answer_ok(x);
-}
-
-static const struct peer_script peer_reads_then_answers = {.on_request = peer_grant_all,
-                                                           .on_end = peer_answer_at_end};
-
-/* ---- the application ---- */
-
-static inline void peer_on_request(struct exchange *x, void *context)
-{
-    struct peer *p = context;
-    x->application_state = p;
-    p->exchange = x;
-    p->opened++;
-    p->open++;
-    if (p->open > p->most_open)
-        p->most_open = p->open;
-    if (p->script->on_request)
-        p->script->on_request(p, x);
-}
-
-static inline void peer_on_body(struct exchange *x, struct slice body)
-{
-    struct peer *p = x->application_state;
-    p->content += body.size;
-    if (p->script->on_body)
-        p->script->on_body(p, x, slice_span(body));
-    slice_release(&body);
-}
-
-static inline void peer_on_end(struct exchange *x, const struct field_list *trailers)
-{
-    struct peer *p = x->application_state;
-    p->complete++;
-    peer_view_request(p, x, trailers);
-    if (p->script->on_end)
-        p->script->on_end(p, x);
-}
-
-static inline void peer_on_writable(struct exchange *x)
-{
-    struct peer *p = x->application_state;
-    p->writable++;
-    if (p->script->on_writable)
-        p->script->on_writable(p, x);
-}
-
-static inline void peer_on_close(struct exchange *x, int error)
-{
-    struct peer *p = x->application_state;
-    p->closed++;
-    p->open--;
-    p->close_error = error;
-    if (error)
-        p->failure = error;
-    if (p->exchange == x)
-        p->exchange = NULL;
-}
-
-static const struct exchange_application peer_application = {
-    .on_request = peer_on_request,
-    .on_body = peer_on_body,
-    .on_end = peer_on_end,
-    .on_writable = peer_on_writable,
-    .on_close = peer_on_close,
-};
-
-/* ---- the host ---- */
-
-static inline void peer_host_exchange(void *host, struct exchange *x)
-{
-    exchange_open(x, &peer_application, host);
-}
-
-static inline void peer_host_end(void *host, struct exchange *x, int error)
-{
-    (void)x;
-    (void)error;
-    ((struct peer *)host)->ended++;
-}
-
-static inline void peer_host_ready(void *host)
-{
-    ((struct peer *)host)->ready++;
-}
-
-static inline void peer_host_refused(void *host, const struct exchange *x, int error,
-                                     uint16_t status)
-{
-    struct peer *p = host;
-    (void)x;
-    p->refused++;
-    p->refused_error = error;
-    p->refused_status = status;
+    return 2 * n + 1;
 }
 
 /* ---- what came back ---- */
 
-static inline struct peer_answer *peer_answer(struct peer *p, int32_t id)
+static inline struct peer_answer *peer_answer(struct peer *p, int64_t id)
 {
-    struct peer_answer *a = &p->answers[(uint32_t)id / 2 % PEER_ANSWERS];
-    if (a->id != id)
-        *a = (struct peer_answer){.id = id};
+    struct peer_answer *a = &p->answers[(uint64_t)id / 2 % PEER_ANSWERS];
+    if (!a->is_used || a->id != id)
+        *a = (struct peer_answer){.id = id, .is_used = true};
     return a;
 }
 
@@ -277,19 +77,6 @@ static inline uint32_t peer_number(const uint8_t *bytes, size_t count)
     for (size_t i = 0; i < count; i++)
         sum = sum << 8 | bytes[i];
     return sum;
-}
-
-static inline void peer_note_field(struct peer_answer *a, const nghttp2_nv *nv)
-{
-    size_t at = strlen(a->fields);
-    if (nv->namelen == 7 && memcmp(nv->name, ":status", 7) == 0) {
-        a->status = (unsigned)strtoul((const char *)nv->value, NULL, 10);
-        return;
-    }
-    if (nv->namelen == 4 && memcmp(nv->name, "date", 4) == 0)
-        return;
-    snprintf(a->fields + at, sizeof(a->fields) - at, "%.*s=%.*s;", (int)nv->namelen,
-             (const char *)nv->name, (int)nv->valuelen, (const char *)nv->value);
 }
 
 static inline void peer_inflate(struct peer *p, struct peer_answer *a)
@@ -304,7 +91,7 @@ static inline void peer_inflate(struct peer *p, struct peer_answer *a)
             abort();
         in = span_after(in, (size_t)used);
         if (flags & NGHTTP2_HD_INFLATE_EMIT)
-            peer_note_field(a, &nv);
+            peer_note_field(a, span_of(nv.name, nv.namelen), span_of(nv.value, nv.valuelen));
         if (flags & NGHTTP2_HD_INFLATE_FINAL)
             break;
     }
@@ -314,15 +101,13 @@ static inline void peer_inflate(struct peer *p, struct peer_answer *a)
 
 static inline void peer_take_data(struct peer *p, struct peer_answer *a, struct span payload)
 {
-    for (size_t i = 0; i < payload.size && a->size + i < sizeof(a->text); i++)
-        a->text[a->size + i] = payload.data[i];
-    a->size += payload.size;
+    peer_note_content(a, payload);
     a->frames++;
     if (p->order_size + 1 < sizeof(p->order))
         p->order[p->order_size++] = (char)('a' + a->id / 2);
 }
 
-static inline void peer_take_frame(struct peer *p, uint8_t type, uint8_t flags, int32_t id,
+static inline void peer_take_frame(struct peer *p, uint8_t type, uint8_t flags, int64_t id,
                                    struct span payload)
 {
     struct peer_answer *a = id ? peer_answer(p, id) : NULL;
@@ -338,7 +123,7 @@ static inline void peer_take_frame(struct peer *p, uint8_t type, uint8_t flags, 
         a->has_ended = true;
     if (a && type == NGHTTP2_RST_STREAM) {
         a->is_reset = true;
-        a->code = peer_number(payload.data, 4);
+        a->reset_code = peer_number(payload.data, 4);
     }
     if (type == NGHTTP2_GOAWAY) {
         p->goaway_last = (int32_t)peer_number(payload.data, 4);
@@ -355,7 +140,7 @@ static inline void peer_look(struct peer *p)
         size_t size = bytes.size >= 9 ? peer_number(bytes.data, 3) : 0;
         if (bytes.size < 9 + size)
             return;
-        peer_take_frame(p, bytes.data[3], bytes.data[4], (int32_t)peer_number(bytes.data + 5, 4),
+        peer_take_frame(p, bytes.data[3], bytes.data[4], peer_number(bytes.data + 5, 4),
                         span_part(bytes, 9, size));
         buffer_consume(&p->output, 9 + size);
     }
@@ -387,29 +172,13 @@ static inline bool peer_flush(struct peer *p)
     return moved;
 }
 
-static inline void peer_feed(struct peer *p, struct span bytes)
-{
-    if (p->gives_blocks) {
-        struct block *block = block_new(bytes.size);
-        memcpy(block_data(block), bytes.data, bytes.size);
-        p->session->ops->feed(p->session, block, span_of(block_data(block), bytes.size));
-        block_release(block);
-    } else {
-        uint8_t *copy = malloc(bytes.size);
-        memcpy(copy, bytes.data, bytes.size);
-        p->session->ops->feed(p->session, NULL, span_of(copy, bytes.size));
-        free(copy);
-    }
-    p->sent += bytes.size;
-}
-
-/* What a connection does: feeds what was written, writes what there is. */
 static inline void peer_turn(struct peer *p)
 {
     while (buffer_size(&p->input)) {
         struct span bytes = buffer_span(&p->input);
         size_t size = p->split && p->split < bytes.size ? p->split : bytes.size;
-        peer_feed(p, span_part(bytes, 0, size));
+        feed_copy(p->session, span_part(bytes, 0, size), p->gives_blocks);
+        p->sent += size;
         buffer_consume(&p->input, size);
         peer_flush(p);
     }
@@ -424,7 +193,7 @@ static inline void peer_bytes(struct peer *p, struct span bytes)
 }
 
 static inline void peer_frame_head(struct peer *p, size_t size, uint8_t type, uint8_t flags,
-                                   int32_t id)
+                                   int64_t id)
 {
     const uint8_t head[9] = {
         (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size,      type,       flags,
@@ -432,7 +201,7 @@ static inline void peer_frame_head(struct peer *p, size_t size, uint8_t type, ui
     peer_bytes(p, span_of(head, sizeof(head)));
 }
 
-static inline void peer_frame(struct peer *p, uint8_t type, uint8_t flags, int32_t id,
+static inline void peer_frame(struct peer *p, uint8_t type, uint8_t flags, int64_t id,
                               struct span payload)
 {
     peer_frame_head(p, payload.size, type, flags, id);
@@ -440,7 +209,7 @@ static inline void peer_frame(struct peer *p, uint8_t type, uint8_t flags, int32
 }
 
 /* A payload of one 32-bit number: WINDOW_UPDATE, RST_STREAM. */
-static inline void peer_number_frame(struct peer *p, uint8_t type, int32_t id, uint32_t number)
+static inline void peer_number_frame(struct peer *p, uint8_t type, int64_t id, uint32_t number)
 {
     const uint8_t payload[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16),
                                 (uint8_t)(number >> 8), (uint8_t)number};
@@ -455,18 +224,11 @@ static inline void peer_setting(struct peer *p, uint16_t name, uint32_t value)
     peer_frame(p, NGHTTP2_SETTINGS, 0, 0, span_of(payload, 6));
 }
 
-static inline void peer_data(struct peer *p, int32_t id, size_t size, bool ends)
+static inline void peer_data(struct peer *p, int64_t id, size_t size, bool ends)
 {
     static const uint8_t zeros[16384];
     peer_frame(p, NGHTTP2_DATA, ends ? NGHTTP2_FLAG_END_STREAM : 0, id, span_of(zeros, size));
 }
-
-struct peer_line {
-    struct span name, value;
-    bool is_indexed; /* goes into the HPACK table */
-};
-
-#define PEER_LINE(name, value) ((struct peer_line){SPAN(name), SPAN(value), false})
 
 /* The field block alone. */
 static inline void peer_block(struct peer *p, struct buffer *out, const struct peer_line *lines,
@@ -488,7 +250,7 @@ static inline void peer_block(struct peer *p, struct buffer *out, const struct p
     buffer_commit(out, (size_t)size);
 }
 
-static inline void peer_head(struct peer *p, int32_t id, const struct peer_line *lines,
+static inline void peer_head(struct peer *p, int64_t id, const struct peer_line *lines,
                              size_t count, bool ends)
 {
     struct buffer block = BUFFER_EMPTY;
@@ -502,36 +264,23 @@ static inline void peer_head(struct peer *p, int32_t id, const struct peer_line 
     buffer_release(&block);
 }
 
-/* Four pseudo-fields and what is given. */
-static inline void peer_request(struct peer *p, int32_t id, const char *method, const char *path,
-                                const struct peer_line *more, size_t count, bool ends)
+static inline void peer_fin(struct peer *p, int64_t id)
 {
-    struct peer_line lines[PEER_LINES_MAX] = {{SPAN(":method"), span_from(method), true},
-                                              {SPAN(":scheme"), SPAN("http"), true},
-                                              {SPAN(":path"), span_from(path), true},
-                                              {SPAN(":authority"), SPAN("a.test"), true}};
-    for (size_t i = 0; i < count; i++)
-        lines[4 + i] = more[i];
-    peer_head(p, id, lines, 4 + count, ends);
+    peer_data(p, id, 0, true);
 }
 
-static inline void peer_get(struct peer *p, int32_t id)
+static inline void peer_cancel(struct peer *p, int64_t id)
 {
-    peer_request(p, id, "GET", "/", NULL, 0, true);
-}
-
-static inline void peer_post(struct peer *p, int32_t id)
-{
-    peer_request(p, id, "POST", "/", NULL, 0, false);
+    peer_number_frame(p, NGHTTP2_RST_STREAM, id, NGHTTP2_CANCEL);
 }
 
 /* ---- beginning and end ---- */
 
-/* Options are the defaults and may be changed before peer_begin. */
-static inline void peer_init(struct peer *p, const struct peer_script *script)
+static inline void peer_init(struct peer *p, const struct origin_script *script)
 {
-    *p = (struct peer){.options = HTTP2_SESSION_OPTIONS_DEFAULT, .script = script, .now = 1000};
-    memcpy(p->date, PEER_DATE, HTTP_DATE_SIZE);
+    *p = (struct peer){
+        .options = HTTP2_SESSION_OPTIONS_DEFAULT, .origin.script = script, .now = 1000};
+    memcpy(p->date, ORIGIN_DATE, HTTP_DATE_SIZE);
     p->options.date = p->date;
     p->options.now = &p->now;
     p->options.spare = &p->spare;
@@ -539,14 +288,9 @@ static inline void peer_init(struct peer *p, const struct peer_script *script)
     nghttp2_hd_inflate_new(&p->inflater);
 }
 
-/* False when there is no memory. */
 static inline bool peer_begin(struct peer *p)
 {
-    struct session_host host = {.on_exchange = peer_host_exchange,
-                                .on_exchange_end = peer_host_end,
-                                .on_ready = peer_host_ready,
-                                .on_refused = peer_host_refused,
-                                .host = p};
+    const struct session_host host = origin_host(&p->origin);
     p->session = http2_session_new(&p->options, &host, NULL);
     return p->session;
 }
@@ -560,14 +304,6 @@ static inline void peer_greet(struct peer *p)
     peer_turn(p);
 }
 
-static inline void peer_open(struct peer *p, const struct peer_script *script)
-{
-    peer_init(p, script);
-    if (!peer_begin(p))
-        abort();
-    peer_greet(p);
-}
-
 static inline void peer_close(struct peer *p)
 {
     if (p->session)
@@ -578,7 +314,7 @@ static inline void peer_close(struct peer *p)
     buffer_release(&p->input);
     buffer_release(&p->output);
     buffer_release(&p->block);
-    buffer_release(&p->view);
+    origin_release(&p->origin);
 }
 
 static inline void peer_end(struct peer *p)
@@ -587,15 +323,14 @@ static inline void peer_end(struct peer *p)
     peer_turn(p);
 }
 
-static inline enum session_wait peer_wait(const struct peer *p)
+static inline struct session *peer_base(const struct peer *p)
 {
-    return p->session->wait;
+    return p->session;
 }
 
-static inline bool peer_saw(const struct peer *p, const char *text)
+static inline uint64_t peer_code(const struct peer *p)
 {
-    struct span view = buffer_span(&p->view);
-    return view.size && memmem(view.data, view.size, text, strlen(text));
+    return p->goaway_code;
 }
 
 #endif

@@ -1,65 +1,17 @@
 /* Requests and responses of a session: framing, order, flow control, tunnels, failures, ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
-
-#define ANSWER(id) (*peer_answer(&p, id))
+#include "streams/messages.h"
 
 /* ---- requests ---- */
-
-static void test_get(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    const struct peer_line more[] = {PEER_LINE("accept", "*/*"), PEER_LINE("x-a", "b")};
-    peer_request(&p, 1, "GET", "/p?q", more, 2, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "GET /p?q a.test [host=a.test;accept=*/*;x-a=b;] 0 []\n"));
-    assert_int_equal(ANSWER(1).status, 200);
-    assert_string_equal(ANSWER(1).fields, "content-length=2;");
-    assert_memory_equal(ANSWER(1).text, "ok", 2);
-    assert_true(ANSWER(1).has_ended);
-    assert_false(ANSWER(1).is_reset);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.ended, 1);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    peer_close(&p);
-}
 
 static void test_post(void **state)
 {
     struct peer p;
     (void)state;
     for (int blocks = 0; blocks < 2; blocks++) {
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         p.gives_blocks = blocks;
-        const struct peer_line length[] = {PEER_LINE("content-length", "0020010")};
-        const struct peer_line trailers[] = {PEER_LINE("x-sum", "1"), PEER_LINE("host", "b.test")};
-        peer_request(&p, 1, "POST", "/", length, 1, false);
-        peer_data(&p, 1, 16384, false);
-        peer_data(&p, 1, 3626, false);
-        peer_head(&p, 1, trailers, 2, true);
-        peer_turn(&p);
-        assert_true(peer_saw(&p, "[host=a.test;content-length=20010;] 20010 [x-sum=1;]\n"));
-        assert_int_equal(ANSWER(1).status, 200);
-        assert_int_equal(p.close_error, ROUTED_OK);
+        expect_post(&p);
         peer_close(&p);
     }
 }
@@ -68,7 +20,7 @@ static void test_one_byte_at_a_time(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &peer_reads_then_answers);
+    peer_init(&p, &origin_reads_then_answers);
     assert_true(peer_begin(&p));
     p.split = p.write_max = 1;
     peer_greet(&p);
@@ -77,114 +29,14 @@ static void test_one_byte_at_a_time(void **state)
     peer_get(&p, 3);
     peer_data(&p, 1, 0, true);
     peer_turn(&p);
-    assert_int_equal(p.complete, 2);
-    assert_int_equal(ANSWER(1).status, 200);
-    assert_int_equal(ANSWER(3).status, 200);
-    assert_int_equal(p.ended, 2);
-    peer_close(&p);
-}
-
-/* The same crumbs are joined once and shared; others are joined anew. */
-static void test_cookies(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line crumbs[] = {{SPAN("cookie"), SPAN("a=1"), true},
-                                       PEER_LINE("x-a", "b"),
-                                       {SPAN("cookie"), SPAN("b=2"), true},
-                                       {SPAN("cookie"), SPAN("c=3"), true}};
-    for (int32_t id = 1; id < 9; id += 2) {
-        buffer_clear(&p.view);
-        peer_request(&p, id, "GET", "/", crumbs, id == 7 ? 3 : 4, true);
-        peer_turn(&p);
-        assert_true(peer_saw(&p, id == 7 ? "[host=a.test;cookie=a=1; b=2;x-a=b;]"
-                                         : "[host=a.test;cookie=a=1; b=2; c=3;x-a=b;]"));
-    }
-    peer_close(&p);
-}
-
-static void test_identity_fields_are_removed(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line more[] = {PEER_LINE("x-forwarded-for", "1.2.3.4"),
-                                     PEER_LINE("x_forwarded_for", "1.2.3.4"),
-                                     PEER_LINE("forwarded", "for=1.2.3.4"),
-                                     PEER_LINE("proxy", "evil"),
-                                     PEER_LINE("remote-user", "root"),
-                                     PEER_LINE("te", "trailers"),
-                                     PEER_LINE("trailer", "x"),
-                                     PEER_LINE("host", "A.test:80")};
-    peer_request(&p, 1, "GET", "/", more, 8, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "GET / a.test [host=a.test;] 0 []\n"));
-    peer_close(&p);
-}
-
-static void test_host_alone_is_enough(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line lines[] = {PEER_LINE(":method", "OPTIONS"), PEER_LINE(":scheme", "http"),
-                                      PEER_LINE(":path", "*"), PEER_LINE("host", "h.test:8080")};
-    peer_head(&p, 1, lines, 4, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "OPTIONS * h.test:8080 [host=h.test:8080;] 0 []\n"));
+    assert_int_equal(p.origin.complete, 2);
+    assert_int_equal(peer_answer(&p, 1)->status, 200);
+    assert_int_equal(peer_answer(&p, 3)->status, 200);
+    assert_int_equal(p.origin.ended, 2);
     peer_close(&p);
 }
 
 /* ---- responses ---- */
-
-static void test_framing(void **state)
-{
-    static const struct {
-        const char *method;
-        uint16_t status;
-        const char *length, *body, *fields;
-        unsigned frames, size;
-    } cases[] = {
-        {"GET", 200, "2", "ok", "content-length=2;", 1, 2},
-        {"GET", 200, NULL, "ok", "", 1, 2},
-        {"GET", 200, NULL, NULL, "", 1, 0},
-        {"GET", 200, "0", NULL, "content-length=0;", 1, 0},
-        {"GET", 204, NULL, NULL, "", 0, 0},
-        {"GET", 304, "7", NULL, "content-length=7;", 0, 0},
-        {"HEAD", 200, "5", "hello", "content-length=5;", 0, 0},
-        {"GET", 999, "2", "ok", "content-length=2;", 1, 2},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct peer p;
-        peer_open(&p, &waits);
-        peer_request(&p, 1, cases[i].method, "/", NULL, 0, true);
-        peer_turn(&p);
-        assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-        struct exchange *x = p.exchange;
-        exchange_grant(x, 1);
-        assert_int_equal(peer_respond(x, cases[i].status, cases[i].length), ROUTED_OK);
-        peer_turn(&p);
-        if (cases[i].body)
-            assert_int_equal(peer_send(x, cases[i].body), ROUTED_OK);
-        assert_int_equal(p.closed, 0);
-        assert_int_equal(exchange_end(x, NULL), ROUTED_OK);
-        assert_int_equal(p.closed, 0); /* not from inside the application's call */
-        peer_turn(&p);
-        assert_int_equal(ANSWER(1).status, cases[i].status);
-        assert_string_equal(ANSWER(1).fields, cases[i].fields);
-        assert_int_equal(ANSWER(1).frames, cases[i].frames);
-        assert_int_equal(ANSWER(1).size, cases[i].size);
-        assert_true(ANSWER(1).has_ended);
-        assert_false(ANSWER(1).is_reset);
-        assert_int_equal(p.closed, 1);
-        assert_int_equal(p.close_error, ROUTED_OK);
-        assert_int_equal(p.ended, 1);
-        assert_int_equal(peer_wait(&p), SESSION_IDLE);
-        peer_close(&p);
-    }
-}
 
 static void test_another_service_is_told_of(void **state)
 {
@@ -193,73 +45,21 @@ static void test_another_service_is_told_of(void **state)
     struct field own = {SPAN("alt-svc"), SPAN("clear"), FIELD_OTHER};
     struct http_response head = {.status = 200, .fields = {&own, 1, 1}};
     struct http_response hints = {.status = 103, .fields = FIELD_LIST_EMPTY};
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     p.options.alt_svc = SPAN("h3=\":443\"");
     peer_get(&p, 1);
     peer_turn(&p);
-    assert_int_equal(exchange_inform(p.exchange, &hints), ROUTED_OK);
-    peer_respond(p.exchange, 200, "0");
-    exchange_end(p.exchange, NULL);
+    assert_int_equal(exchange_inform(p.origin.exchange, &hints), ROUTED_OK);
+    origin_respond(p.origin.exchange, 200, "0");
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
-    assert_string_equal(ANSWER(1).fields, "alt-svc=h3=\":443\";content-length=0;");
+    assert_string_equal(peer_answer(&p, 1)->fields, "alt-svc=h3=\":443\";content-length=0;");
     peer_get(&p, 3);
     peer_turn(&p);
-    assert_int_equal(exchange_respond(p.exchange, &head), ROUTED_OK);
-    exchange_end(p.exchange, NULL);
+    assert_int_equal(exchange_respond(p.origin.exchange, &head), ROUTED_OK);
+    exchange_end(p.origin.exchange, NULL);
     peer_turn(&p);
-    assert_string_equal(ANSWER(3).fields, "alt-svc=clear;");
-    peer_close(&p);
-}
-
-static void test_trailers_and_informs(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    peer_get(&p, 1);
-    peer_turn(&p);
-    struct exchange *x = p.exchange;
-    struct field link = {SPAN("link"), SPAN("</a>"), FIELD_OTHER};
-    struct http_response early = {.status = 103, .fields = {&link, 1, 1}};
-    assert_int_equal(exchange_inform(x, &early), ROUTED_OK);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 103);
-    assert_false(ANSWER(1).has_ended);
-    struct field trailer = {SPAN("x-sum"), SPAN("9"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    peer_respond(x, 200, NULL);
-    peer_send(x, "hello");
-    exchange_end(x, &trailers);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).heads, 3);
-    assert_string_equal(ANSWER(1).fields, "link=</a>;x-sum=9;");
-    assert_int_equal(ANSWER(1).size, 5);
-    assert_true(ANSWER(1).has_ended);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_continue(void **state)
-{
-    struct peer p;
-    (void)state;
-    const struct peer_line expect[] = {PEER_LINE("expect", "100-continue")};
-    const struct peer_line other[] = {PEER_LINE("expect", "200-ok")};
-    peer_open(&p, &peer_reads_then_answers);
-    peer_request(&p, 1, "POST", "/", expect, 1, false);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 100);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    peer_data(&p, 1, 5, true);
-    peer_request(&p, 3, "GET", "/", expect, 1, true);
-    peer_request(&p, 5, "POST", "/", other, 1, true);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 200);
-    assert_int_equal(ANSWER(1).heads, 2);
-    assert_int_equal(ANSWER(3).heads, 1);
-    assert_int_equal(ANSWER(5).status, 417);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_EXPECTATION);
-    assert_int_equal(p.refused_status, 417);
+    assert_string_equal(peer_answer(&p, 3)->fields, "alt-svc=clear;");
     peer_close(&p);
 }
 
@@ -268,74 +68,23 @@ static void test_early_answer(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_post(&p, 1);
     peer_data(&p, 1, 1000, false);
     peer_turn(&p);
-    peer_answer_ok(p.exchange);
+    origin_answer_ok(p.origin.exchange);
     peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 200);
-    assert_true(ANSWER(1).has_ended);
-    assert_true(ANSWER(1).is_reset);
-    assert_int_equal(ANSWER(1).code, NGHTTP2_NO_ERROR);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    assert_int_equal(p.ended, 1);
+    assert_int_equal(peer_answer(&p, 1)->status, 200);
+    assert_true(peer_answer(&p, 1)->has_ended);
+    assert_true(peer_answer(&p, 1)->is_reset);
+    assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_NO_ERROR);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
+    assert_int_equal(p.origin.ended, 1);
     peer_data(&p, 1, 1000, true); /* was on its way */
     peer_get(&p, 3);
     peer_turn(&p);
     assert_int_equal(p.goaway_code, 0);
-    assert_int_equal(p.opened, 2);
-    peer_close(&p);
-}
-
-static void test_failures(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    peer_get(&p, 1);
-    peer_turn(&p);
-    exchange_fail(p.exchange, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.closed, 0);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 503);
-    assert_string_equal(ANSWER(1).fields,
-                        "content-length=20;content-type=text/plain; charset=utf-8;retry-after=1;");
-    assert_true(ANSWER(1).has_ended);
-    assert_int_equal(p.close_error, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.ended, 1);
-
-    peer_get(&p, 3);
-    peer_turn(&p);
-    peer_respond(p.exchange, 200, NULL);
-    peer_send(p.exchange, "half");
-    peer_turn(&p);
-    exchange_fail(p.exchange, ROUTED_ERROR_BRIDGE_CLOSED);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(3).size, 4);
-    assert_false(ANSWER(3).has_ended);
-    assert_int_equal(ANSWER(3).code, NGHTTP2_INTERNAL_ERROR);
-    assert_int_equal(p.close_error, ROUTED_ERROR_BRIDGE_CLOSED);
-    assert_int_equal(p.ended, 2);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    peer_close(&p);
-}
-
-static void test_client_resets(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    peer_get(&p, 1);
-    peer_turn(&p);
-    peer_respond(p.exchange, 200, NULL);
-    peer_number_frame(&p, NGHTTP2_RST_STREAM, 1, NGHTTP2_CANCEL);
-    peer_turn(&p);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.ended, 1);
-    assert_int_equal(ANSWER(1).heads, 0);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
+    assert_int_equal(p.origin.opened, 2);
     peer_close(&p);
 }
 
@@ -344,47 +93,37 @@ static void test_close_waits_for_the_write(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.is_stuck = true;
     peer_get(&p, 1);
     peer_turn(&p);
     struct span spans[4];
     assert_int_equal(p.session->ops->drain(p.session, spans, 4), 1);
     p.session->ops->drained(p.session, spans[0].size - 1);
-    assert_int_equal(p.closed, 0);
+    assert_int_equal(p.origin.closed, 0);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
     assert_int_equal(p.session->ops->drain(p.session, spans, 4), 1);
     p.session->ops->drained(p.session, 1);
-    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.origin.closed, 1);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
     peer_close(&p);
 }
 
 /* ---- many streams ---- */
 
-static void send_two_frames(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    peer_respond(x, 200, NULL);
-    peer_send_size(x, 40000);
-    exchange_end(x, NULL);
-}
-
-static const struct peer_script sends = {.on_end = send_two_frames};
-
 /* A turn's frames leave together: small answers in one span. */
 static void test_small_answers_share_a_write(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.spans = 0;
     for (int32_t id = 1; id < 200; id += 2)
         peer_get(&p, id);
     peer_turn(&p);
-    assert_int_equal(p.complete, 100);
-    assert_int_equal(p.most_open, 100);
-    assert_int_equal(p.ended, 100);
+    assert_int_equal(p.origin.complete, 100);
+    assert_int_equal(p.origin.most_open, 100);
+    assert_int_equal(p.origin.ended, 100);
     assert_int_equal(p.spans, 1);
     peer_close(&p);
 }
@@ -449,95 +188,6 @@ static void test_priorities(void **state)
     expect_order("u=3", NULL, "aaabbb");
     expect_order(NULL, "\0\0\0\3u=1", "bbbaaa");
     expect_order("u=2", "\0\0\0\1u=5", "bbbaaa");
-}
-
-/* ---- WebSocket ---- */
-
-/* Eight lines; the last makes it malformed. */
-static void connect(struct peer *p, int32_t id, size_t count, struct span protocol)
-{
-    const struct peer_line lines[] = {PEER_LINE(":method", "CONNECT"),
-                                      {SPAN(":protocol"), protocol, false},
-                                      PEER_LINE(":scheme", "http"),
-                                      PEER_LINE(":path", "/chat"),
-                                      PEER_LINE(":authority", "a.test"),
-                                      PEER_LINE("sec-websocket-version", "13"),
-                                      PEER_LINE("sec-websocket-key", "theirs"),
-                                      PEER_LINE("content-length", "0")};
-    peer_head(p, id, lines, count, false);
-}
-
-static void test_tunnel(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    connect(&p, 1, 7, SPAN("websocket"));
-    peer_data(&p, 1, 5, false);
-    peer_turn(&p);
-    struct exchange *x = p.exchange;
-    assert_int_equal(x->request.upgrade, HTTP_UPGRADE_WEBSOCKET);
-    assert_true(peer_saw(&p, "GET /chat a.test [host=a.test;sec-websocket-version=13;"
-                             "sec-websocket-key=AAAAAAAAAAAAAAAAAAAAAA==;] 0 []\n"));
-    struct field accept = {SPAN("sec-websocket-accept"), SPAN("x"), FIELD_SEC_WEBSOCKET_ACCEPT};
-    struct http_response upgrade = {.status = 101, .fields = {&accept, 1, 1}};
-    assert_int_equal(exchange_respond(x, &upgrade), ROUTED_OK);
-    exchange_grant(x, 7);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 200);
-    assert_string_equal(ANSWER(1).fields, "");
-    assert_int_equal(p.content, 5);
-    assert_int_equal(peer_wait(&p), SESSION_TUNNEL);
-    peer_send(x, "back");
-    peer_data(&p, 1, 10, true);
-    peer_turn(&p);
-    assert_int_equal(p.content, 7);
-    assert_int_equal(p.complete, 1);
-    exchange_grant(x, 100);
-    peer_turn(&p);
-    assert_int_equal(p.content, 15);
-    assert_int_equal(p.complete, 2);
-    assert_memory_equal(ANSWER(1).text, "back", 4);
-    exchange_end(x, NULL);
-    peer_turn(&p);
-    assert_true(ANSWER(1).has_ended);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_refused_tunnels(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    connect(&p, 1, 6, SPAN("websocket"));
-    peer_turn(&p);
-    assert_int_equal(peer_respond(p.exchange, 204, NULL), ROUTED_ERROR_UNSUPPORTED);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(1).status, 501); /* not what would look like a tunnel */
-    assert_int_equal(p.close_error, ROUTED_ERROR_UNSUPPORTED);
-
-    connect(&p, 3, 6, SPAN("websocket"));
-    peer_turn(&p);
-    peer_respond(p.exchange, 403, "0");
-    exchange_end(p.exchange, NULL);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(3).status, 403);
-    assert_int_equal(p.close_error, ROUTED_OK);
-
-    connect(&p, 5, 8, SPAN("websocket")); /* with content-length */
-    connect(&p, 7, 6, SPAN("connect-udp"));
-    const struct peer_line plain[] = {PEER_LINE(":method", "CONNECT"),
-                                      PEER_LINE(":authority", "a.test:443")};
-    peer_head(&p, 9, plain, 2, false);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(5).code, NGHTTP2_PROTOCOL_ERROR);
-    assert_int_equal(ANSWER(5).heads, 0);
-    assert_int_equal(ANSWER(7).status, 501);
-    assert_int_equal(ANSWER(9).status, 501);
-    assert_int_equal(p.opened, 2);
-    assert_int_equal(p.refused, 3);
-    peer_close(&p);
 }
 
 /* ---- a client that is nghttp2 ---- */
@@ -625,8 +275,8 @@ static void test_nghttp2_as_client(void **state)
     assert_int_equal(v.statuses, 100);
     assert_int_equal(v.ends, 100);
     assert_int_equal(v.body, 4000000);
-    assert_int_equal(p.ended, 100);
-    assert_int_equal(p.failure, ROUTED_OK);
+    assert_int_equal(p.origin.ended, 100);
+    assert_int_equal(p.origin.failure, ROUTED_OK);
     nghttp2_session_del(client);
     peer_close(&p);
 }
@@ -637,52 +287,42 @@ static void test_response_credit(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 0, 1 << 30);
     peer_get(&p, 1);
     peer_turn(&p);
-    struct exchange *x = p.exchange;
-    peer_respond(x, 200, NULL);
-    assert_int_equal(peer_send_size(x, 300000), ROUTED_OK);
+    struct exchange *x = p.origin.exchange;
+    origin_respond(x, 200, NULL);
+    assert_int_equal(origin_send_size(x, 300000), ROUTED_OK);
     assert_false(exchange_can_send(x));
     peer_turn(&p);
-    assert_int_equal(ANSWER(1).size, 65535); /* the client's window */
-    assert_int_equal(p.writable, 1);
+    assert_int_equal(peer_answer(&p, 1)->size, 65535); /* the client's window */
+    assert_int_equal(p.origin.writable, 1);
     assert_int_equal(x->response_credit, 262144 - 300000 + 65535);
     peer_number_frame(&p, NGHTTP2_WINDOW_UPDATE, 1, 1 << 30);
     peer_turn(&p);
-    assert_int_equal(ANSWER(1).size, 300000);
+    assert_int_equal(peer_answer(&p, 1)->size, 300000);
     assert_int_equal(x->response_credit, 262144);
     exchange_end(x, NULL);
     peer_turn(&p);
-    assert_true(ANSWER(1).has_ended);
+    assert_true(peer_answer(&p, 1)->has_ended);
     peer_close(&p);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get),
+        MESSAGE_TESTS,
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_one_byte_at_a_time),
-        cmocka_unit_test(test_cookies),
-        cmocka_unit_test(test_identity_fields_are_removed),
-        cmocka_unit_test(test_host_alone_is_enough),
-        cmocka_unit_test(test_framing),
         cmocka_unit_test(test_another_service_is_told_of),
-        cmocka_unit_test(test_trailers_and_informs),
-        cmocka_unit_test(test_continue),
         cmocka_unit_test(test_early_answer),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_client_resets),
         cmocka_unit_test(test_close_waits_for_the_write),
         cmocka_unit_test(test_small_answers_share_a_write),
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_early_priorities),
-        cmocka_unit_test(test_tunnel),
-        cmocka_unit_test(test_refused_tunnels),
         cmocka_unit_test(test_nghttp2_as_client),
         cmocka_unit_test(test_response_credit),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http2 session", tests, NULL, NULL);
 }

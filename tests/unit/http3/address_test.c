@@ -133,16 +133,23 @@ static struct client *come_with(struct stage *s, const uint8_t *token, size_t si
     return c;
 }
 
+/* What a client that was here is given. */
+static struct client_memory token_of(struct stage *s)
+{
+    struct client_memory memory = {.token_size = 0};
+    stage_connect(s, &(struct client_wish){.memory = &memory})->memory = NULL;
+    gnutls_free(memory.ticket.data);
+    assert_true(memory.token_size > 0);
+    return memory;
+}
+
 static void tokens_that_do_not_hold_are_as_none(void **state)
 {
     (void)state;
     struct stage *s = stage_new();
-    struct client_memory memory = {.token_size = 0};
     always_asked(s);
-    stage_connect(s, &(struct client_wish){.memory = &memory});
-    gnutls_free(memory.ticket.data);
+    struct client_memory memory = token_of(s);
     size_t size = memory.token_size;
-    assert_int_equal(come_with(s, memory.token, size)->retries, 0);
     for (size_t cut = 1; cut < size; cut += 7)
         assert_int_equal(come_with(s, memory.token, cut)->retries, 1);
     for (size_t i = 0; i < size; i += 5) {
@@ -152,12 +159,63 @@ static void tokens_that_do_not_hold_are_as_none(void **state)
         assert_true(c->is_done);
         memory.token[i] ^= 1;
     }
-    /* From another address, and when it is too old. */
+    /* From another address. */
     s->behind_nat[s->client_count] = stage_address(77, 7777);
     assert_int_equal(come_with(s, memory.token, size)->retries, 1);
-    stage_set_now(s, s->now + TLS_QUIC_REGULAR_TIME);
-    assert_int_equal(come_with(s, memory.token, size)->retries, 1);
+    assert_int_equal(stage_count(s, HTTP3_TOKENS_SPENT), 0);
+    assert_int_equal(come_with(s, memory.token, size)->retries, 0);
     stage_close(s);
+}
+
+static void tokens_hold_for_an_hour(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    always_asked(s);
+    nanoseconds begin = s->now;
+    struct client_memory first = token_of(s), second = token_of(s);
+    stage_set_now(s, begin + TLS_QUIC_REGULAR_TIME - 1);
+    assert_int_equal(come_with(s, first.token, first.token_size)->retries, 0);
+    stage_set_now(s, begin + TLS_QUIC_REGULAR_TIME + 10 * STAGE_SECOND);
+    assert_int_equal(come_with(s, second.token, second.token_size)->retries, 1);
+    assert_int_equal(stage_count(s, HTTP3_TOKENS_SPENT), 0);
+    stage_close(s);
+}
+
+static void tokens_count_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    always_asked(s);
+    struct client_memory memory = token_of(s);
+    assert_int_equal(come_with(s, memory.token, memory.token_size)->retries, 0);
+    for (unsigned again = 1; again < 4; again++) {
+        struct client *c = come_with(s, memory.token, memory.token_size);
+        assert_int_equal(c->retries, 1);
+        assert_true(c->is_done);
+        assert_int_equal(stage_count(s, HTTP3_TOKENS_SPENT), again);
+    }
+    stage_close(s);
+}
+
+/* Another host, or the same after a restart, whose clock began at another time. */
+static void tokens_hold_where_the_secret_is_the_same(void **state)
+{
+    (void)state;
+    for (unsigned is_late = 0; is_late < 2; is_late++) {
+        struct stage *s = stage_new();
+        s->options.token_time = STAGE_HOUR;
+        always_asked(s);
+        struct client_memory memory = token_of(s);
+        nanoseconds wall = s->now + s->options.token_time;
+        stage_close(s);
+        s = stage_new();
+        stage_set_now(s, 5 * STAGE_SECOND);
+        s->options.token_time = wall - s->now + (is_late ? TLS_QUIC_REGULAR_TIME : STAGE_SECOND);
+        always_asked(s);
+        assert_int_equal(come_with(s, memory.token, memory.token_size)->retries, is_late);
+        stage_close(s);
+    }
 }
 
 /* The Initial that carries the token of a Retry, caught on its way. */
@@ -306,6 +364,9 @@ int main(void)
         cmocka_unit_test(too_many_handshakes_are_dropped),
         cmocka_unit_test(more_connections_than_the_limit_are_refused),
         cmocka_unit_test(tokens_that_do_not_hold_are_as_none),
+        cmocka_unit_test(tokens_hold_for_an_hour),
+        cmocka_unit_test(tokens_count_once),
+        cmocka_unit_test(tokens_hold_where_the_secret_is_the_same),
         cmocka_unit_test(tokens_of_a_retry_belong_to_one_address_and_time),
         cmocka_unit_test(a_forged_retry_token_closes),
         cmocka_unit_test(no_more_than_three_times_is_sent),

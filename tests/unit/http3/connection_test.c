@@ -58,7 +58,6 @@ static void what_tls_agreed_on_is_told(void **state)
     assert_true(http3_connection_covers(c, SPAN("other.example.org")));
     assert_true(http3_connection_covers(c, SPAN("localhost")));
     assert_false(http3_connection_covers(c, SPAN("example.com")));
-    assert_false(http3_connection_is_early(c));
     stage_close(s);
 }
 
@@ -216,8 +215,9 @@ static void keep_first_flight(struct stage *s, const struct stage_datagram *d)
         }
 }
 
-/* The same datagrams again and again: what they ask for is served, but no connection stays. */
-static void replayed_early_data_ends_by_time(void **state)
+/* The same datagrams again and again: their token counted once, so nobody hears of what they ask
+ * for, and no connection stays. */
+static void replayed_early_data_is_refused(void **state)
 {
     (void)state;
     struct stage *s = stage_new();
@@ -226,7 +226,7 @@ static void replayed_early_data_ends_by_time(void **state)
     stage_open(s);
     learn(s, &memory);
     s->tap = keep_first_flight;
-    come_early(s, &memory, 20);
+    come_early(s, &memory, 20); /* POST */
     say_close(s, &s->clients[1], 0x100);
     stage_run(s, 5 * STAGE_SECOND);
     s->tap = NULL;
@@ -242,8 +242,40 @@ static void replayed_early_data_ends_by_time(void **state)
         stage_run(s, 11 * STAGE_SECOND);
         assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
     }
-    assert_true(stage_count(s, HTTP3_EARLY_DATA) > 5);
-    assert_int_equal(s->requests, 0); /* POST never arrives */
+    assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 1);
+    assert_true(stage_count(s, HTTP3_TOKENS_SPENT) > 5);
+    assert_int_equal(s->requests, 0);
+    gnutls_free(memory.ticket.data);
+    stage_close(s);
+}
+
+static enum stage_fate lose_all_answers(struct stage *s, const struct stage_datagram *d,
+                                        unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    return d->to_server ? STAGE_PASSES : STAGE_LOST;
+}
+
+static void early_data_without_a_handshake_ends_by_time(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    struct client_memory memory = {0};
+    s->options.has_early_data = true;
+    stage_open(s);
+    learn(s, &memory);
+    s->fate = lose_all_answers;
+    struct client *c =
+        stage_client(s, &(struct client_wish){.memory = &memory, .sends_early = true});
+    client_get(c, "/5");
+    stage_run(s, STAGE_SECOND);
+    assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 1);
+    assert_int_equal(s->requests, 1);
+    assert_int_equal(http3_endpoint_connections(s->endpoint), 1);
+    c->is_silent = true;
+    stage_run(s, 11 * STAGE_SECOND);
+    assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
     gnutls_free(memory.ticket.data);
     stage_close(s);
 }
@@ -489,7 +521,8 @@ int main(void)
         cmocka_unit_test(early_data_is_off_by_default),
         cmocka_unit_test(early_data_of_safe_methods_is_served),
         cmocka_unit_test(early_data_needs_a_validated_address),
-        cmocka_unit_test(replayed_early_data_ends_by_time),
+        cmocka_unit_test(replayed_early_data_is_refused),
+        cmocka_unit_test(early_data_without_a_handshake_ends_by_time),
         cmocka_unit_test(keys_are_updated),
         cmocka_unit_test(an_idle_connection_ends_silently),
         cmocka_unit_test(the_shorter_idle_time_counts),

@@ -1,32 +1,9 @@
 /* How a session waits, ends, gives memory back, and lives without memory; flow control over many
  * requests. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
+#include "streams/life.h"
 
 /* ---- flow control ---- */
-
-static void grant_some(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    exchange_grant(x, 1000);
-}
-
-static const struct peer_script reads_little = {.on_request = grant_some};
 
 /* The stream's window opens only as the application takes what came, the connection's at once. */
 static void test_request_credit(void **state)
@@ -35,25 +12,25 @@ static void test_request_credit(void **state)
     (void)state;
     peer_open(&p, &reads_little);
     peer_post(&p, 0);
-    uint64_t before = peer_answer(&p, 0)->granted;
+    uint64_t before = peer_stream(&p, 0)->granted;
     peer_data(&p, 0, 65530, false);
     assert_int_equal(p.granted, p.sent);
-    assert_int_equal(p.content, 1000);
+    assert_int_equal(p.origin.content, 1000);
     const uint64_t head = 5; /* of the DATA frame */
-    assert_int_equal(peer_answer(&p, 0)->granted - before, 1000 + head);
+    assert_int_equal(peer_stream(&p, 0)->granted - before, 1000 + head);
     assert_int_equal(peer_wait(&p), SESSION_ANSWER); /* for the application's credit */
-    exchange_grant(p.exchange, 40000);
-    assert_int_equal(p.content, 1000); /* not from inside the application's call */
+    exchange_grant(p.origin.exchange, 40000);
+    assert_int_equal(p.origin.content, 1000); /* not from inside the application's call */
     peer_turn(&p);
-    assert_int_equal(p.content, 41000);
-    assert_int_equal(peer_answer(&p, 0)->granted - before, 41000 + head);
-    exchange_grant(p.exchange, 100000);
+    assert_int_equal(p.origin.content, 41000);
+    assert_int_equal(peer_stream(&p, 0)->granted - before, 41000 + head);
+    exchange_grant(p.origin.exchange, 100000);
     peer_turn(&p);
-    assert_int_equal(p.content, 65530);
+    assert_int_equal(p.origin.content, 65530);
     assert_int_equal(peer_wait(&p), SESSION_BODY);
     peer_data(&p, 0, 10, true);
-    assert_int_equal(p.content, 65540);
-    assert_int_equal(p.complete, 1);
+    assert_int_equal(p.origin.content, 65540);
+    assert_int_equal(p.origin.complete, 1);
     peer_close(&p);
 }
 
@@ -62,18 +39,18 @@ static void test_stalled_streams(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     for (int64_t id = 0; id < 200; id += 4) {
         peer_post(&p, id);
         peer_data(&p, id, 60000, false);
     }
     assert_int_equal(p.granted, p.sent);
-    assert_int_equal(p.content, 0);
+    assert_int_equal(p.origin.content, 0);
     peer_request(&p, 200, "POST", "/", NULL, 0, false);
-    exchange_grant(p.exchange, 100000);
+    exchange_grant(p.origin.exchange, 100000);
     peer_data(&p, 200, 60000, true);
-    assert_int_equal(p.content, 60000);
-    assert_int_equal(p.complete, 1);
+    assert_int_equal(p.origin.content, 60000);
+    assert_int_equal(p.origin.complete, 1);
     peer_close(&p);
 }
 
@@ -82,7 +59,7 @@ static void test_window_does_not_leak(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     for (int64_t i = 0; i < 2000; i++) {
         int64_t id = 4 * i;
         if (i % 4 == 3) /* refused before it is an exchange */
@@ -93,9 +70,9 @@ static void test_window_does_not_leak(void **state)
         if (i % 4 == 0)
             peer_cancel(&p, id);
         if (i % 4 == 1)
-            peer_answer_ok(p.exchange);
+            origin_answer_ok(p.origin.exchange);
         if (i % 4 == 2)
-            exchange_fail(p.exchange, ROUTED_ERROR_HANDLER);
+            exchange_fail(p.origin.exchange, ROUTED_ERROR_HANDLER);
         p.keeps_streams = i % 4;
         peer_turn(&p);
         if (i % 4) { /* was on its way when we stopped the stream */
@@ -103,11 +80,11 @@ static void test_window_does_not_leak(void **state)
             p.keeps_streams = false;
             peer_turn(&p);
         }
-        assert_true(peer_answer(&p, id)->is_closed);
+        assert_true(peer_stream(&p, id)->is_closed);
         p.now += 100;
     }
     assert_int_equal(p.failure, ROUTED_OK);
-    assert_int_equal(p.closed, p.opened);
+    assert_int_equal(p.origin.closed, p.origin.opened);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
     assert_int_equal(p.granted, p.sent);
     assert_int_equal(http3_session_streams_allowed(p.session), 2100);
@@ -139,10 +116,10 @@ static void test_shut_when_idle(void **state)
     struct peer p;
     uint64_t id = 1;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_get(&p, 0);
     peer_turn(&p);
-    peer_base(&p)->ops->shut(peer_base(&p));
+    peer_shut(&p);
     assert_int_equal(peer_wait(&p), SESSION_IDLE); /* until GOAWAY is sent */
     peer_turn(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
@@ -151,9 +128,9 @@ static void test_shut_when_idle(void **state)
     assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
     peer_close(&p);
 
-    peer_init(&p, &waits); /* before the handshake is done */
+    peer_init(&p, &origin_waits); /* before the handshake is done */
     assert_true(peer_begin(&p));
-    peer_base(&p)->ops->shut(peer_base(&p));
+    peer_shut(&p);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
@@ -168,10 +145,10 @@ static void test_shut_in_two_steps(void **state)
         uint64_t last = 1;
         int64_t id;
         bool ends;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_get(&p, 0);
-        struct exchange *first = p.exchange;
-        peer_base(&p)->ops->shut(peer_base(&p));
+        struct exchange *first = p.origin.exchange;
+        peer_shut(&p);
         assert_int_equal(http3_session_next(p.session, &id, spans, 4, &ends), 1);
         assert_int_equal(id, PEER_OURS);
         size_t size = spans[0].size;
@@ -181,7 +158,7 @@ static void test_shut_in_two_steps(void **state)
         assert_int_equal(last, (UINT64_C(1) << 62) - 4);
         peer_get(&p, 4); /* was on its way */
         peer_turn(&p);
-        assert_int_equal(p.opened, 2);
+        assert_int_equal(p.origin.opened, 2);
         assert_int_equal(read_farewells(&p, &last), 1);
         if (by_time)
             p.now += 1000;
@@ -192,95 +169,57 @@ static void test_shut_in_two_steps(void **state)
         assert_int_equal(last, 8);
         peer_get(&p, 8);
         peer_turn(&p);
-        assert_int_equal(p.opened, 2);
+        assert_int_equal(p.origin.opened, 2);
         assert_int_equal(peer_answer(&p, 8)->reset_code, NGHTTP3_H3_REQUEST_REJECTED);
-        peer_answer_ok(p.exchange);
-        peer_answer_ok(first);
+        origin_answer_ok(p.origin.exchange);
+        origin_answer_ok(first);
         peer_turn(&p);
         assert_int_equal(peer_answer(&p, 0)->status, 200);
         assert_int_equal(peer_answer(&p, 4)->status, 200);
-        assert_int_equal(p.closed, 2);
-        assert_int_equal(p.exchange_failure, ROUTED_OK);
+        assert_int_equal(p.origin.closed, 2);
+        assert_int_equal(p.origin.failure, ROUTED_OK);
         assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
         peer_close(&p);
     }
 }
 
-static void shut_and_answer(struct peer *p, struct exchange *x)
-{
-    peer_base(p)->ops->shut(peer_base(p));
-    peer_answer_ok(x);
-}
-
-static const struct peer_script shuts = {.on_request = shut_and_answer};
-
 static void test_shut_from_inside(void **state)
 {
     struct peer p;
     (void)state;
     peer_open(&p, &shuts);
+    p.origin.user = peer_base(&p);
     peer_get(&p, 0);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 0)->status, 200);
     assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
-    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
-
-static void keep_exchange(struct peer *p, struct exchange *x)
-{
-    p->user = x;
-}
-
-static const struct peer_script keeps = {.on_request = keep_exchange};
 
 static void test_fail(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &waits); /* no SETTINGS in time */
+    peer_init(&p, &origin_waits); /* no SETTINGS in time */
     assert_true(peer_begin(&p));
     assert_int_equal(http3_session_start(p.session), ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
     peer_fail(&p, ROUTED_ERROR_REQUEST_TIMEOUT);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
+    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_REQUEST_TIMEOUT);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     assert_int_equal(peer_code(&p), NGHTTP3_H3_REQUEST_CANCELLED);
     peer_close(&p);
 
-    peer_open(&p, &waits); /* half a frame of fields */
+    peer_open(&p, &origin_waits); /* half a frame of fields */
     peer_bytes(&p, 0, SPAN("\1\50\0\0"), false);
     assert_int_equal(peer_wait(&p), SESSION_HEAD);
     peer_get(&p, 4); /* beside another request it can wait */
     assert_int_equal(peer_wait(&p), SESSION_ANSWER);
     peer_close(&p);
-
-    peer_open(&p, &reads_little); /* only the upload that stalls is failed */
-    peer_post(&p, 0);
-    peer_get(&p, 4);
-    peer_turn(&p);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 0)->status, 408);
-    assert_int_equal(peer_answer(&p, 4)->heads, 0);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-    peer_close(&p);
 }
-
-static void send_much(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    peer_respond(x, 200, NULL);
-    peer_send_size(x, 200000);
-    exchange_end(x, NULL);
-}
-
-static const struct peer_script sends_much = {.on_request = send_much};
 
 static void take_some(struct peer *p, int64_t id, size_t size)
 {
@@ -306,14 +245,14 @@ static void test_slow_reader(void **state)
         peer_get(&p, 0);
         take_some(&p, 0, 1000);
         assert_int_equal(peer_wait(&p), SESSION_WINDOW);
-        for (int i = 0; i < 10 && !p.closed; i++) {
+        for (int i = 0; i < 10 && !p.origin.closed; i++) {
             p.now += 5000;
             take_some(&p, 0, step);
             peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
         }
         assert_int_equal(peer_answer(&p, 0)->is_reset, step == 1);
-        assert_int_equal(p.closed, step == 1);
-        assert_int_equal(p.exchange_failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
+        assert_int_equal(p.origin.closed, step == 1);
+        assert_int_equal(p.origin.failure, step == 1 ? ROUTED_ERROR_TOO_SLOW : ROUTED_OK);
         assert_int_equal(peer_wait(&p), SESSION_WINDOW);
         peer_close(&p);
     }
@@ -326,7 +265,7 @@ static void test_slow_reader(void **state)
     assert_int_equal(peer_wait(&p), SESSION_WINDOW);
     p.now += 1;
     peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(p.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
     peer_close(&p);
 }
@@ -337,15 +276,15 @@ static void test_streams_that_do_not_end(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.keeps_streams = true;
     peer_get(&p, 0);
     peer_turn(&p);
-    assert_int_equal(p.closed, 1);
+    assert_int_equal(p.origin.closed, 1);
     assert_int_equal(peer_wait(&p), SESSION_WINDOW);
     peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_TOO_SLOW);
     peer_close(&p);
 }
 
@@ -364,7 +303,7 @@ static void test_waiting_is_not_slowness(void **state)
         http3_session_unblocked(p.session, 4);
         peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
     }
-    assert_int_equal(p.closed, 0);
+    assert_int_equal(p.origin.closed, 0);
     peer_close(&p);
 }
 
@@ -372,17 +311,7 @@ static void test_abort(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
-    peer_get(&p, 0);
-    peer_post(&p, 4);
-    peer_turn(&p);
-    p.is_stuck = true;
-    peer_answer_ok(p.user);
-    peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.closed, 2);
-    assert_int_equal(p.ended, 2);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(peer_wait(&p), SESSION_FINISHED);
+    abort_with_an_answer_unsent(&p);
     struct span spans[2];
     int64_t id;
     bool ends;
@@ -395,12 +324,12 @@ static void test_ready(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &keeps);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 0);
     assert_false(peer_base(&p)->ops->probe(peer_base(&p)));
-    assert_int_equal(p.ready, 0);
-    peer_answer_ok(p.user);
-    assert_true(p.ready > 0);
+    assert_int_equal(p.origin.ready, 0);
+    origin_answer_ok(p.origin.exchange);
+    assert_true(p.origin.ready > 0);
     peer_close(&p);
 }
 
@@ -410,7 +339,7 @@ static void test_rest(void **state)
     struct peer p;
     (void)state;
     for (int64_t at_once = 1; at_once <= 100; at_once += 99) {
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         p.is_blind = true;
         size_t idle = memory_held();
         for (int64_t id = 0; id < 400; id += 4) {
@@ -419,7 +348,7 @@ static void test_rest(void **state)
                 peer_turn(&p);
         }
         peer_turn(&p);
-        buffer_release(&p.view);
+        buffer_release(&p.origin.view);
         size_t before = memory_held();
         peer_base(&p)->ops->rest(peer_base(&p));
         assert_true(memory_held() <= before - (size_t)at_once * 2048);
@@ -427,40 +356,12 @@ static void test_rest(void **state)
         assert_true(idle < 20000);
         peer_get(&p, 400);
         peer_turn(&p);
-        assert_int_equal(p.complete, 101);
+        assert_int_equal(p.origin.complete, 101);
         peer_close(&p);
     }
 }
 
 /* ---- without memory ---- */
-
-static void answer_with_all(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    struct field trailer = {SPAN("x-sum"), SPAN("1"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    struct http_response early = {.status = 103};
-    exchange_inform(x, &early);
-    peer_respond(x, 200, NULL);
-    exchange_send(x, slice_static(SPAN("hello")));
-    peer_send_size(x, 20000);
-    exchange_end(x, &trailers);
-}
-
-static void grant_a_little(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    exchange_grant(x, 3);
-}
-
-static void grant_as_it_comes(struct peer *p, struct exchange *x, struct span body)
-{
-    (void)p;
-    exchange_grant(x, body.size);
-}
-
-static const struct peer_script does_all = {
-    .on_request = grant_a_little, .on_body = grant_as_it_comes, .on_end = answer_with_all};
 
 static void write_all(struct peer *p)
 {
@@ -494,20 +395,20 @@ static void test_failing_allocations(void **state)
         if (peer_begin(&p)) {
             peer_greet(&p);
             write_all(&p);
-            peer_base(&p)->ops->shut(peer_base(&p));
+            peer_shut(&p);
             peer_turn(&p);
         }
         fired = memory_fault_fired();
         memory_fault_set(0);
         if (!fired) {
-            assert_int_equal(p.complete, 3);
+            assert_int_equal(p.origin.complete, 3);
             assert_int_equal(p.failure, ROUTED_OK);
             assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         }
         if (p.session)
-            peer_base(&p)->ops->abort(peer_base(&p), ROUTED_ERROR_CLIENT_GONE);
-        assert_int_equal(p.opened, p.closed);
-        assert_int_equal(p.opened, p.ended);
+            peer_abort(&p);
+        assert_int_equal(p.origin.opened, p.origin.closed);
+        assert_int_equal(p.origin.opened, p.origin.ended);
         peer_close(&p);
         assert_int_equal(memory_held(), before);
     }
@@ -516,6 +417,7 @@ static void test_failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LIFE_TESTS,
         cmocka_unit_test(test_request_credit),
         cmocka_unit_test(test_stalled_streams),
         cmocka_unit_test(test_window_does_not_leak),
@@ -531,5 +433,5 @@ int main(void)
         cmocka_unit_test(test_rest),
         cmocka_unit_test(test_failing_allocations),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http3 life", tests, NULL, NULL);
 }

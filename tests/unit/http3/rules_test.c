@@ -1,22 +1,7 @@
 /* What HTTP/3 and QPACK want to be answered with a connection error, each with its code (RFC 9114,
  * RFC 9204), and what must be tolerated. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
+#include "support/unit.h"
 
 /* ---- connection errors ---- */
 
@@ -36,17 +21,20 @@ struct rule {
     "\1\x10\0\0\xd4\xd7\xc1\x50\6a.test\x54\1"                                                     \
     "2"
 
-static void expect_code(const struct rule *r, size_t split)
+static void expect_code(const struct rule *r, size_t split, uint32_t table)
 {
     struct peer p;
-    peer_open(&p, &waits);
+    peer_init(&p, &origin_waits);
+    p.options.limits.table_max = table;
+    assert_true(peer_begin(&p));
+    peer_greet(&p);
     p.split = split;
     peer_bytes(&p, r->stream, r->bytes, r->ends);
     if (peer_code(&p) != r->code || peer_wait(&p) != SESSION_FINISHED || !p.failure)
         fail_msg("%s (%zu): code %llx, wait %d", r->what, split, (unsigned long long)peer_code(&p),
                  peer_wait(&p));
-    assert_int_equal(p.opened, p.closed);
-    assert_int_equal(p.complete, 0);
+    assert_int_equal(p.origin.opened, p.origin.closed);
+    assert_int_equal(p.origin.complete, 0);
     peer_close(&p);
 }
 
@@ -78,7 +66,7 @@ static void test_connection_errors(void **state)
          true, 0x106},
         {"no static entry 99", 0, SPAN("\1\4\0\0\xff\x24"), false, 0x200},
         {"dynamic entry", 0, SPAN("\1\3\0\0\x80"), false, 0x200},
-        {"insert count", 0, SPAN("\1\3\2\0\xc1"), false, 0x200},
+        {"insert count that is no number of inserts", 0, SPAN("\1\4\xff\2\0\xc1"), false, 0x200},
         {"post-base entry", 0, SPAN("\1\3\0\0\x10"), false, 0x200},
         {"dynamic name", 0, SPAN("\1\5\0\0\x40\1x"), false, 0x200},
         {"post-base name", 0, SPAN("\1\5\0\0\0\1x"), false, 0x200},
@@ -121,7 +109,6 @@ static void test_connection_errors(void **state)
          SPAN("\x41"
               "a\1b"),
          false, 0x201},
-        {"table larger than allowed", 6, SPAN("\x21"), false, 0x201},
         {"duplicate of nothing", 6, SPAN("\0"), false, 0x201},
         {"insert count increment 0", 10, SPAN("\0"), false, 0x202},
         {"insert count increment 1", 10, SPAN("\1"), false, 0x202},
@@ -129,8 +116,52 @@ static void test_connection_errors(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        for (size_t split = 0; split < 2; split++) {
+            expect_code(&rules[i], split, 4096);
+            expect_code(&rules[i], split, 0);
+        }
+}
+
+/* Capacity 4096. */
+#define TABLE "\x3f\xe1\x1f"
+
+static void test_errors_of_the_table(void **state)
+{
+    static const struct rule rules[] = {
+        {"insert count too far ahead", 0, SPAN("\1\3\x82\0\xc1"), false, 0x200},
+        {"insert count without a line", 0, SPAN("\1\2\2\0"), false, 0x200},
+        {"base below zero", 0, SPAN("\1\3\2\x81\xc1"), false, 0x200},
+        {"table larger than allowed", 6, SPAN("\x3f\xe2\x1f"), false, 0x201},
+        {"integer that never ends", 6, SPAN("\x3f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), false,
+         0x201},
+        {"no static name 99", 6, SPAN(TABLE "\xff\x24\1x"), false, 0x201},
+        {"no dynamic name", 6, SPAN(TABLE "\x80\1x"), false, 0x201},
+        {"duplicate of nothing", 6, SPAN(TABLE "\0"), false, 0x201},
+        {"insert that does not fit", 6,
+         SPAN("\x3f\2\x41"
+              "a\1b"),
+         false, 0x201},
+        {"name that is too long", 6, SPAN(TABLE "\x5f\xe2\1"), false, 0x201},
+        {"value that is too long", 6, SPAN(TABLE "\xc1\x7f\xff\xff\3"), false, 0x201},
+        {"padding that is no Huffman code", 6, SPAN(TABLE "\xc1\x81\0"), false, 0x201},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         for (size_t split = 0; split < 2; split++)
-            expect_code(&rules[i], split);
+            expect_code(&rules[i], split, 4096);
+}
+
+/* RFC 9204 section 3.2.3: with no table offered, none may be made, nor asked for. */
+static void test_errors_without_a_table(void **state)
+{
+    static const struct rule rules[] = {
+        {"insert count", 0, SPAN("\1\3\2\0\xc1"), false, 0x200},
+        {"a table", 6, SPAN("\x21"), false, 0x201},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        for (size_t split = 0; split < 2; split++)
+            expect_code(&rules[i], split, 0);
 }
 
 /* The first bytes of the client's control stream. */
@@ -138,7 +169,7 @@ static void expect_settings_code(const char *what, struct span frames, uint64_t 
 {
     struct peer p;
     struct buffer b = BUFFER_EMPTY;
-    peer_init(&p, &waits);
+    peer_init(&p, &origin_waits);
     assert_true(peer_begin(&p));
     buffer_append(&b, "\0", 1);
     buffer_append_span(&b, frames);
@@ -169,7 +200,7 @@ static void test_resets_of_critical_streams(void **state)
     (void)state;
     for (size_t i = 0; i < 6; i++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         int error = ids[i] & 1 ? http3_session_stream_stopped(p.session, ids[i], 0)
                                : http3_session_stream_reset(p.session, ids[i], 0);
         assert_int_equal(error, ROUTED_ERROR_FRAMING);
@@ -184,7 +215,7 @@ static void test_too_few_streams(void **state)
     (void)state;
     for (unsigned count = 0; count <= 3; count++) {
         struct peer p;
-        peer_init(&p, &waits);
+        peer_init(&p, &origin_waits);
         p.sides_max = count;
         assert_true(peer_begin(&p));
         assert_int_equal(http3_session_start(p.session) == ROUTED_OK, count == 3);
@@ -199,19 +230,19 @@ static void expect_reset(const char *what, struct span bytes, bool ends, uint64_
 {
     for (size_t split = 0; split < 2; split++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         p.split = split;
         peer_bytes(&p, 0, bytes, ends);
         peer_turn(&p);
         if (peer_answer(&p, 0)->reset_code != code || p.failure)
             fail_msg("%s: %llx, connection %d", what,
                      (unsigned long long)peer_answer(&p, 0)->reset_code, p.failure);
-        assert_int_equal(p.complete, 0);
-        assert_int_equal(p.opened, p.closed);
-        assert_int_equal(p.opened + p.refused, 1);
+        assert_int_equal(p.origin.complete, 0);
+        assert_int_equal(p.origin.opened, p.origin.closed);
+        assert_int_equal(p.origin.opened + p.origin.refused, 1);
         assert_int_equal(p.granted, p.sent);
         peer_get(&p, 4); /* the connection goes on */
-        assert_int_equal(p.open, 1);
+        assert_int_equal(p.origin.open, 1);
         peer_close(&p);
     }
 }
@@ -248,9 +279,9 @@ static void test_trailers_in_a_tunnel(void **state)
         PEER_LINE(":scheme", "https"), PEER_LINE(":path", "/"), PEER_LINE(":authority", "a.test")};
     const struct peer_line trailer[] = {PEER_LINE("x-a", "b")};
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_head(&p, 0, lines, 5, false);
-    assert_int_equal(p.open, 1);
+    assert_int_equal(p.origin.open, 1);
     peer_head(&p, 0, trailer, 1, false);
     assert_int_equal(peer_code(&p), NGHTTP3_H3_FRAME_UNEXPECTED);
     peer_close(&p);
@@ -262,15 +293,15 @@ static void test_tolerated(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     peer_bytes(&p, 0, SPAN("\x21\3abc" HEAD "\x40\x21\0\0\0\0\2ok\x21\1x\1\2\0\0\x21\0"), true);
     peer_bytes(&p, PEER_CONTROL, SPAN("\x21\0\x40\x5f\2ab\x0d\1\5\x0d\1\5\7\1\5\7\1\0"), false);
     peer_bytes(&p, PEER_ENCODER, SPAN("\x20"), false); /* a table of 0 bytes */
     peer_bytes(&p, PEER_DECODER, SPAN("\x40"), false); /* cancels what was never there */
     peer_turn(&p);
     assert_int_equal(p.failure, ROUTED_OK);
-    assert_int_equal(p.complete, 1);
-    assert_int_equal(p.content, 2);
+    assert_int_equal(p.origin.complete, 1);
+    assert_int_equal(p.origin.content, 2);
     assert_int_equal(peer_answer(&p, 0)->status, 200);
     assert_int_equal(p.granted, p.sent);
     peer_close(&p);
@@ -283,7 +314,7 @@ static void test_priority_updates_in_pieces(void **state)
     (void)state;
     for (size_t cut = 1; cut < frame.size; cut++) {
         struct peer p;
-        peer_open(&p, &peer_reads_then_answers);
+        peer_open(&p, &origin_reads_then_answers);
         peer_bytes(&p, PEER_CONTROL, span_part(frame, 0, cut), false);
         peer_bytes(&p, PEER_CONTROL, span_after(frame, cut), false);
         peer_get(&p, 0);
@@ -299,7 +330,7 @@ static void test_priority_updates_of_the_past(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     for (int64_t id = 0; id < 200; id += 4)
         peer_get(&p, id);
     peer_turn(&p);
@@ -321,7 +352,7 @@ static void test_request_before_settings(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &peer_reads_then_answers);
+    peer_init(&p, &origin_reads_then_answers);
     assert_true(peer_begin(&p));
     peer_get(&p, 0);
     peer_turn(&p);
@@ -332,12 +363,13 @@ static void test_request_before_settings(void **state)
     peer_close(&p);
 }
 
-/* What the session says of itself. */
-static void test_our_settings(void **state)
+static void expect_settings(uint32_t table, struct span expected)
 {
     struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
+    peer_init(&p, &origin_waits);
+    p.options.limits.table_max = table;
+    assert_true(peer_begin(&p));
+    peer_greet(&p);
     struct span bytes = buffer_span(&p.control), payload;
     struct http3_frames frames = {0};
     assert_int_equal(bytes.data[0], 0);
@@ -346,16 +378,25 @@ static void test_our_settings(void **state)
     assert_int_equal(frames.type, HTTP3_FRAME_SETTINGS);
     assert_int_equal(http3_frames_next(&frames, &bytes, &payload), HTTP3_PART_PAYLOAD);
     assert_int_equal(bytes.size, 0);
-    const struct span expected = SPAN("\6\x80\0\x80\0\1\0\7\0\x08\1");
     assert_int_equal(payload.size, expected.size);
     assert_memory_equal(payload.data, expected.data, expected.size);
     peer_close(&p);
+}
+
+/* What the session says of itself. */
+static void test_our_settings(void **state)
+{
+    (void)state;
+    expect_settings(4096, SPAN("\6\x80\0\x80\0\1\x50\0\7\x10\x08\1"));
+    expect_settings(0, SPAN("\6\x80\0\x80\0\1\0\7\0\x08\1"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connection_errors),
+        cmocka_unit_test(test_errors_of_the_table),
+        cmocka_unit_test(test_errors_without_a_table),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_resets_of_critical_streams),
         cmocka_unit_test(test_too_few_streams),

@@ -1,63 +1,15 @@
 /* Requests and responses of a session: framing, order, flow control, tunnels, failures, ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "peer.h"
-
-static void nothing(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    (void)x;
-}
-
-static const struct peer_script waits = {.on_request = nothing};
-
-#define ANSWER(id) (*peer_answer(&p, id))
+#include "streams/messages.h"
 
 /* ---- requests ---- */
-
-static void test_get(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    const struct peer_line more[] = {PEER_LINE("accept", "*/*"), PEER_LINE("x-a", "b")};
-    peer_request(&p, 0, "GET", "/p?q", more, 2, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "GET /p?q a.test [host=a.test;accept=*/*;x-a=b;] 0 []\n"));
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_string_equal(ANSWER(0).fields, "content-length=2;");
-    assert_memory_equal(ANSWER(0).text, "ok", 2);
-    assert_true(ANSWER(0).has_ended);
-    assert_false(ANSWER(0).is_reset);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.ended, 1);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    peer_close(&p);
-}
 
 static void test_post(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line length[] = {PEER_LINE("content-length", "0020010")};
-    const struct peer_line trailers[] = {PEER_LINE("x-sum", "1"), PEER_LINE("host", "b.test")};
-    peer_request(&p, 0, "POST", "/", length, 1, false);
-    peer_data(&p, 0, 16384, false);
-    peer_data(&p, 0, 3626, false);
-    peer_head(&p, 0, trailers, 2, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "[host=a.test;content-length=20010;] 20010 [x-sum=1;]\n"));
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_int_equal(p.close_error, ROUTED_OK);
+    peer_open(&p, &origin_reads_then_answers);
+    expect_post(&p);
     assert_int_equal(p.granted, p.sent);
     peer_close(&p);
 }
@@ -66,7 +18,7 @@ static void test_one_byte_at_a_time(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &peer_reads_then_answers);
+    peer_init(&p, &origin_reads_then_answers);
     assert_true(peer_begin(&p));
     p.split = p.write_max = 1;
     peer_greet(&p);
@@ -77,245 +29,44 @@ static void test_one_byte_at_a_time(void **state)
     peer_head(&p, 0, (struct peer_line[]){PEER_LINE("x-a", "b")}, 1, false);
     peer_fin(&p, 0);
     peer_turn(&p);
-    assert_int_equal(p.complete, 2);
-    assert_true(peer_saw(&p, "300 [x-a=b;]"));
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_int_equal(ANSWER(4).status, 200);
-    assert_int_equal(p.ended, 2);
+    assert_int_equal(p.origin.complete, 2);
+    assert_true(origin_saw(&p.origin, "300 [x-a=b;]"));
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_int_equal(peer_answer(&p, 4)->status, 200);
+    assert_int_equal(p.origin.ended, 2);
     assert_int_equal(p.failure, ROUTED_OK);
     peer_close(&p);
 }
 
-static void test_cookies(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line crumbs[] = {PEER_LINE("cookie", "a=1"), PEER_LINE("x-a", "b"),
-                                       PEER_LINE("cookie", "b=2"), PEER_LINE("cookie", "c=3")};
-    for (int64_t id = 0; id < 8; id += 4) {
-        buffer_clear(&p.view);
-        peer_request(&p, id, "GET", "/", crumbs, id == 4 ? 3 : 4, true);
-        peer_turn(&p);
-        assert_true(peer_saw(&p, id == 4 ? "[host=a.test;cookie=a=1; b=2;x-a=b;]"
-                                         : "[host=a.test;cookie=a=1; b=2; c=3;x-a=b;]"));
-    }
-    peer_close(&p);
-}
-
-static void test_identity_fields_are_removed(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line more[] = {PEER_LINE("x-forwarded-for", "1.2.3.4"),
-                                     PEER_LINE("x_forwarded_for", "1.2.3.4"),
-                                     PEER_LINE("forwarded", "for=1.2.3.4"),
-                                     PEER_LINE("proxy", "evil"),
-                                     PEER_LINE("remote-user", "root"),
-                                     PEER_LINE("te", "trailers"),
-                                     PEER_LINE("trailer", "x"),
-                                     PEER_LINE("host", "A.test:443")};
-    peer_request(&p, 0, "GET", "/", more, 8, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "GET / a.test [host=a.test;] 0 []\n"));
-    peer_close(&p);
-}
-
-static void test_host_alone_is_enough(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &peer_reads_then_answers);
-    const struct peer_line lines[] = {PEER_LINE(":method", "OPTIONS"),
-                                      PEER_LINE(":scheme", "https"), PEER_LINE(":path", "*"),
-                                      PEER_LINE("host", "h.test:8080")};
-    peer_head(&p, 0, lines, 4, true);
-    peer_turn(&p);
-    assert_true(peer_saw(&p, "OPTIONS * h.test:8080 [host=h.test:8080;] 0 []\n"));
-    peer_close(&p);
-}
-
 /* ---- responses ---- */
-
-static void test_framing(void **state)
-{
-    static const struct {
-        const char *method;
-        uint16_t status;
-        const char *length, *body, *fields;
-        unsigned frames, size;
-    } cases[] = {
-        {"GET", 200, "2", "ok", "content-length=2;", 1, 2},
-        {"GET", 200, NULL, "ok", "", 1, 2},
-        {"GET", 200, NULL, NULL, "", 0, 0},
-        {"GET", 200, "0", NULL, "content-length=0;", 0, 0},
-        {"GET", 204, NULL, NULL, "", 0, 0},
-        {"GET", 304, "7", NULL, "content-length=7;", 0, 0},
-        {"HEAD", 200, "5", "hello", "content-length=5;", 0, 0},
-        {"GET", 999, "2", "ok", "content-length=2;", 1, 2},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct peer p;
-        peer_open(&p, &waits);
-        peer_request(&p, 0, cases[i].method, "/", NULL, 0, true);
-        peer_turn(&p);
-        assert_int_equal(peer_wait(&p), SESSION_ANSWER);
-        struct exchange *x = p.exchange;
-        exchange_grant(x, 1);
-        assert_int_equal(peer_respond(x, cases[i].status, cases[i].length), ROUTED_OK);
-        peer_turn(&p);
-        if (cases[i].body)
-            assert_int_equal(peer_send(x, cases[i].body), ROUTED_OK);
-        assert_int_equal(p.closed, 0);
-        assert_int_equal(exchange_end(x, NULL), ROUTED_OK);
-        assert_int_equal(p.closed, 0); /* not from inside the application's call */
-        peer_turn(&p);
-        assert_int_equal(ANSWER(0).status, cases[i].status);
-        assert_string_equal(ANSWER(0).fields, cases[i].fields);
-        assert_int_equal(ANSWER(0).frames, cases[i].frames);
-        assert_int_equal(ANSWER(0).size, cases[i].size);
-        assert_true(ANSWER(0).has_ended);
-        assert_false(ANSWER(0).is_reset);
-        assert_int_equal(p.closed, 1);
-        assert_int_equal(p.close_error, ROUTED_OK);
-        assert_int_equal(p.ended, 1);
-        assert_int_equal(peer_wait(&p), SESSION_IDLE);
-        peer_close(&p);
-    }
-}
-
-static void test_trailers_and_informs(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    struct exchange *x = p.exchange;
-    struct field link = {SPAN("link"), SPAN("</a>"), FIELD_OTHER};
-    struct http_response early = {.status = 103, .fields = {&link, 1, 1}};
-    assert_int_equal(exchange_inform(x, &early), ROUTED_OK);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 103);
-    assert_false(ANSWER(0).has_ended);
-    struct field trailer = {SPAN("x-sum"), SPAN("9"), FIELD_OTHER};
-    struct field_list trailers = {&trailer, 1, 1};
-    peer_respond(x, 200, NULL);
-    peer_send(x, "hello");
-    exchange_end(x, &trailers);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).heads, 3);
-    assert_string_equal(ANSWER(0).fields, "link=</a>;x-sum=9;");
-    assert_int_equal(ANSWER(0).size, 5);
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_continue(void **state)
-{
-    struct peer p;
-    (void)state;
-    const struct peer_line expect[] = {PEER_LINE("expect", "100-continue")};
-    const struct peer_line other[] = {PEER_LINE("expect", "200-ok")};
-    peer_open(&p, &peer_reads_then_answers);
-    peer_request(&p, 0, "POST", "/", expect, 1, false);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 100);
-    assert_int_equal(peer_wait(&p), SESSION_BODY);
-    peer_data(&p, 0, 5, true);
-    peer_request(&p, 4, "GET", "/", expect, 1, true);
-    peer_request(&p, 8, "POST", "/", other, 1, true);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_int_equal(ANSWER(0).heads, 2);
-    assert_int_equal(ANSWER(4).heads, 1);
-    assert_int_equal(ANSWER(8).status, 417);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_EXPECTATION);
-    assert_int_equal(p.refused_status, 417);
-    peer_close(&p);
-}
 
 /* RFC 9114 section 4.1. */
 static void test_early_answer(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_post(&p, 0);
     peer_data(&p, 0, 1000, false);
     peer_turn(&p);
     p.keeps_streams = true;
-    peer_answer_ok(p.exchange);
+    origin_answer_ok(p.origin.exchange);
     peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_true(ANSWER(0).has_ended);
-    assert_false(ANSWER(0).is_reset);
-    assert_true(ANSWER(0).is_stopped);
-    assert_int_equal(ANSWER(0).stop_code, NGHTTP3_H3_NO_ERROR);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    assert_int_equal(p.ended, 1);
+    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    assert_true(peer_answer(&p, 0)->has_ended);
+    assert_false(peer_answer(&p, 0)->is_reset);
+    assert_true(peer_answer(&p, 0)->is_stopped);
+    assert_int_equal(peer_answer(&p, 0)->stop_code, NGHTTP3_H3_NO_ERROR);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
+    assert_int_equal(p.origin.ended, 1);
     peer_data(&p, 0, 1000, false); /* was on its way */
     peer_get(&p, 4);
     p.keeps_streams = false;
     peer_turn(&p);
     assert_int_equal(p.failure, ROUTED_OK);
     assert_int_equal(p.granted, p.sent);
-    assert_int_equal(p.opened, 2);
-    assert_true(ANSWER(0).is_closed);
-    peer_close(&p);
-}
-
-static void test_failures(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    exchange_fail(p.exchange, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.closed, 0);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 503);
-    assert_string_equal(ANSWER(0).fields,
-                        "content-length=20;content-type=text/plain; charset=utf-8;retry-after=1;");
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.close_error, ROUTED_ERROR_NO_ENGINE);
-    assert_int_equal(p.ended, 1);
-
-    peer_get(&p, 4);
-    peer_turn(&p);
-    peer_respond(p.exchange, 200, NULL);
-    peer_send(p.exchange, "half");
-    peer_turn(&p);
-    exchange_fail(p.exchange, ROUTED_ERROR_BRIDGE_CLOSED);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(4).size, 4);
-    assert_false(ANSWER(4).has_ended);
-    assert_int_equal(ANSWER(4).reset_code, NGHTTP3_H3_INTERNAL_ERROR);
-    assert_int_equal(p.close_error, ROUTED_ERROR_BRIDGE_CLOSED);
-    assert_int_equal(p.ended, 2);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
-    peer_close(&p);
-}
-
-static void test_client_resets(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    peer_respond(p.exchange, 200, NULL);
-    peer_cancel(&p, 0);
-    peer_turn(&p);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
-    assert_int_equal(p.ended, 1);
-    assert_int_equal(ANSWER(0).heads, 0);
-    assert_int_equal(peer_wait(&p), SESSION_IDLE);
+    assert_int_equal(p.origin.opened, 2);
+    assert_true(peer_stream(&p, 0)->is_closed);
     peer_close(&p);
 }
 
@@ -324,20 +75,20 @@ static void test_client_stops_or_resets_alone(void **state)
     (void)state;
     for (int stops = 0; stops < 2; stops++) {
         struct peer p;
-        peer_open(&p, &waits);
+        peer_open(&p, &origin_waits);
         peer_post(&p, 0);
         peer_data(&p, 0, 10, false);
         peer_turn(&p);
-        peer_respond(p.exchange, 200, NULL);
+        origin_respond(p.origin.exchange, 200, NULL);
         if (stops)
             http3_session_stream_stopped(p.session, 0, 0x10c);
         else
             http3_session_stream_reset(p.session, 0, 0x10c);
-        assert_int_equal(p.close_error, ROUTED_ERROR_CLIENT_GONE);
-        assert_int_equal(p.ended, 1);
-        assert_true(ANSWER(0).is_reset);
-        assert_int_equal(ANSWER(0).reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
-        assert_int_equal(ANSWER(0).is_stopped, stops);
+        assert_int_equal(p.origin.close_error, ROUTED_ERROR_CLIENT_GONE);
+        assert_int_equal(p.origin.ended, 1);
+        assert_true(peer_answer(&p, 0)->is_reset);
+        assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
+        assert_int_equal(peer_answer(&p, 0)->is_stopped, stops);
         peer_close(&p);
     }
 }
@@ -350,7 +101,7 @@ static void test_close_waits_for_the_end(void **state)
     int64_t id;
     bool ends;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     p.is_stuck = true;
     peer_get(&p, 0);
     size_t count = http3_session_next(p.session, &id, spans, 4, &ends);
@@ -360,15 +111,15 @@ static void test_close_waits_for_the_end(void **state)
     assert_int_equal(id, 0);
     assert_true(ends);
     http3_session_sent(p.session, 0, size - 1);
-    assert_int_equal(p.closed, 0);
+    assert_int_equal(p.origin.closed, 0);
     assert_int_equal(peer_wait(&p), SESSION_WINDOW);
     assert_int_equal(http3_session_next(p.session, &id, spans, 4, &ends), 1);
     assert_true(ends);
     assert_int_equal(spans[0].size, 1);
     assert_memory_equal(spans[0].data, "k", 1);
     http3_session_sent(p.session, 0, 1);
-    assert_int_equal(p.closed, 1);
-    assert_int_equal(p.ended, 1);
+    assert_int_equal(p.origin.closed, 1);
+    assert_int_equal(p.origin.ended, 1);
     assert_int_equal(peer_wait(&p), SESSION_WINDOW); /* what may be lost is still here */
     assert_int_equal(http3_session_next(p.session, &id, spans, 4, &ends), 0);
     assert_int_equal(id, -1);
@@ -382,27 +133,17 @@ static void test_close_waits_for_the_end(void **state)
 
 /* ---- many streams ---- */
 
-static void send_two_frames(struct peer *p, struct exchange *x)
-{
-    (void)p;
-    peer_respond(x, 200, NULL);
-    peer_send_size(x, 40000);
-    exchange_end(x, NULL);
-}
-
-static const struct peer_script sends = {.on_end = send_two_frames};
-
 static void test_many_streams(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     for (int64_t id = 0; id < 400; id += 4)
         peer_get(&p, id);
     peer_turn(&p);
-    assert_int_equal(p.complete, 100);
-    assert_int_equal(p.most_open, 100);
-    assert_int_equal(p.ended, 100);
+    assert_int_equal(p.origin.complete, 100);
+    assert_int_equal(p.origin.most_open, 100);
+    assert_int_equal(p.origin.ended, 100);
     assert_int_equal(http3_session_streams_allowed(p.session), 200);
     peer_close(&p);
 }
@@ -412,7 +153,7 @@ static void expect_order(const char *priority, struct span update, bool is_befor
                          const char *order)
 {
     struct peer p;
-    struct peer_line field = {SPAN("priority"), span_from(priority)};
+    struct peer_line field = {SPAN("priority"), span_from(priority), false};
     peer_open(&p, &sends);
     p.is_stuck = true;
     p.write_max = 8000;
@@ -442,95 +183,6 @@ static void test_priorities(void **state)
         expect_order("u=2", SPAN("\0u=5"), before, "bbbbbbaaaaaa");
         expect_order("u=1", SPAN("\4"), before, "abbbbbbaaaaa"); /* all defaults: not i */
     }
-}
-
-/* ---- WebSocket ---- */
-
-/* Eight lines; the last makes it malformed. */
-static void connect(struct peer *p, int64_t id, size_t count, struct span protocol)
-{
-    const struct peer_line lines[] = {PEER_LINE(":method", "CONNECT"),
-                                      {SPAN(":protocol"), protocol},
-                                      PEER_LINE(":scheme", "https"),
-                                      PEER_LINE(":path", "/chat"),
-                                      PEER_LINE(":authority", "a.test"),
-                                      PEER_LINE("sec-websocket-version", "13"),
-                                      PEER_LINE("sec-websocket-key", "theirs"),
-                                      PEER_LINE("content-length", "0")};
-    peer_head(p, id, lines, count, false);
-}
-
-static void test_tunnel(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    connect(&p, 0, 7, SPAN("websocket"));
-    peer_data(&p, 0, 5, false);
-    peer_turn(&p);
-    struct exchange *x = p.exchange;
-    assert_int_equal(x->request.upgrade, HTTP_UPGRADE_WEBSOCKET);
-    assert_true(peer_saw(&p, "GET /chat a.test [host=a.test;sec-websocket-version=13;"
-                             "sec-websocket-key=AAAAAAAAAAAAAAAAAAAAAA==;] 0 []\n"));
-    struct field accept = {SPAN("sec-websocket-accept"), SPAN("x"), FIELD_SEC_WEBSOCKET_ACCEPT};
-    struct http_response upgrade = {.status = 101, .fields = {&accept, 1, 1}};
-    assert_int_equal(exchange_respond(x, &upgrade), ROUTED_OK);
-    exchange_grant(x, 7);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 200);
-    assert_string_equal(ANSWER(0).fields, "");
-    assert_int_equal(p.content, 5);
-    assert_int_equal(peer_wait(&p), SESSION_TUNNEL);
-    peer_send(x, "back");
-    peer_data(&p, 0, 10, true);
-    peer_turn(&p);
-    assert_int_equal(p.content, 7);
-    assert_int_equal(p.complete, 1);
-    exchange_grant(x, 100);
-    peer_turn(&p);
-    assert_int_equal(p.content, 15);
-    assert_int_equal(p.complete, 2);
-    assert_memory_equal(ANSWER(0).text, "back", 4);
-    exchange_end(x, NULL);
-    peer_turn(&p);
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.close_error, ROUTED_OK);
-    peer_close(&p);
-}
-
-static void test_refused_tunnels(void **state)
-{
-    struct peer p;
-    (void)state;
-    peer_open(&p, &waits);
-    connect(&p, 0, 6, SPAN("websocket"));
-    peer_turn(&p);
-    assert_int_equal(peer_respond(p.exchange, 200, NULL), ROUTED_ERROR_UNSUPPORTED);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(0).status, 501); /* not what would look like a tunnel */
-    assert_int_equal(p.close_error, ROUTED_ERROR_UNSUPPORTED);
-
-    connect(&p, 4, 6, SPAN("websocket"));
-    peer_turn(&p);
-    peer_respond(p.exchange, 403, "0");
-    exchange_end(p.exchange, NULL);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(4).status, 403);
-    assert_int_equal(p.close_error, ROUTED_OK);
-
-    connect(&p, 8, 8, SPAN("websocket")); /* with content-length */
-    connect(&p, 12, 6, SPAN("connect-udp"));
-    const struct peer_line plain[] = {PEER_LINE(":method", "CONNECT"),
-                                      PEER_LINE(":authority", "a.test:443")};
-    peer_head(&p, 16, plain, 2, false);
-    peer_turn(&p);
-    assert_int_equal(ANSWER(8).reset_code, NGHTTP3_H3_MESSAGE_ERROR);
-    assert_int_equal(ANSWER(8).heads, 0);
-    assert_int_equal(ANSWER(12).status, 501);
-    assert_int_equal(ANSWER(16).status, 501);
-    assert_int_equal(p.opened, 2);
-    assert_int_equal(p.refused, 3);
-    peer_close(&p);
 }
 
 /* ---- a client that is nghttp3 ---- */
@@ -645,8 +297,8 @@ static void test_nghttp3_as_client(void **state)
     assert_int_equal(v.statuses, 100);
     assert_int_equal(v.ends, 100);
     assert_int_equal(v.body, 4000000);
-    assert_int_equal(p.ended, 100);
-    assert_int_equal(p.exchange_failure, ROUTED_OK);
+    assert_int_equal(p.origin.ended, 100);
+    assert_int_equal(p.origin.failure, ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_IDLE);
     nghttp3_conn_del(v.client);
     peer_close(&p);
@@ -659,32 +311,32 @@ static void test_response_credit(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &waits);
+    peer_open(&p, &origin_waits);
     peer_get(&p, 0);
-    struct exchange *x = p.exchange;
-    peer_respond(x, 200, NULL);
-    assert_int_equal(peer_send_size(x, 300000), ROUTED_OK);
+    struct exchange *x = p.origin.exchange;
+    origin_respond(x, 200, NULL);
+    assert_int_equal(origin_send_size(x, 300000), ROUTED_OK);
     assert_false(exchange_can_send(x));
     p.keeps_acks = true;
-    peer_answer(&p, 0)->window = 65535;
+    peer_stream(&p, 0)->window = 65535;
     peer_turn(&p);
-    assert_int_equal(ANSWER(0).sent, 65535);
+    assert_int_equal(peer_stream(&p, 0)->sent, 65535);
     assert_int_equal(x->response_credit, 262144 - 300000);
-    size_t overhead = 65535 - ANSWER(0).size;
+    size_t overhead = 65535 - peer_answer(&p, 0)->size;
     peer_acknowledge(&p, 0);
-    assert_int_equal(p.writable, 1);
+    assert_int_equal(p.origin.writable, 1);
     assert_int_equal(x->response_credit, 262144 - 300000 + 65535 - (int)overhead);
-    peer_answer(&p, 0)->window = 0;
+    peer_stream(&p, 0)->window = 0;
     http3_session_unblocked(p.session, 0);
     p.keeps_acks = false;
     peer_turn(&p);
     peer_acknowledge(&p, 0);
-    assert_int_equal(ANSWER(0).size, 300000);
+    assert_int_equal(peer_answer(&p, 0)->size, 300000);
     assert_int_equal(x->response_credit, 262144);
     exchange_end(x, NULL);
     peer_turn(&p);
-    assert_true(ANSWER(0).has_ended);
-    assert_int_equal(p.close_error, ROUTED_OK);
+    assert_true(peer_answer(&p, 0)->has_ended);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
     peer_close(&p);
 }
 
@@ -695,52 +347,42 @@ static void test_early_data(void **state)
     struct peer p;
     const struct peer_line mark[] = {PEER_LINE("early-data", "1")};
     (void)state;
-    peer_open(&p, &peer_reads_then_answers);
+    peer_open(&p, &origin_reads_then_answers);
     http3_session_set_early(p.session, true);
     peer_get(&p, 0);
     peer_request(&p, 4, "HEAD", "/", mark, 1, true);
     peer_post(&p, 8);
     connect(&p, 12, 7, SPAN("websocket"));
     peer_turn(&p);
-    assert_true(peer_saw(&p, "GET / a.test [host=a.test;early-data=1;] 0 []\n"));
-    assert_true(peer_saw(&p, "HEAD / a.test [host=a.test;early-data=1;] 0 []\n"));
-    assert_int_equal(ANSWER(8).status, 425);
-    assert_int_equal(ANSWER(12).status, 425);
-    assert_int_equal(p.opened, 2);
-    assert_int_equal(p.refused, 2);
-    assert_int_equal(p.refused_error, ROUTED_ERROR_TOO_EARLY);
-    assert_int_equal(p.refused_status, 425);
+    assert_true(origin_saw(&p.origin, "GET / a.test [host=a.test;early-data=1;] 0 []\n"));
+    assert_true(origin_saw(&p.origin, "HEAD / a.test [host=a.test;early-data=1;] 0 []\n"));
+    assert_int_equal(peer_answer(&p, 8)->status, 425);
+    assert_int_equal(peer_answer(&p, 12)->status, 425);
+    assert_int_equal(p.origin.opened, 2);
+    assert_int_equal(p.origin.refused, 2);
+    assert_int_equal(p.origin.refused_error, ROUTED_ERROR_TOO_EARLY);
+    assert_int_equal(p.origin.refused_status, 425);
     http3_session_set_early(p.session, false);
     peer_request(&p, 16, "POST", "/late", NULL, 0, true);
     peer_turn(&p);
-    assert_true(peer_saw(&p, "POST /late a.test [host=a.test;] 0 []\n"));
+    assert_true(origin_saw(&p.origin, "POST /late a.test [host=a.test;] 0 []\n"));
     peer_close(&p);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get),
+        MESSAGE_TESTS,
         cmocka_unit_test(test_post),
         cmocka_unit_test(test_one_byte_at_a_time),
-        cmocka_unit_test(test_cookies),
-        cmocka_unit_test(test_identity_fields_are_removed),
-        cmocka_unit_test(test_host_alone_is_enough),
-        cmocka_unit_test(test_framing),
-        cmocka_unit_test(test_trailers_and_informs),
-        cmocka_unit_test(test_continue),
         cmocka_unit_test(test_early_answer),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_client_resets),
         cmocka_unit_test(test_client_stops_or_resets_alone),
         cmocka_unit_test(test_close_waits_for_the_end),
         cmocka_unit_test(test_many_streams),
         cmocka_unit_test(test_priorities),
-        cmocka_unit_test(test_tunnel),
-        cmocka_unit_test(test_refused_tunnels),
         cmocka_unit_test(test_nghttp3_as_client),
         cmocka_unit_test(test_response_credit),
         cmocka_unit_test(test_early_data),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http3 session", tests, NULL, NULL);
 }

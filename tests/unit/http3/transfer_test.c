@@ -241,20 +241,43 @@ static void datagrams_leave_together(void **state)
     stage_close(s);
 }
 
-static void acknowledged_bytes_and_round_trip_are_told(void **state)
+/* Each way takes STAGE_TRANSIT, and an acknowledgement may wait for 25 ms. */
+static void round_trips_are_counted_when_connections_end(void **state)
 {
     (void)state;
     struct stage *s = stage_new();
     stage_open(s);
     struct client *c = stage_connect(s, NULL);
-    uint64_t before = http3_connection_acknowledged(s->fronts[0].connection);
     stage_get(s, c, 10000);
     stage_run(s, STAGE_SECOND);
-    uint64_t gain = http3_connection_acknowledged(s->fronts[0].connection) - before;
-    assert_in_range(gain, 10000, 10200);
     nanoseconds trip = http3_connection_round_trip(s->fronts[0].connection);
     assert_in_range(trip, 2 * STAGE_TRANSIT, 4 * STAGE_TRANSIT);
     assert_true(s->fronts[0].turns > 0);
+    assert_int_equal(stage_count(s, HTTP3_RTT_COUNT), 0);
+    http3_connection_close(s->fronts[0].connection, ROUTED_OK);
+    stage_run(s, STAGE_SECOND);
+    assert_int_equal(stage_count(s, HTTP3_RTT_COUNT), 1);
+    assert_int_equal(stage_count(s, HTTP3_RTT_SUM), trip / NGTCP2_MICROSECONDS);
+    assert_in_range(stage_count(s, HTTP3_RTT_MIN_SUM), 2 * STAGE_TRANSIT / NGTCP2_MICROSECONDS,
+                    trip / NGTCP2_MICROSECONDS);
+    static const unsigned bounds[HTTP3_RTT_BOUNDS] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+    for (unsigned i = 0; i < HTTP3_RTT_BOUNDS; i++)
+        assert_int_equal(stage_count(s, HTTP3_RTT_LE_1MS + i),
+                         trip <= bounds[i] * NGTCP2_MILLISECONDS);
+    stage_close(s);
+}
+
+/* Who never was there has no round trip. */
+static void failed_handshakes_have_no_round_trip(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    stage_open(s);
+    stage_client(s, &(struct client_wish){.alpn = "h2"});
+    stage_run(s, STAGE_SECOND);
+    assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 1);
+    assert_int_equal(stage_count(s, HTTP3_RTT_COUNT), 0);
+    assert_int_equal(stage_count(s, HTTP3_RTT_LE_1S), 0);
     stage_close(s);
 }
 
@@ -295,7 +318,8 @@ int main(void)
         cmocka_unit_test(a_full_socket_keeps_what_is_left),
         cmocka_unit_test(a_full_socket_hides_no_session),
         cmocka_unit_test(datagrams_leave_together),
-        cmocka_unit_test(acknowledged_bytes_and_round_trip_are_told),
+        cmocka_unit_test(round_trips_are_counted_when_connections_end),
+        cmocka_unit_test(failed_handshakes_have_no_round_trip),
         cmocka_unit_test(an_answer_is_one_datagram_and_then_there_is_rest),
     };
     return cmocka_run_group_tests(tests, stage_set_up, pki_close_folder);

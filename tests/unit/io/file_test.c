@@ -39,6 +39,33 @@ static unsigned mode_of(const char *name)
     return s.st_mode & 0777;
 }
 
+static void test_private_files(void **state)
+{
+    (void)state;
+    struct buffer b = BUFFER_EMPTY;
+    const char *why = NULL;
+    int fd = file_create(path_of("new"));
+    assert_true(fd >= 0);
+    assert_int_equal(file_append(fd, SPAN("one")), ROUTED_OK);
+    assert_int_equal(file_append(fd, SPAN("two")), ROUTED_OK);
+    close(fd);
+    assert_int_equal(mode_of("new"), 0600);
+    assert_int_equal(file_create(path_of("new")), ROUTED_ERROR_FILE);
+    assert_int_equal(file_create(path_of("none/new")), ROUTED_ERROR_FILE);
+    static const unsigned open[] = {0604, 0602, 0601, 0644};
+    for (size_t i = 0; i < COUNT_OF(open); i++) {
+        assert_int_equal(chmod(path_of("new"), open[i]), 0);
+        assert_int_equal(file_read_private(path_of("new"), 6, &b, &why), ROUTED_ERROR_PERMISSION);
+        assert_non_null(strstr(why, "every user"));
+    }
+    assert_int_equal(chmod(path_of("new"), 0640), 0);
+    assert_int_equal(file_read_private(path_of("new"), 6, &b, &why), ROUTED_OK);
+    assert_span(buffer_span(&b), "onetwo");
+    assert_int_equal(file_read_private(path_of("new"), 5, &b, &why), ROUTED_ERROR_FILE);
+    buffer_release(&b);
+    unlink(path_of("new"));
+}
+
 static void test_written_and_read(void **state)
 {
     (void)state;
@@ -156,9 +183,8 @@ static void test_each(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_written_and_read),
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_stamps),
+        cmocka_unit_test(test_private_files), cmocka_unit_test(test_written_and_read),
+        cmocka_unit_test(test_faults),        cmocka_unit_test(test_stamps),
         cmocka_unit_test(test_each),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);

@@ -51,6 +51,12 @@ static void test_options_are_checked(void **state)
     REFUSED(ROUTED_ERROR_ARGUMENT, "http3_process 3 ", http3_process, 3);
     REFUSED(ROUTED_ERROR_ARGUMENT, "http3_process needs ROUTED_MODE_PROCESSES", http3_process,
             ROUTED_SWITCH_ON);
+    REFUSED(ROUTED_ERROR_ARGUMENT, "quic_secret needs HTTP/3", quic_secret, "/nowhere");
+#ifdef ROUTED_QLOG
+    REFUSED(ROUTED_ERROR_ARGUMENT, "qlog needs HTTP/3", qlog, "/nowhere");
+#else
+    REFUSED(ROUTED_ERROR_UNSUPPORTED, "built without qlog", qlog, "/nowhere");
+#endif
     routed_serve_options without_tls = options_of(ROUTED_MODE_PROCESSES);
     without_tls.http3_process = ROUTED_SWITCH_ON;
     expect_refusal(engine, &without_tls, ROUTED_ERROR_ARGUMENT, "http3_process needs HTTP/3");

@@ -20,7 +20,8 @@ struct client_wish {
     const char *alpn[3];
     const struct pki_pair *certificate;
     const gnutls_datum_t *resume;
-    size_t piece; /* bytes a feed; 0: all */
+    size_t piece;   /* bytes a feed; 0: all */
+    unsigned flags; /* further ones of gnutls_init */
 };
 
 struct client {
@@ -79,7 +80,7 @@ static inline void client_open(struct client *c, struct tls_context *context,
     c->piece = wish->piece;
     c->server = tls_session_new(context);
     assert_non_null(c->server);
-    pki_ok(gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL));
+    pki_ok(gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | wish->flags));
     pki_ok(gnutls_priority_set_direct(c->tls, wish->priorities ? wish->priorities : CLIENT_MODERN,
                                       NULL));
     pki_ok(gnutls_certificate_allocate_credentials(&c->credentials));
@@ -190,6 +191,16 @@ static inline void client_write(struct client *c, const void *data, size_t size)
         at += sent;
         size -= (size_t)sent;
     }
+}
+
+/* A first byte of the session, and the ticket of TLS 1.3 that goes in front of it. */
+static inline void client_settle(struct client *c)
+{
+    struct span first = SPAN("!");
+    uint8_t byte;
+    assert_int_equal(tls_session_seal(c->server, &first, 1), 1);
+    assert_int_equal(client_read(c, &byte, 1), 1);
+    assert_int_equal(byte, '!');
 }
 
 /* The peer's alert, after client_carry; -1: none came. */

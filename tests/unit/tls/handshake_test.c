@@ -139,6 +139,59 @@ static void test_hello_retry(void **state)
     client_close(&c);
 }
 
+static int retries;
+
+static int count_retry(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                       const gnutls_datum_t *message)
+{
+    (void)session, (void)type, (void)when, (void)message;
+    retries += incoming != 0;
+    return 0;
+}
+
+/* The group of the client's share is taken where we have it, though we would like another more. */
+static void test_key_shares(void **state)
+{
+#define GROUPS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-GROUP-ALL"
+    static const struct {
+        const char *priorities;
+        unsigned flags;
+        gnutls_group_t group;
+        int retries, retries_of_others; /* where the operator says which groups there are */
+    } cases[] = {
+        {GROUPS ":+GROUP-X25519:+GROUP-SECP256R1", GNUTLS_KEY_SHARE_TOP, GNUTLS_GROUP_X25519, 0, 0},
+        {GROUPS ":+GROUP-SECP256R1:+GROUP-X25519", 0, GNUTLS_GROUP_X25519, 0, 0},
+        {GROUPS ":+GROUP-SECP256R1:+GROUP-X25519", GNUTLS_KEY_SHARE_TOP, GNUTLS_GROUP_SECP256R1, 0,
+         1},
+        {GROUPS ":+GROUP-SECP384R1:+GROUP-SECP256R1:+GROUP-X25519", GNUTLS_KEY_SHARE_TOP,
+         GNUTLS_GROUP_SECP384R1, 0, 1},
+        {GROUPS ":+GROUP-SECP521R1:+GROUP-SECP256R1:+GROUP-X25519", GNUTLS_KEY_SHARE_TOP,
+         GNUTLS_GROUP_X25519, 1, 1},
+    };
+    struct tls_context *other = client_context(&(struct tls_context_options){
+        .certificates = &files,
+        .certificate_count = 1,
+        .priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-X25519:%SERVER_PRECEDENCE"});
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        size_t of = i / 2;
+        bool is_other = i % 2;
+        struct client c;
+        client_open(
+            &c, is_other ? other : context,
+            &(struct client_wish){.priorities = cases[of].priorities, .flags = cases[of].flags});
+        retries = 0;
+        gnutls_handshake_set_hook_function(c.tls, GNUTLS_HANDSHAKE_HELLO_RETRY_REQUEST,
+                                           GNUTLS_HOOK_POST, count_retry);
+        assert_int_equal(client_shake(&c), ROUTED_OK);
+        assert_int_equal(retries, is_other ? cases[of].retries_of_others : cases[of].retries);
+        assert_int_equal(gnutls_group_get(c.tls), is_other ? GNUTLS_GROUP_X25519 : cases[of].group);
+        echo(&c);
+        client_close(&c);
+    }
+    tls_context_release(other);
+}
+
 static void test_alpn(void **state)
 {
     static const struct {
@@ -212,13 +265,10 @@ static void test_no_tls_at_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_versions_and_ciphers),
-        cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_byte_by_byte),
-        cmocka_unit_test(test_hello_retry),
-        cmocka_unit_test(test_alpn),
-        cmocka_unit_test(test_without_alpn_of_ours),
-        cmocka_unit_test(test_no_tls_at_all),
+        cmocka_unit_test(test_versions_and_ciphers), cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_byte_by_byte),         cmocka_unit_test(test_hello_retry),
+        cmocka_unit_test(test_key_shares),           cmocka_unit_test(test_alpn),
+        cmocka_unit_test(test_without_alpn_of_ours), cmocka_unit_test(test_no_tls_at_all),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

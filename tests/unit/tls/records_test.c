@@ -32,9 +32,8 @@ static int close_context(void **state)
 
 static void open_client(struct client *c, const char *priorities)
 {
-    uint8_t byte;
     client_connect(c, context, &(struct client_wish){.priorities = priorities});
-    assert_int_equal(client_read(c, &byte, 1), GNUTLS_E_AGAIN);
+    client_settle(c);
 }
 
 /* The plain sizes of the records in the output. */
@@ -104,14 +103,42 @@ static void test_small_peers(void **state)
         else
             pki_ok(gnutls_record_set_max_size(c.tls, 1024));
         assert_int_equal(client_shake(&c), ROUTED_OK);
-        uint8_t byte;
-        assert_int_equal(client_read(&c, &byte, 1), GNUTLS_E_AGAIN);
+        client_settle(&c);
         assert_int_equal(tls_session_seal(c.server, &whole, 1), 20000);
         size_t count = record_sizes(&c, overheads[i % 2], sizes, 64);
         assert_true(count >= 20);
         for (size_t j = 0; j < count; j++)
             assert_true(sizes[j] <= 1024);
         read_pattern(&c, 0, 20000);
+        client_close(&c);
+    }
+}
+
+/* With the first bytes, and to be written with them; once. */
+static void test_ticket(void **state)
+{
+    (void)state;
+    for (size_t v = 0; v < COUNT_OF(versions); v++) {
+        struct client c;
+        size_t sizes[4];
+        uint8_t got[8];
+        bool is_modern = v == 0;
+        client_connect(&c, context, &(struct client_wish){.priorities = versions[v]});
+        assert_int_equal(tls_session_output(c.server).size, 0);
+        assert_int_equal(tls_session_seal(c.server, &SPAN_EMPTY, 1), 0);
+        assert_int_equal(tls_session_output(c.server).size, 0);
+        assert_int_equal(tls_session_seal(c.server, &SPAN("answer"), 1), 6);
+        assert_int_equal(record_sizes(&c, overheads[v], sizes, 4), is_modern ? 2 : 1);
+        assert_int_equal(sizes[is_modern], 6);
+        assert_int_equal(client_read(&c, got, sizeof(got)), 6);
+        assert_true(gnutls_session_get_flags(c.tls) & GNUTLS_SFLAGS_SESSION_TICKET);
+        assert_int_equal(tls_session_seal(c.server, &SPAN("answer"), 1), 6);
+        assert_int_equal(record_sizes(&c, overheads[v], sizes, 4), 1);
+        client_close(&c);
+
+        client_connect(&c, context, &(struct client_wish){.priorities = versions[v]});
+        tls_session_close(c.server);
+        assert_true(tls_session_output(c.server).size < 40); /* close_notify alone */
         client_close(&c);
     }
 }
@@ -436,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record_sizes),
         cmocka_unit_test(test_small_peers),
+        cmocka_unit_test(test_ticket),
         cmocka_unit_test(test_gathering),
         cmocka_unit_test(test_output_is_bounded),
         cmocka_unit_test(test_memory_goes_back),
