@@ -64,30 +64,39 @@ packages_missing() {
     done < <(packages_wanted "$@")
 }
 
-# backports_source CODENAME: a source of apt for the backports of this release, derived from the
-# entry that brings the release itself: same place, same components, same key. Prints nothing when
+# backports_source CODENAME: a source of apt for the backports of this release. Prints nothing when
 # they are configured already; fails when no entry brings the release.
 backports_source() {
-    local codename=$1 targets file
+    suite_is_configured "$1-backports" || suite_source "$1" "$1-backports"
+}
+
+suite_targets() {
     # shellcheck disable=SC2016 # a format of apt-get, not of the shell
-    targets=$(apt-get "${ROUTED_APT_OPTIONS[@]}" indextargets --no-release-info \
-        --format '$(CREATED_BY) $(RELEASE) $(SOURCESENTRY)' 2>/dev/null)
-    if grep -q "^Packages $codename-backports " <<<"$targets"; then
-        return 0
-    fi
+    apt-get "${ROUTED_APT_OPTIONS[@]}" indextargets --no-release-info \
+        --format '$(CREATED_BY) $(RELEASE) $(SOURCESENTRY)' 2>/dev/null
+}
+
+suite_is_configured() {
+    grep -q "^Packages $1 " <<<"$(suite_targets)"
+}
+
+# suite_source CODENAME SUITE: a source of apt for this suite, derived from the entry that brings
+# the release CODENAME: same place, same components, same key. Fails when no entry brings it.
+suite_source() {
+    local codename=$1 suite=$2 file
     file=$(awk -v codename="$codename" '
         $1 == "Packages" && $2 == codename { sub(/:[0-9]+$/, "", $3); print $3; exit }
-    ' <<<"$targets")
+    ' <<<"$(suite_targets)")
     [[ -n $file ]] || return 1
     case $file in
-    *.sources) backports_stanza "$codename" "$file" ;;
-    *) backports_line "$codename" "$file" ;;
+    *.sources) suite_stanza "$codename" "$suite" "$file" ;;
+    *) suite_line "$codename" "$suite" "$file" ;;
     esac
 }
 
-# The first one-line entry with this suite, as a deb822 stanza of its own.
-backports_line() {
-    awk -v codename="$1" '
+# The first one-line entry with this codename, as a deb822 stanza of its own for the suite.
+suite_line() {
+    awk -v codename="$1" -v suite="$2" '
         $1 == "deb" {
             line = $0
             sub(/^deb[ \t]+/, "", line)
@@ -100,7 +109,7 @@ backports_line() {
             sub(/#.*/, "", line)
             count = split(line, word, /[ \t]+/)
             if (word[2] != codename) next
-            print "Types: deb\nURIs: " word[1] "\nSuites: " codename "-backports"
+            print "Types: deb\nURIs: " word[1] "\nSuites: " suite
             printf "Components:"
             for (i = 3; i <= count; i++) if (word[i] != "") printf " %s", word[i]
             print ""
@@ -116,13 +125,13 @@ backports_line() {
             }
             exit
         }
-    ' "$2"
+    ' "$3"
 }
 
-# The first stanza with this suite, its Suites replaced. An embedded key, which goes on over
+# The first stanza with this codename, its Suites replaced. An embedded key, which goes on over
 # several lines, is kept.
-backports_stanza() {
-    awk -v codename="$1" '
+suite_stanza() {
+    awk -v codename="$1" -v suite="$2" '
         function flush() {
             if (found && !off && !done) { printf "%s", stanza; done = 1 }
             stanza = ""; found = 0; off = 0; held = ""
@@ -134,7 +143,7 @@ backports_stanza() {
             if ($0 !~ /^[ \t]/) held = field
             if (held == "suites:") {
                 for (i = 1; i <= NF; i++) if ($i == codename) found = 1
-                if (field == "suites:") stanza = stanza "Suites: " codename "-backports\n"
+                if (field == "suites:") stanza = stanza "Suites: " suite "\n"
                 next
             }
             if (field == "enabled:" && tolower($2) ~ /^(no|false|off|0)$/) off = 1
@@ -142,7 +151,7 @@ backports_stanza() {
             stanza = stanza $0 "\n"
         }
         END { flush() }
-    ' "$2"
+    ' "$3"
 }
 
 # os_release KEY: what the machine says about its system.

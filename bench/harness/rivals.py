@@ -3,12 +3,16 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
 
-NAMES = ("nginx", "nginx_unix_nginx", "h2o", "caddy", "ngtcp2")
-PROGRAMS = {"nginx": "nginx", "nginx_unix_nginx": "nginx", "h2o": "h2o", "caddy": "caddy", "ngtcp2": "gtlsserver"}
+# The machine's own nginx has no HTTP/3 on Debian 12: tools/nginx.sh leaves one here.
+NGINX_HTTP3 = pathlib.Path(__file__).parents[2] / ".cache/nginx/nginx"
+PROGRAMS = {"nginx": "nginx", "nginx_unix_nginx": "nginx", "nginx_http3": NGINX_HTTP3, "h2o": "h2o", "caddy": "caddy",
+            "ngtcp2": "gtlsserver"}
+NAMES = tuple(PROGRAMS)
 SIZES = (100 * 1024, 10 * 1024 * 1024)
 HOLE = 1024 * 1024 * 1024  # a file of zeros that takes no room on the disk
 
@@ -28,7 +32,7 @@ http {{
 """
 NGINX_LISTEN = """listen 127.0.0.1:{h1} backlog=1024; listen 127.0.0.1:{h1s} ssl http2 backlog=1024;
     listen 127.0.0.1:{h2c} http2 backlog=1024;"""
-NGINX_QUIC = "listen 127.0.0.1:{h1s} quic; http3_max_concurrent_streams 256;"
+NGINX_LISTEN_QUIC = "listen 127.0.0.1:{h3} quic; http3_max_concurrent_streams 256; quic_gso on;"
 NGINX_ANSWER = """server {{ {listen} root {folder}/www;
     location = /bench {{ default_type application/json; return 200 '{{"ok":true,"label":"nginx"}}'; }} }}"""
 NGINX_FRONT = """upstream engine {{ server unix:{back}; keepalive 1024; keepalive_requests 1000000000; }}
@@ -46,11 +50,18 @@ listen:
   host: 127.0.0.1
   port: {h1s}
   ssl: {{certificate-file: {folder}/certificate.pem, key-file: {folder}/key.pem}}
-hosts:
+{quic}hosts:
   default:
     paths:
       /:
         file.dir: {folder}/www
+"""
+
+H2O_QUIC = """listen:
+  type: quic
+  host: 127.0.0.1
+  port: {h1s}
+  ssl: {{certificate-file: {folder}/certificate.pem, key-file: {folder}/key.pem}}
 """
 
 CADDY_HEAD = """
@@ -108,28 +119,19 @@ def free_ports(count):
             probe.close()
 
 
-def _nginx(house, name, body):
+def _nginx(house, name, body, program="nginx"):
     folder = house.folder / name
     folder.mkdir()
     config = folder / "nginx.conf"
     for file in ("certificate.pem", "key.pem"):
         (folder / file).write_bytes((house.folder / file).read_bytes())
     config.write_text(NGINX.format(folder=folder, body=body))
-    return house.run(["nginx", "-p", folder, "-e", folder / "error.log", "-c", config])
-
-
-def _nginx_has_http3():
-    """Of the packages that distributions have, only those of 1.25 and later."""
-    return "http_v3_module" in subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
+    return house.run([program, "-p", folder, "-e", folder / "error.log", "-c", config])
 
 
 def _nginx_ports():
     h1, h1s, h2c = free_ports(3)
-    ports, listen = {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, NGINX_LISTEN.format(h1=h1, h1s=h1s, h2c=h2c)
-    if _nginx_has_http3():
-        ports["h3"] = h1s
-        listen += NGINX_QUIC.format(h1s=h1s)
-    return ports, listen
+    return {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, NGINX_LISTEN.format(h1=h1, h1s=h1s, h2c=h2c)
 
 
 def start_nginx(house):
@@ -145,14 +147,30 @@ def start_nginx_unix_nginx(house):
     return [front, engine], ports
 
 
+def start_nginx_http3(house):
+    port = free_ports(1)[0]
+    body = NGINX_ANSWER.format(listen=NGINX_LISTEN_QUIC.format(h3=port), folder=house.folder)
+    return [_nginx(house, "nginx-http3", body, NGINX_HTTP3)], {"h3": port}
+
+
+def _h2o_has_http3():
+    """Since 2.3, which no distribution has yet."""
+    said = subprocess.run(["h2o", "--version"], capture_output=True, text=True).stdout
+    version = re.match(r"h2o version (\d+)\.(\d+)", said)
+    return version is not None and tuple(map(int, version.groups())) >= (2, 3)
+
+
 def start_h2o(house):
     h1, h1s = free_ports(2)
+    ports, quic = {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1}, ""
+    if _h2o_has_http3():
+        ports["h3"], quic = h1s, H2O_QUIC.format(folder=house.folder, h1s=h1s)
     config = house.folder / "h2o.conf"
     # As root it would become a user who may not read the folder.
     user = "user: root\n" if os.geteuid() == 0 else ""
-    config.write_text(H2O.format(folder=house.folder, h1=h1, h1s=h1s, user=user))
+    config.write_text(H2O.format(folder=house.folder, h1=h1, h1s=h1s, user=user, quic=quic))
     process = house.run(["h2o", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return [process], {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1}
+    return [process], ports
 
 
 def start_caddy(house):
@@ -184,5 +202,5 @@ def start_ngtcp2(house):
     return [process], {"h3": port}
 
 
-START = {"nginx": start_nginx, "nginx_unix_nginx": start_nginx_unix_nginx, "h2o": start_h2o, "caddy": start_caddy,
-         "ngtcp2": start_ngtcp2}
+START = {"nginx": start_nginx, "nginx_unix_nginx": start_nginx_unix_nginx, "nginx_http3": start_nginx_http3,
+         "h2o": start_h2o, "caddy": start_caddy, "ngtcp2": start_ngtcp2}

@@ -122,7 +122,7 @@ class House:
         if name in rivals.NAMES:
             program = rivals.PROGRAMS[name]
             if not shutil.which(program):
-                raise Unavailable(f"{program} is not installed")
+                raise Unavailable(f"there is no {program}")
             roots, ports = rivals.START[name](self)
             return Server(name, roots, ports)
         return self._start_own(name)

@@ -4,11 +4,12 @@ import dataclasses
 
 OURS = ("routed_ffi", "routed_ffi_processes", "routed_ffi_in_process")
 ENGINES = ("routed_io", *OURS)
+HTTP3_ONLY = ("nginx_http3", "ngtcp2")
 SERVERS = (*ENGINES, "routed_ffi_native_direct", "nginx", "nginx_unix_nginx", "h2o", "caddy")
-EVERYBODY = ("floor", *SERVERS, "ngtcp2")
-FILES = (*ENGINES, "nginx", "nginx_unix_nginx", "h2o", "caddy", "ngtcp2")
+EVERYBODY = ("floor", *SERVERS, *HTTP3_ONLY)
+FILES = (*ENGINES, "nginx", "nginx_unix_nginx", "h2o", "caddy", *HTTP3_ONLY)
 TICKETS = tuple(name for name in SERVERS if name != "routed_io")  # libmicrohttpd gives none
-UPLOADS = (*ENGINES, "routed_ffi_native_direct", "nginx")
+UPLOADS = (*ENGINES, "routed_ffi_native_direct", "nginx", "nginx_http3")
 
 KIB = 1024
 MIB = 1024 * KIB

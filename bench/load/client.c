@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "load/fleet.h"
+#include "load/quic_output.h"
 #include <routed/error.h>
 
 /* More than this is not queued on one connection. */
@@ -31,7 +32,7 @@ static enum load_error flush(struct load_client *c)
 {
     bool was_full;
     if (c->quic)
-        return load_quic_flush(c);
+        return load_quic_output_flush(c);
     do {
         enum load_error error = c->machine->drain(c);
         if (error)

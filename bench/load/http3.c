@@ -3,6 +3,7 @@
 #include "base/decimal.h"
 #include "base/memory.h"
 #include "load/fleet.h"
+#include "load/quic_streams.h"
 
 struct load_http3_slot {
     microseconds intended;
@@ -52,7 +53,7 @@ static int on_data(nghttp3_conn *conn, int64_t stream, const uint8_t *data, size
     (void)data;
     (void)stream_user;
     c->fleet->tally.content += size;
-    load_quic_grant(c->quic, stream, size);
+    load_quic_streams_grant(c->quic, stream, size);
     return 0;
 }
 
@@ -61,7 +62,7 @@ static int on_consume(nghttp3_conn *conn, int64_t stream, size_t size, void *use
 {
     (void)conn;
     (void)stream_user;
-    load_quic_grant(client_of(user)->quic, stream, size);
+    load_quic_streams_grant(client_of(user)->quic, stream, size);
     return 0;
 }
 
@@ -91,7 +92,7 @@ static int on_stop(nghttp3_conn *conn, int64_t stream, uint64_t code, void *user
 {
     (void)conn;
     (void)stream_user;
-    load_quic_stop(client_of(user)->quic, stream, code);
+    load_quic_streams_stop(client_of(user)->quic, stream, code);
     return 0;
 }
 
@@ -100,7 +101,7 @@ static int on_reset(nghttp3_conn *conn, int64_t stream, uint64_t code, void *use
 {
     (void)conn;
     (void)stream_user;
-    load_quic_reset(client_of(user)->quic, stream, code);
+    load_quic_streams_reset(client_of(user)->quic, stream, code);
     return 0;
 }
 
@@ -158,9 +159,9 @@ struct load_http3 *load_http3_new(struct load_client *c)
 
 static enum load_error open_http3(struct load_client *c)
 {
-    int64_t control = load_quic_open_stream(c->quic, false);
-    int64_t encoder = load_quic_open_stream(c->quic, false);
-    int64_t decoder = load_quic_open_stream(c->quic, false);
+    int64_t control = load_quic_streams_open(c->quic, false);
+    int64_t encoder = load_quic_streams_open(c->quic, false);
+    int64_t decoder = load_quic_streams_open(c->quic, false);
     if (decoder < 0 || nghttp3_conn_bind_control_stream(c->http3->conn, control) != 0 ||
         nghttp3_conn_bind_qpack_streams(c->http3->conn, encoder, decoder) != 0)
         return LOAD_ERROR_CONNECT;
@@ -179,7 +180,7 @@ static void close_http3(struct load_client *c)
 
 static bool has_room(const struct load_client *c)
 {
-    return c->http3->free && load_quic_has_stream(c->quic);
+    return c->http3->free && load_quic_streams_has_room(c->quic);
 }
 
 /* All of the content at once: it outlives the connection. */
@@ -216,7 +217,7 @@ static enum load_error send_request(struct load_client *c, microseconds intended
                            pair(":authority", requests->authority),
                            pair(":path", load_requests_next(requests)->path),
                            pair("content-length", requests->length)};
-    int64_t stream = load_quic_open_stream(c->quic, true);
+    int64_t stream = load_quic_streams_open(c->quic, true);
     if (stream < 0)
         return LOAD_ERROR_CLOSED;
     h->free = slot->next;

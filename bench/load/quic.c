@@ -1,14 +1,7 @@
-#include "load/quic.h"
+#include "load/quic_state.h"
 
 #include "base/memory.h"
-#include "io/datagram.h"
-#include "load/fleet.h"
-#include "load/http3.h"
-
 #include <gnutls/crypto.h>
-#include <gnutls/gnutls.h>
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 #include <routed/error.h>
 
@@ -17,36 +10,9 @@
     "%DISABLE_TLS13_COMPAT_MODE:SECURE128:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-X25519:"        \
     "+GROUP-SECP256R1:-CIPHER-ALL:+AES-128-GCM"
 #define WINDOW        ((UINT64_C(1) << 30) - 1) /* the client never holds the server back */
-#define BATCH_SIZE    65000
-#define BATCH_MAX     64 /* datagrams of one batch */
-#define VECTORS       16
+#define PAYLOAD_MAX   1472 /* of UDP on Ethernet: some find that loopback takes 64 KiB at once */
 #define OUR_ID        8
 #define FIRST_PEER_ID 18
-
-struct load_quic_context {
-    gnutls_certificate_credentials_t credentials;
-    gnutls_priority_t priorities;
-    const char *server_name;
-    gnutls_datum_t ticket; /* .data NULL: none yet */
-    bool resume;
-    struct datagram_inbox *inbox;
-    uint8_t out[BATCH_SIZE];
-};
-
-struct load_quic {
-    struct load_client *client;
-    struct load_quic_context *context;
-    struct datagram_socket socket;
-    struct loop_handle handle;
-    struct loop_task task;
-    struct loop_timer timer;
-    bool is_readable;      /* it may have more */
-    enum load_error error; /* of a datagram that came */
-    ngtcp2_conn *conn;
-    ngtcp2_crypto_conn_ref reference;
-    ngtcp2_path_storage path;
-    gnutls_session_t tls;
-};
 
 /* ---- what all share ---- */
 
@@ -91,250 +57,6 @@ void load_quic_keep_ticket(struct load_quic *q)
         return;
     if (gnutls_session_get_data2(q->tls, &x->ticket) != GNUTLS_E_SUCCESS)
         x->ticket = (gnutls_datum_t){NULL, 0};
-}
-
-/* ---- what ngtcp2 tells and asks ---- */
-
-static nghttp3_conn *machine_of(void *user)
-{
-    return ((struct load_quic *)user)->client->http3->conn;
-}
-
-static ngtcp2_conn *conn_of(ngtcp2_crypto_conn_ref *reference)
-{
-    return ((struct load_quic *)reference->user_data)->conn;
-}
-
-static void on_random(uint8_t *out, size_t size, const ngtcp2_rand_ctx *context)
-{
-    (void)context;
-    gnutls_rnd(GNUTLS_RND_NONCE, out, size);
-}
-
-static int on_identifier(ngtcp2_conn *conn, ngtcp2_cid *id, uint8_t *token, size_t size, void *user)
-{
-    (void)conn;
-    (void)user;
-    id->datalen = size;
-    gnutls_rnd(GNUTLS_RND_NONCE, id->data, size);
-    gnutls_rnd(GNUTLS_RND_NONCE, token, NGTCP2_STATELESS_RESET_TOKENLEN);
-    return 0;
-}
-
-static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t offset,
-                   const uint8_t *data, size_t size, void *user, void *stream_user)
-{
-    (void)conn;
-    (void)offset;
-    (void)stream_user;
-    nghttp3_ssize taken = nghttp3_conn_read_stream(machine_of(user), stream, data, size,
-                                                   (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
-    if (taken < 0)
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    load_quic_grant(user, stream, (size_t)taken);
-    return 0;
-}
-
-static int on_acknowledged(ngtcp2_conn *conn, int64_t stream, uint64_t offset, uint64_t size,
-                           void *user, void *stream_user)
-{
-    (void)conn;
-    (void)offset;
-    (void)stream_user;
-    return nghttp3_conn_add_ack_offset(machine_of(user), stream, size) ? NGTCP2_ERR_CALLBACK_FAILURE
-                                                                       : 0;
-}
-
-static int on_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t code, void *user,
-                    void *stream_user)
-{
-    (void)conn;
-    (void)flags;
-    (void)stream_user;
-    int result = nghttp3_conn_close_stream(machine_of(user), stream, code);
-    return result && result != NGHTTP3_ERR_STREAM_NOT_FOUND ? NGTCP2_ERR_CALLBACK_FAILURE : 0;
-}
-
-static int on_reset(ngtcp2_conn *conn, int64_t stream, uint64_t size, uint64_t code, void *user,
-                    void *stream_user)
-{
-    (void)conn;
-    (void)size;
-    (void)code;
-    (void)stream_user;
-    return nghttp3_conn_shutdown_stream_read(machine_of(user), stream) ? NGTCP2_ERR_CALLBACK_FAILURE
-                                                                       : 0;
-}
-
-static int on_window(ngtcp2_conn *conn, int64_t stream, uint64_t max, void *user, void *stream_user)
-{
-    (void)conn;
-    (void)max;
-    (void)stream_user;
-    return nghttp3_conn_unblock_stream(machine_of(user), stream) ? NGTCP2_ERR_CALLBACK_FAILURE : 0;
-}
-
-static const ngtcp2_callbacks callbacks = {
-    .client_initial = ngtcp2_crypto_client_initial_cb,
-    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
-    .encrypt = ngtcp2_crypto_encrypt_cb,
-    .decrypt = ngtcp2_crypto_decrypt_cb,
-    .hp_mask = ngtcp2_crypto_hp_mask_cb,
-    .recv_retry = ngtcp2_crypto_recv_retry_cb,
-    .update_key = ngtcp2_crypto_update_key_cb,
-    .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
-    .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
-    .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
-    .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
-    .rand = on_random,
-    .get_new_connection_id = on_identifier,
-    .recv_stream_data = on_data,
-    .acked_stream_data_offset = on_acknowledged,
-    .stream_close = on_close,
-    .stream_reset = on_reset,
-    .extend_max_stream_data = on_window};
-
-/* ---- for http3.c ---- */
-
-int64_t load_quic_open_stream(struct load_quic *q, bool is_bidirectional)
-{
-    int64_t id;
-    int result = is_bidirectional ? ngtcp2_conn_open_bidi_stream(q->conn, &id, NULL)
-                                  : ngtcp2_conn_open_uni_stream(q->conn, &id, NULL);
-    return result ? -1 : id;
-}
-
-bool load_quic_has_stream(const struct load_quic *q)
-{
-    return ngtcp2_conn_get_streams_bidi_left(q->conn) > 0;
-}
-
-void load_quic_grant(struct load_quic *q, int64_t stream, size_t bytes)
-{
-    ngtcp2_conn_extend_max_stream_offset(q->conn, stream, bytes);
-    ngtcp2_conn_extend_max_offset(q->conn, bytes);
-}
-
-void load_quic_reset(struct load_quic *q, int64_t stream, uint64_t code)
-{
-    ngtcp2_conn_shutdown_stream_write(q->conn, 0, stream, code);
-}
-
-void load_quic_stop(struct load_quic *q, int64_t stream, uint64_t code)
-{
-    ngtcp2_conn_shutdown_stream_read(q->conn, 0, stream, code);
-}
-
-/* ---- datagrams out ---- */
-
-struct batch {
-    size_t filled;
-    size_t segment;
-    unsigned count;
-    uint8_t ecn;
-};
-
-/* What the socket does not take is lost, as the network loses some. */
-static void send_batch(struct load_quic *q, struct batch *b)
-{
-    struct datagram_batch out = {.remote = &q->client->fleet->address,
-                                 .bytes = span_of(q->context->out, b->filled),
-                                 .segment = b->segment,
-                                 .ecn = b->ecn};
-    if (b->count)
-        q->client->fleet->tally.bytes_out += datagram_send(&q->socket, &out);
-    *b = (struct batch){.count = 0};
-}
-
-/* Adds what was written behind the others. */
-static void add_datagram(struct load_quic *q, struct batch *b, size_t size, uint8_t ecn)
-{
-    if (b->count && (size > b->segment || ecn != b->ecn)) {
-        const uint8_t *datagram = q->context->out + b->filled;
-        send_batch(q, b);
-        memmove(q->context->out, datagram, size);
-    }
-    if (b->count == 0)
-        *b = (struct batch){.segment = size, .ecn = ecn};
-    b->filled += size;
-    b->count++;
-    if (size < b->segment)
-        send_batch(q, b);
-}
-
-/* What a stream could not send. False: the connection failed. */
-static bool pass_over(nghttp3_conn *machine, int64_t stream, ngtcp2_ssize result)
-{
-    if (result == NGTCP2_ERR_STREAM_DATA_BLOCKED)
-        nghttp3_conn_block_stream(machine, stream);
-    else if (result == NGTCP2_ERR_STREAM_SHUT_WR || result == NGTCP2_ERR_STREAM_NOT_FOUND)
-        nghttp3_conn_shutdown_stream_write(machine, stream);
-    else
-        return result == NGTCP2_ERR_WRITE_MORE;
-    return true;
-}
-
-/* One datagram: its bytes, 0 for none now, or a negative result of a library. */
-static ngtcp2_ssize write_datagram(struct load_quic *q, uint8_t *out, size_t size,
-                                   ngtcp2_pkt_info *mark)
-{
-    nghttp3_conn *machine = q->client->http3->conn;
-    bool is_open = q->client->phase == LOAD_CLIENT_READY;
-    ngtcp2_ssize result;
-    int64_t stream;
-    do {
-        nghttp3_vec parts[VECTORS];
-        ngtcp2_ssize taken = -1;
-        int ends = 0;
-        stream = -1;
-        nghttp3_ssize count =
-            is_open ? nghttp3_conn_writev_stream(machine, &stream, &ends, parts, VECTORS) : 0;
-        if (count < 0)
-            return NGTCP2_ERR_CALLBACK_FAILURE;
-        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE | (ends ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0U);
-        result = ngtcp2_conn_writev_stream(q->conn, NULL, mark, out, size, &taken, flags, stream,
-                                           (const ngtcp2_vec *)(const void *)parts, (size_t)count,
-                                           loop_now_precise(q->client->fleet->loop));
-        if (taken >= 0 && stream >= 0 &&
-            nghttp3_conn_add_write_offset(machine, stream, (size_t)taken))
-            return NGTCP2_ERR_CALLBACK_FAILURE;
-    } while (result < 0 && pass_over(machine, stream, result));
-    return result;
-}
-
-static void set_timer(struct load_quic *q)
-{
-    struct loop *loop = q->client->fleet->loop;
-    ngtcp2_tstamp due = ngtcp2_conn_get_expiry(q->conn);
-    if (due == UINT64_MAX)
-        loop_timer_clear(loop, &q->timer);
-    else
-        loop_timer_set(loop, &q->timer, due / NGTCP2_MILLISECONDS + 1);
-}
-
-enum load_error load_quic_flush(struct load_client *c)
-{
-    struct load_quic *q = c->quic;
-    size_t largest = ngtcp2_conn_get_max_tx_udp_payload_size(q->conn), written = 0;
-    size_t quantum = ngtcp2_conn_get_send_quantum(q->conn);
-    struct batch batch = {.count = 0};
-    ngtcp2_ssize size = 1;
-    while (size > 0 && written < quantum) {
-        ngtcp2_pkt_info mark;
-        if (batch.filled + largest > BATCH_SIZE || batch.count == BATCH_MAX)
-            send_batch(q, &batch);
-        size = write_datagram(q, q->context->out + batch.filled, largest, &mark);
-        if (size > 0) {
-            add_datagram(q, &batch, (size_t)size, mark.ecn);
-            written += (size_t)size;
-        }
-    }
-    send_batch(q, &batch);
-    if (size < 0)
-        return LOAD_ERROR_PROTOCOL;
-    ngtcp2_conn_update_pkt_tx_time(q->conn, loop_now_precise(c->fleet->loop));
-    set_timer(q);
-    return LOAD_ERROR_NONE;
 }
 
 /* ---- datagrams in ---- */
@@ -418,6 +140,47 @@ void load_quic_wake(struct load_quic *q)
 
 /* ---- life ---- */
 
+static ngtcp2_conn *conn_of(ngtcp2_crypto_conn_ref *reference)
+{
+    return ((struct load_quic *)reference->user_data)->conn;
+}
+
+static void on_random(uint8_t *out, size_t size, const ngtcp2_rand_ctx *context)
+{
+    (void)context;
+    gnutls_rnd(GNUTLS_RND_NONCE, out, size);
+}
+
+static int on_identifier(ngtcp2_conn *conn, ngtcp2_cid *id, uint8_t *token, size_t size, void *user)
+{
+    (void)conn;
+    (void)user;
+    id->datalen = size;
+    gnutls_rnd(GNUTLS_RND_NONCE, id->data, size);
+    gnutls_rnd(GNUTLS_RND_NONCE, token, NGTCP2_STATELESS_RESET_TOKENLEN);
+    return 0;
+}
+
+static ngtcp2_callbacks callbacks_of_connection(void)
+{
+    ngtcp2_callbacks callbacks = {
+        .client_initial = ngtcp2_crypto_client_initial_cb,
+        .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+        .encrypt = ngtcp2_crypto_encrypt_cb,
+        .decrypt = ngtcp2_crypto_decrypt_cb,
+        .hp_mask = ngtcp2_crypto_hp_mask_cb,
+        .recv_retry = ngtcp2_crypto_recv_retry_cb,
+        .update_key = ngtcp2_crypto_update_key_cb,
+        .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
+        .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,
+        .get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,
+        .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
+        .rand = on_random,
+        .get_new_connection_id = on_identifier};
+    load_quic_streams_set_callbacks(&callbacks);
+    return callbacks;
+}
+
 static bool make_tls(struct load_quic *q)
 {
     static const gnutls_datum_t alpn = {(unsigned char *)(uintptr_t) "h3", 2};
@@ -443,6 +206,7 @@ static bool make_conn(struct load_quic *q)
 {
     ngtcp2_settings settings;
     ngtcp2_transport_params parameters;
+    ngtcp2_callbacks callbacks = callbacks_of_connection();
     ngtcp2_cid peer = {.datalen = FIRST_PEER_ID}, ours = {.datalen = OUR_ID};
     gnutls_rnd(GNUTLS_RND_NONCE, peer.data, peer.datalen);
     gnutls_rnd(GNUTLS_RND_NONCE, ours.data, ours.datalen);
@@ -453,6 +217,7 @@ static bool make_conn(struct load_quic *q)
     parameters.initial_max_stream_data_bidi_local = WINDOW;
     parameters.initial_max_stream_data_uni = WINDOW;
     parameters.initial_max_data = WINDOW;
+    parameters.max_udp_payload_size = PAYLOAD_MAX;
     if (ngtcp2_conn_client_new(&q->conn, &peer, &ours, &q->path.path, NGTCP2_PROTO_VER_V1,
                                &callbacks, &settings, &parameters, NULL, q) != 0)
         return false;
@@ -491,21 +256,7 @@ enum load_error load_quic_open(struct load_client *c)
     c->http3 = load_http3_new(c);
     if (!c->http3 || !make_socket(q) || !make_tls(q) || !make_conn(q))
         return LOAD_ERROR_CONNECT;
-    return load_quic_flush(c);
-}
-
-static void say_goodbye(struct load_quic *q)
-{
-    ngtcp2_ccerr why;
-    ngtcp2_pkt_info mark;
-    ngtcp2_ccerr_set_application_error(&why, NGHTTP3_H3_NO_ERROR, NULL, 0);
-    ngtcp2_ssize size =
-        ngtcp2_conn_write_connection_close(q->conn, NULL, &mark, q->context->out, BATCH_SIZE, &why,
-                                           loop_now_precise(q->client->fleet->loop));
-    struct batch last = {.count = 0};
-    if (size > 0)
-        add_datagram(q, &last, (size_t)size, mark.ecn);
-    send_batch(q, &last);
+    return load_quic_output_flush(c);
 }
 
 void load_quic_close(struct load_client *c)
@@ -515,7 +266,7 @@ void load_quic_close(struct load_client *c)
     loop_task_cancel(&q->task);
     loop_timer_clear(c->fleet->loop, &q->timer);
     if (q->conn) {
-        say_goodbye(q);
+        load_quic_output_goodbye(q);
         ngtcp2_conn_del(q->conn);
     }
     if (q->tls)

@@ -1,6 +1,6 @@
 /* load/quic.h: the client's side of QUIC connections (RFC 9000): for each a socket, ngtcp2, and
  * GnuTLS. Datagrams are joined and split by the kernel where it can, so that this side does not
- * hold the server back. HTTP/3 on top of it is http3.c.
+ * hold the server back. HTTP/3 on top of it is http3.c, which has quic_streams.h.
  *
  * No certificate is checked: what is measured is on this machine and was started for it. */
 #ifndef LOAD_QUIC_H
@@ -27,19 +27,7 @@ enum load_error load_quic_open(struct load_client *c);
 void load_quic_close(struct load_client *c);
 /* Later in this turn the client settles. */
 void load_quic_wake(struct load_quic *q);
-/* Sends what may be sent now. */
-enum load_error load_quic_flush(struct load_client *c);
 /* Keeps the first session that the peer offered, for the connections to come. */
 void load_quic_keep_ticket(struct load_quic *q);
-
-/* ---- for http3.c ---- */
-
-/* Below zero: the peer allows none now. */
-int64_t load_quic_open_stream(struct load_quic *q, bool is_bidirectional);
-bool load_quic_has_stream(const struct load_quic *q);
-/* So many bytes of the stream were taken: the peer may send as many more. */
-void load_quic_grant(struct load_quic *q, int64_t stream, size_t bytes);
-void load_quic_reset(struct load_quic *q, int64_t stream, uint64_t code);
-void load_quic_stop(struct load_quic *q, int64_t stream, uint64_t code);
 
 #endif

@@ -1,7 +1,6 @@
 #include "base/arena.h"
 
 #include "base/memory.h"
-#include <stdalign.h>
 
 #define CHUNK_SIZE 2048
 
@@ -11,36 +10,32 @@ struct arena_chunk {
     alignas(max_align_t) uint8_t data[];
 };
 
-static bool chunk_has_room(const struct arena *a, size_t size)
+static void use_chunk(struct arena *a, struct arena_chunk *chunk)
 {
-    return a->current && a->current->capacity - a->used >= size;
+    a->current = chunk;
+    a->next = chunk ? chunk->data : NULL;
+    a->left = chunk ? chunk->capacity : 0;
 }
 
-void *arena_new(struct arena *a, size_t size)
+void *arena_grow(struct arena *a, size_t size)
 {
     size_t alignment = alignof(max_align_t);
     if (size > SIZE_MAX - alignment - sizeof(struct arena_chunk))
         return NULL;
-    size = (size + alignment - 1) & ~(alignment - 1);
-    if (!chunk_has_room(a, size)) {
-        size_t capacity = size > CHUNK_SIZE - sizeof(struct arena_chunk)
-                              ? size
-                              : CHUNK_SIZE - sizeof(struct arena_chunk);
-        struct arena_chunk *chunk = memory_new(sizeof(*chunk) + capacity);
-        if (!chunk)
-            return NULL;
-        chunk->next = NULL;
-        chunk->capacity = capacity;
-        if (a->current)
-            a->current->next = chunk;
-        else
-            a->first = chunk;
-        a->current = chunk;
-        a->used = 0;
-    }
-    void *result = a->current->data + a->used;
-    a->used += size;
-    return result;
+    size_t needed = (size + alignment - 1) & ~(alignment - 1);
+    size_t usual = CHUNK_SIZE - sizeof(struct arena_chunk);
+    size_t capacity = needed > usual ? needed : usual;
+    struct arena_chunk *chunk = memory_new(sizeof(*chunk) + capacity);
+    if (!chunk)
+        return NULL;
+    chunk->next = NULL;
+    chunk->capacity = capacity;
+    if (a->current)
+        a->current->next = chunk;
+    else
+        a->first = chunk;
+    use_chunk(a, chunk);
+    return arena_new(a, size);
 }
 
 struct span arena_copy(struct arena *a, struct span s)
@@ -79,8 +74,7 @@ void arena_reset(struct arena *a)
         free_after(a->first->next);
         a->first->next = NULL;
     }
-    a->current = a->first;
-    a->used = 0;
+    use_chunk(a, a->first);
 }
 
 void arena_release(struct arena *a)

@@ -6,19 +6,35 @@
 #define BASE_ARENA_H
 
 #include "base/span.h"
+#include <stdalign.h>
 
 struct arena_chunk;
 
 struct arena {
     struct arena_chunk *first;
     struct arena_chunk *current;
-    size_t used; /* of the current chunk */
+    uint8_t *next; /* of the current chunk: what is free, */
+    size_t left;   /* and how much that is */
 };
 
-#define ARENA_EMPTY ((struct arena){NULL, NULL, 0})
+#define ARENA_EMPTY ((struct arena){NULL, NULL, NULL, 0})
+
+/* arena_new where the current chunk has no room. */
+void *arena_grow(struct arena *a, size_t size);
 
 /* Aligned for any type; NULL when there is no memory. */
-void *arena_new(struct arena *a, size_t size);
+static inline void *arena_new(struct arena *a, size_t size)
+{
+    size_t alignment = alignof(max_align_t);
+    size_t taken = (size + alignment - 1) & ~(alignment - 1);
+    if (taken < size || taken > a->left || !a->next)
+        return arena_grow(a, size);
+    void *result = a->next;
+    a->next += taken;
+    a->left -= taken;
+    return result;
+}
+
 /* A copy of the bytes; .data is NULL when there was no memory and s.size > 0. */
 struct span arena_copy(struct arena *a, struct span s);
 /* The same, NUL-terminated; NULL when there was no memory. */

@@ -9,14 +9,11 @@
 /* Writes the digits, no NUL; returns how many (1 to DECIMAL_MAX). */
 static inline size_t decimal_write(char *out, uint64_t value)
 {
-    char reversed[DECIMAL_MAX];
-    size_t count = 0;
-    do {
-        reversed[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (size_t i = 0; i < count; i++)
-        out[i] = reversed[count - 1 - i];
+    size_t count = 1;
+    for (uint64_t rest = value; rest >= 10; rest /= 10)
+        count++;
+    for (size_t i = count; i-- > 0; value /= 10)
+        out[i] = (char)('0' + value % 10);
     return count;
 }
 

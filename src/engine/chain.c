@@ -15,8 +15,7 @@ void engine_chain_cut(routed_exchange *x, int code)
 {
     atomic_store(&x->phase, ANSWER_ENDED);
     exchange_fail(x->exchange, code);
-    atomic_store_explicit(&x->is_closed, true, memory_order_release);
-    engine_outbox_wake_all(x);
+    engine_outbox_close(x);
 }
 
 /* What the handler said of content that is not sent must not be said of the text that is. */

@@ -8,7 +8,9 @@
 
 #include "engine/setup.h"
 
-#define DESK_SPARES_MAX 64 /* exchange objects kept for reuse */
+/* Exchange objects kept for reuse, of 0.8 KiB: some connections' worth of streams is under way at
+ * once. */
+#define DESK_SPARES_MAX 1024
 
 struct counters {
     atomic_uint_fast64_t exchanges;

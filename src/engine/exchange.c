@@ -7,7 +7,7 @@
 
 /* ---- the object ---- */
 
-static bool open_room(struct waiting_room *room)
+static bool room_open(struct waiting_room *room)
 {
     pthread_condattr_t monotonic;
     if (pthread_condattr_init(&monotonic))
@@ -20,23 +20,10 @@ static bool open_room(struct waiting_room *room)
     return true;
 }
 
-static struct waiting_room *room_new(void)
-{
-    struct waiting_room *room = memory_new(sizeof(*room));
-    if (room && !open_room(room)) {
-        memory_free(room);
-        return NULL;
-    }
-    return room;
-}
-
 static routed_exchange *exchange_new(void)
 {
-    routed_exchange *x = memory_new_zeroed(sizeof(*x));
-    if (!x)
-        return NULL;
-    x->room = room_new();
-    if (!x->room) {
+    routed_exchange *x = memory_new(sizeof(*x));
+    if (x && !room_open(&x->room)) {
         memory_free(x);
         return NULL;
     }
@@ -45,9 +32,8 @@ static routed_exchange *exchange_new(void)
 
 void engine_exchange_free(routed_exchange *x)
 {
-    pthread_mutex_destroy(&x->room->lock);
-    pthread_cond_destroy(&x->room->changed);
-    memory_free(x->room);
+    pthread_mutex_destroy(&x->room.lock);
+    pthread_cond_destroy(&x->room.changed);
     memory_free(x);
 }
 
@@ -64,9 +50,7 @@ static routed_exchange *take_spare(struct desk *desk)
 static void prepare(routed_exchange *x, struct exchange *e, routed_engine *engine,
                     struct desk *desk)
 {
-    struct waiting_room *room = x->room;
-    memset(x, 0, sizeof(*x));
-    x->room = room;
+    memset(x, 0, offsetof(routed_exchange, match));
     atomic_init(&x->references, 1);
     x->engine = engine;
     x->desk = desk;
@@ -179,10 +163,9 @@ static void on_close(struct exchange *e, int error)
     routed_exchange *x = e->application_state;
     if (!x)
         return;
-    atomic_store_explicit(&x->is_closed, true, memory_order_release);
+    engine_outbox_close(x);
     clear_timers(x);
     engine_outbox_release(x);
-    engine_outbox_wake_all(x);
     tell_end(x, error);
     engine_body_release(x);
     engine_desk_count(&x->desk->counters.exchanges_open, -1);

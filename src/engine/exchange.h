@@ -109,13 +109,11 @@ struct routed_exchange {
     atomic_int phase;       /* enum answer_phase */
     atomic_size_t queued;   /* bytes taken and not yet sent */
     atomic_bool is_blocked; /* a write was refused since the window last opened */
-    struct waiting_room *room;
 
     routed_engine *engine;
     struct desk *desk;
     struct loop *loop;         /* holds a reference */
     struct exchange *exchange; /* NULL once it is over */
-    struct route_match match;
     size_t layers_entered;
     bool may_run; /* the chain: at the start, and where a middleware stopped it */
     bool is_running;
@@ -130,13 +128,17 @@ struct routed_exchange {
     void *writable_user;
 
     struct body_reader body;
-    struct request_texts texts;
+    struct request_texts *texts; /* NULL before the first; in the arena */
     struct close_hook *close_hooks;
     struct list_link timers;
     struct exchange_timer *free_timers;
     struct routed_websocket *websocket;
     void *user;
     struct routed_exchange *next_spare;
+
+    /* The rest is not cleared between two exchanges. */
+    struct route_match match;
+    struct waiting_room room;
 };
 
 /* ---- exchange.c ---- */
@@ -186,12 +188,15 @@ bool engine_outbox_admit(routed_exchange *x, size_t size, size_t window);
 void engine_outbox_dismiss(routed_exchange *x, size_t size);
 /* Takes admitted bytes: sends them now, or when the credit allows. */
 int engine_outbox_write(routed_exchange *x, struct slice body);
+/* The same with bytes that nobody admitted: all that the response has. */
+int engine_outbox_write_whole(routed_exchange *x, struct slice body);
 int engine_outbox_end(routed_exchange *x);
 bool engine_outbox_can_write(const routed_exchange *x);
 void engine_outbox_drain(routed_exchange *x);
 /* Tells whoever waits that the window is open, if it is. */
 void engine_outbox_notify(routed_exchange *x);
-void engine_outbox_wake_all(routed_exchange *x);
+/* The exchange is over, or about to be: nobody waits any longer. */
+void engine_outbox_close(routed_exchange *x);
 void engine_outbox_release(routed_exchange *x);
 /* Blocks a foreign thread until fewer than `window` bytes are queued. */
 int engine_outbox_wait(routed_exchange *x, uint32_t patience, size_t window);

@@ -46,8 +46,10 @@ static int set_length(routed_exchange *x, int64_t length)
     engine_head_remove_field(x, SPAN("content-length"));
     if (length < 0)
         return ROUTED_OK;
-    size_t size = decimal_write(text, (uint64_t)length);
-    return engine_head_add_field(x, SPAN("content-length"), span_of(text, size));
+    struct arena *arena = &x->exchange->arena;
+    struct field f = {.text = field_text(FIELD_CONTENT_LENGTH), .name = FIELD_CONTENT_LENGTH};
+    f.value = arena_copy(arena, span_of(text, decimal_write(text, (uint64_t)length)));
+    return f.value.data ? field_list_append(&x->fields, arena, f) : ROUTED_ERROR_MEMORY;
 }
 
 int engine_head_send(routed_exchange *x, int64_t length, bool *has_content)
@@ -72,8 +74,7 @@ int engine_head_send_whole(routed_exchange *x, struct slice body)
         slice_release(&body);
         return error ? error : engine_outbox_end(x);
     }
-    atomic_fetch_add(&x->queued, body.size);
-    error = engine_outbox_write(x, body);
+    error = engine_outbox_write_whole(x, body);
     return error ? error : engine_outbox_end(x);
 }
 

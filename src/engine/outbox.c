@@ -16,18 +16,26 @@ bool engine_outbox_admit(routed_exchange *x, size_t size, size_t window)
     return true;
 }
 
+/* After a change that ends waiting: who enters the room counts itself before it looks for one. */
+static void wake_all(routed_exchange *x)
+{
+    if (atomic_load(&x->room.waiting) == 0)
+        return;
+    pthread_mutex_lock(&x->room.lock);
+    pthread_cond_broadcast(&x->room.changed);
+    pthread_mutex_unlock(&x->room.lock);
+}
+
 void engine_outbox_dismiss(routed_exchange *x, size_t size)
 {
     atomic_fetch_sub(&x->queued, size);
-    if (atomic_load(&x->room->waiting) > 0)
-        engine_outbox_wake_all(x);
+    wake_all(x);
 }
 
-void engine_outbox_wake_all(routed_exchange *x)
+void engine_outbox_close(routed_exchange *x)
 {
-    pthread_mutex_lock(&x->room->lock);
-    pthread_cond_broadcast(&x->room->changed);
-    pthread_mutex_unlock(&x->room->lock);
+    atomic_store(&x->is_closed, true);
+    wake_all(x);
 }
 
 static struct timespec deadline_after(uint32_t patience)
@@ -41,13 +49,13 @@ int engine_outbox_wait(routed_exchange *x, uint32_t patience, size_t window)
 {
     struct timespec deadline = deadline_after(patience);
     int result = 0;
-    pthread_mutex_lock(&x->room->lock);
-    atomic_fetch_add(&x->room->waiting, 1);
-    while (!engine_exchange_is_over(x) && atomic_load(&x->queued) >= window && result == 0)
-        result = pthread_cond_timedwait(&x->room->changed, &x->room->lock, &deadline);
-    atomic_fetch_sub(&x->room->waiting, 1);
+    pthread_mutex_lock(&x->room.lock);
+    atomic_fetch_add(&x->room.waiting, 1);
+    while (!atomic_load(&x->is_closed) && atomic_load(&x->queued) >= window && result == 0)
+        result = pthread_cond_timedwait(&x->room.changed, &x->room.lock, &deadline);
+    atomic_fetch_sub(&x->room.waiting, 1);
     bool is_open = atomic_load(&x->queued) < window;
-    pthread_mutex_unlock(&x->room->lock);
+    pthread_mutex_unlock(&x->room.lock);
     if (engine_exchange_is_over(x))
         return ROUTED_ERROR_CLOSED;
     return is_open ? ROUTED_OK : ROUTED_ERROR_TIMEOUT;
@@ -79,14 +87,18 @@ static int enqueue(routed_exchange *x, struct slice body)
     return ROUTED_OK;
 }
 
+static int pass_on(routed_exchange *x, struct slice body)
+{
+    if (http_status_has_content(x->exchange->status) || x->exchange->is_tunnel)
+        return exchange_send(x->exchange, body);
+    slice_release(&body);
+    return ROUTED_OK;
+}
+
 static int send_now(routed_exchange *x, struct slice body)
 {
     size_t size = body.size;
-    int error = ROUTED_OK;
-    if (http_status_has_content(x->exchange->status) || x->exchange->is_tunnel)
-        error = exchange_send(x->exchange, body);
-    else
-        slice_release(&body);
+    int error = pass_on(x, body);
     engine_outbox_dismiss(x, size);
     return error;
 }
@@ -94,6 +106,14 @@ static int send_now(routed_exchange *x, struct slice body)
 int engine_outbox_write(routed_exchange *x, struct slice body)
 {
     return engine_outbox_can_write(x) ? send_now(x, body) : enqueue(x, body);
+}
+
+int engine_outbox_write_whole(routed_exchange *x, struct slice body)
+{
+    if (engine_outbox_can_write(x))
+        return pass_on(x, body);
+    atomic_fetch_add(&x->queued, body.size);
+    return enqueue(x, body);
 }
 
 int engine_outbox_end(routed_exchange *x)

@@ -4,12 +4,27 @@
 
 /* ---- NUL-terminated copies ---- */
 
-static const char *text_of(routed_exchange *x, enum request_text which, struct span text)
+static struct request_texts *texts_of(routed_exchange *x)
 {
-    const char **cached = &x->texts.texts[which];
-    if (!*cached && text.data)
+    if (!x->texts) {
+        x->texts = arena_new(&x->exchange->arena, sizeof(*x->texts));
+        if (x->texts)
+            memset(x->texts, 0, sizeof(*x->texts));
+    }
+    return x->texts;
+}
+
+static const char *cached_text(routed_exchange *x, const char **cached, struct span text)
+{
+    if (!*cached)
         *cached = arena_text(&x->exchange->arena, text);
     return *cached;
+}
+
+static const char *text_of(routed_exchange *x, enum request_text which, struct span text)
+{
+    struct request_texts *all = text.data ? texts_of(x) : NULL;
+    return all ? cached_text(x, &all->texts[which], text) : NULL;
 }
 
 const char *routed_request_method(routed_exchange *x)
@@ -92,24 +107,32 @@ int64_t routed_request_content_length(routed_exchange *x)
 
 /* ---- fields and trailers ---- */
 
-static int field_at(routed_exchange *x, const struct field_list *list, routed_field **texts,
-                    size_t index, const char **name, const char **value)
+/* Those of the request, or of its trailers. */
+static routed_field *field_texts(routed_exchange *x, const struct field_list *list)
 {
-    struct arena *arena = &x->exchange->arena;
+    struct request_texts *all = texts_of(x);
+    if (!all)
+        return NULL;
+    routed_field **texts = list == &x->body.trailers ? &all->trailers : &all->fields;
+    if (!*texts) {
+        *texts = arena_new(&x->exchange->arena, list->count * sizeof(routed_field));
+        if (*texts)
+            memset(*texts, 0, list->count * sizeof(routed_field));
+    }
+    return *texts;
+}
+
+static int field_at(routed_exchange *x, const struct field_list *list, size_t index,
+                    const char **name, const char **value)
+{
     if (index >= list->count)
         return ROUTED_ERROR_ARGUMENT;
-    if (!*texts) {
-        *texts = arena_new(arena, list->count * sizeof(routed_field));
-        if (!*texts)
-            return ROUTED_ERROR_MEMORY;
-        memset(*texts, 0, list->count * sizeof(routed_field));
-    }
-    routed_field *text = &(*texts)[index];
-    if (!text->name)
-        text->name = arena_text(arena, list->items[index].text);
-    if (!text->value)
-        text->value = arena_text(arena, list->items[index].value);
-    if (!text->name || !text->value)
+    routed_field *texts = field_texts(x, list);
+    if (!texts)
+        return ROUTED_ERROR_MEMORY;
+    routed_field *text = &texts[index];
+    if (!cached_text(x, &text->name, list->items[index].text) ||
+        !cached_text(x, &text->value, list->items[index].value))
         return ROUTED_ERROR_MEMORY;
     if (name)
         *name = text->name;
@@ -118,22 +141,19 @@ static int field_at(routed_exchange *x, const struct field_list *list, routed_fi
     return ROUTED_OK;
 }
 
-static const char *field_value(routed_exchange *x, const struct field_list *list,
-                               routed_field **texts, const char *name)
+static const char *field_value(routed_exchange *x, const struct field_list *list, const char *name)
 {
     const char *value = NULL;
     struct span wanted = span_from(name);
     for (size_t i = 0; i < list->count; i++)
         if (span_equals_ignoring_case(list->items[i].text, wanted))
-            return field_at(x, list, texts, i, NULL, &value) == ROUTED_OK ? value : NULL;
+            return field_at(x, list, i, NULL, &value) == ROUTED_OK ? value : NULL;
     return NULL;
 }
 
 const char *routed_request_field(routed_exchange *x, const char *name)
 {
-    return x->exchange && name
-               ? field_value(x, &x->exchange->request.fields, &x->texts.fields, name)
-               : NULL;
+    return x->exchange && name ? field_value(x, &x->exchange->request.fields, name) : NULL;
 }
 
 size_t routed_request_field_count(routed_exchange *x)
@@ -143,14 +163,13 @@ size_t routed_request_field_count(routed_exchange *x)
 
 int routed_request_field_at(routed_exchange *x, size_t index, const char **name, const char **value)
 {
-    return x->exchange
-               ? field_at(x, &x->exchange->request.fields, &x->texts.fields, index, name, value)
-               : ROUTED_ERROR_CLOSED;
+    return x->exchange ? field_at(x, &x->exchange->request.fields, index, name, value)
+                       : ROUTED_ERROR_CLOSED;
 }
 
 const char *routed_request_trailer(routed_exchange *x, const char *name)
 {
-    return x->exchange && name ? field_value(x, &x->body.trailers, &x->texts.trailers, name) : NULL;
+    return x->exchange && name ? field_value(x, &x->body.trailers, name) : NULL;
 }
 
 size_t routed_request_trailer_count(routed_exchange *x)
@@ -161,8 +180,7 @@ size_t routed_request_trailer_count(routed_exchange *x)
 int routed_request_trailer_at(routed_exchange *x, size_t index, const char **name,
                               const char **value)
 {
-    return x->exchange ? field_at(x, &x->body.trailers, &x->texts.trailers, index, name, value)
-                       : ROUTED_ERROR_CLOSED;
+    return x->exchange ? field_at(x, &x->body.trailers, index, name, value) : ROUTED_ERROR_CLOSED;
 }
 
 /* ---- parameters ---- */
@@ -183,10 +201,11 @@ static size_t find_param(routed_exchange *x, const char *name)
 
 static const char *param_value(routed_exchange *x, size_t index)
 {
-    const char **cached = &x->texts.params[index];
-    if (!*cached)
-        *cached = engine_escape_decode(&x->exchange->arena, x->match.params[index], false, NULL);
-    return *cached;
+    struct request_texts *all = texts_of(x);
+    if (all && !all->params[index])
+        all->params[index] =
+            engine_escape_decode(&x->exchange->arena, x->match.params[index], false, NULL);
+    return all ? all->params[index] : NULL;
 }
 
 const char *routed_request_param(routed_exchange *x, const char *name)
@@ -201,14 +220,11 @@ int routed_request_param_at(routed_exchange *x, size_t index, const char **name,
         return ROUTED_ERROR_CLOSED;
     if (index >= routed_request_param_count(x))
         return ROUTED_ERROR_ARGUMENT;
-    const char **cached = &x->texts.param_names[index];
-    if (!*cached)
-        *cached = arena_text(&x->exchange->arena, x->match.route->names[index]);
     const char *text = param_value(x, index);
-    if (!*cached || !text)
+    if (!text || !cached_text(x, &x->texts->param_names[index], x->match.route->names[index]))
         return ROUTED_ERROR_MEMORY;
     if (name)
-        *name = *cached;
+        *name = x->texts->param_names[index];
     if (value)
         *value = text;
     return ROUTED_OK;
@@ -219,10 +235,8 @@ const char *routed_request_param_raw(routed_exchange *x, const char *name)
     size_t index = find_param(x, name);
     if (index == PATTERN_PARAMS_MAX)
         return NULL;
-    const char **cached = &x->texts.params_raw[index];
-    if (!*cached)
-        *cached = arena_text(&x->exchange->arena, x->match.params[index]);
-    return *cached;
+    struct request_texts *all = texts_of(x);
+    return all ? cached_text(x, &all->params_raw[index], x->match.params[index]) : NULL;
 }
 
 static bool read_number(const char *text, int64_t *value)

@@ -34,13 +34,12 @@ static const bool host_byte[256] = {
 static bool is_registered_name(struct span host)
 {
     for (size_t i = 0; i < host.size; i++) {
-        if (host.data[i] == '%') {
-            if (host.size - i < 3 || !is_hex(host.data[i + 1]) || !is_hex(host.data[i + 2]))
-                return false;
-            i += 2;
-        } else if (!host_byte[host.data[i]]) {
+        if (host_byte[host.data[i]])
+            continue;
+        if (host.data[i] != '%' || host.size - i < 3 || !is_hex(host.data[i + 1]) ||
+            !is_hex(host.data[i + 2]))
             return false;
-        }
+        i += 2;
     }
     return host.size > 0;
 }

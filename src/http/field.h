@@ -106,6 +106,8 @@ const struct field *field_list_find_text(const struct field_list *l, struct span
 
 /* RFC 9110 section 5.6.2: 1*tchar. */
 bool field_name_is_valid(struct span name);
+/* The same in lower case only (RFC 9113 section 8.2.1, RFC 9114 section 4.2). */
+bool field_lower_name_is_valid(struct span name);
 /* RFC 9110 section 5.5: no control byte but tab, no space or tab at either end. */
 bool field_value_is_valid(struct span value);
 bool field_is_tchar(uint8_t c);

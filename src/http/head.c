@@ -114,29 +114,32 @@ struct reading {
     bool has_fields; /* pseudo-fields come first */
 };
 
-static int once(struct span *slot, struct span value)
+/* Where the value of a pseudo-field goes; NULL: there is none of that name. */
+static struct span *pseudo_slot(struct reading *r, struct span name)
 {
-    if (slot->data)
-        return ROUTED_ERROR_FIELD_SYNTAX;
-    *slot = value.data ? value : SPAN("");
-    return ROUTED_OK;
+    switch (name.size > 1 ? name.data[1] : 0) {
+    case 'm':
+        return span_equals(name, SPAN(":method")) ? &r->method : NULL;
+    case 's':
+        return span_equals(name, SPAN(":scheme")) ? &r->scheme : NULL;
+    case 'a':
+        return span_equals(name, SPAN(":authority")) ? &r->authority : NULL;
+    case 'p':
+        if (span_equals(name, SPAN(":path")))
+            return &r->path;
+        return span_equals(name, SPAN(":protocol")) ? &r->protocol : NULL;
+    default:
+        return NULL;
+    }
 }
 
 static int read_pseudo(struct reading *r, struct span name, struct span value)
 {
-    if (r->has_fields)
+    struct span *slot = r->has_fields ? NULL : pseudo_slot(r, name);
+    if (!slot || slot->data)
         return ROUTED_ERROR_FIELD_SYNTAX;
-    if (span_equals(name, SPAN(":method")))
-        return once(&r->method, value);
-    if (span_equals(name, SPAN(":scheme")))
-        return once(&r->scheme, value);
-    if (span_equals(name, SPAN(":path")))
-        return once(&r->path, value);
-    if (span_equals(name, SPAN(":authority")))
-        return once(&r->authority, value);
-    if (span_equals(name, SPAN(":protocol")))
-        return once(&r->protocol, value);
-    return ROUTED_ERROR_FIELD_SYNTAX;
+    *slot = value.data ? value : SPAN("");
+    return ROUTED_OK;
 }
 
 static void keep(struct reading *r, struct field f)
@@ -216,15 +219,6 @@ static int read_field(struct reading *r, struct field f)
     return ROUTED_OK;
 }
 
-/* A name in lower case only (RFC 9113 section 8.2.1, RFC 9114 section 4.2). */
-static bool name_is_valid(struct span name)
-{
-    for (size_t i = 0; i < name.size; i++)
-        if (!field_is_tchar(name.data[i]) || (name.data[i] >= 'A' && name.data[i] <= 'Z'))
-            return false;
-    return name.size > 0;
-}
-
 static int read_line(struct reading *r, const struct http_head_line *line)
 {
     struct field f = {.text = r->head->keeper->text(line->name),
@@ -232,7 +226,7 @@ static int read_line(struct reading *r, const struct http_head_line *line)
     if (is_pseudo(f.text))
         return read_pseudo(r, f.text, f.value);
     r->has_fields = true;
-    if (!name_is_valid(f.text) || !field_value_is_valid(f.value))
+    if (!field_lower_name_is_valid(f.text) || !field_value_is_valid(f.value))
         return ROUTED_ERROR_FIELD_SYNTAX;
     f.name = field_lookup(f.text);
     return read_field(r, f);
@@ -394,7 +388,7 @@ int http_head_read_trailers(struct http_head *h, struct arena *arena, struct fie
     for (size_t i = h->trailers_from; i < h->count; i++) {
         struct field f = {.text = h->keeper->text(h->lines[i].name),
                           .value = h->keeper->text(h->lines[i].value)};
-        if (!name_is_valid(f.text) || !field_value_is_valid(f.value))
+        if (!field_lower_name_is_valid(f.text) || !field_value_is_valid(f.value))
             return ROUTED_ERROR_TRAILER;
         f.name = field_lookup(f.text);
         if (is_connection_specific(f.name))

@@ -13,6 +13,7 @@
 struct http2_priority {
     int32_t streams[HTTP2_PRIORITY_KEPT];
     size_t next;
+    int32_t highest; /* ever noted */
 };
 
 /* A PRIORITY_UPDATE frame came for a stream that is not open. */

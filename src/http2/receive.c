@@ -9,9 +9,12 @@ static int stop(struct http2_session *s, int error)
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* nghttp2 looks a stream up at every call; what it tells is mostly of one after the other. */
 static struct http2_stream *stream_of(struct http2_session *s, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(s->machine, id);
+    if (!s->receiving || s->receiving->id != id)
+        s->receiving = nghttp2_session_get_stream_user_data(s->machine, id);
+    return s->receiving;
 }
 
 /* ---- every frame ---- */
@@ -39,6 +42,7 @@ static int on_begin_headers(nghttp2_session *machine, const nghttp2_frame *frame
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     t->exchange.request.scheme = s->options->scheme;
     t->exchange.request.protocol = HTTP_2;
+    s->receiving = t;
     return nghttp2_session_set_stream_user_data(machine, t->id, t);
 }
 
@@ -293,7 +297,7 @@ static int on_stream_close(nghttp2_session *machine, int32_t id, uint32_t code, 
     if (!t)
         return 0;
     bool is_by_client = s->input_size && s->frame_type == NGHTTP2_RST_STREAM;
-    nghttp2_session_set_stream_user_data(machine, id, NULL);
+    (void)machine;
     (void)code;
     http2_streams_gone(s, t, is_by_client ? ROUTED_ERROR_CLIENT_GONE : ROUTED_ERROR_FRAMING);
     return 0;

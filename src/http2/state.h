@@ -75,7 +75,8 @@ struct http2_session {
     struct list_link live;      /* streams that are not over */
     struct list_link finishing; /* over but not yet written, oldest first */
     struct list_link due;
-    struct list_link spare; /* for reuse */
+    struct list_link spare;         /* for reuse */
+    struct http2_stream *receiving; /* what nghttp2 told of last, while it knows it; or NULL */
     size_t live_count;
     struct http2_frames frames;
     struct http2_order order;

@@ -60,9 +60,16 @@ void http2_streams_free_spare(struct http2_session *s)
     }
 }
 
+static void forget_receiving(struct http2_session *s, const struct http2_stream *t)
+{
+    if (s->receiving == t)
+        s->receiving = NULL;
+}
+
 /* on_close, the host's note, and the stream is free again. */
 static void finish(struct http2_session *s, struct http2_stream *t, int error)
 {
+    forget_receiving(s, t);
     if (!t->is_gone && !s->is_broken)
         nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
     if (t->is_exchange) {
@@ -104,6 +111,7 @@ static void await_output(struct http2_session *s, struct http2_stream *t)
 void http2_streams_gone(struct http2_session *s, struct http2_stream *t, int error)
 {
     t->is_gone = true;
+    forget_receiving(s, t);
     http2_receive_give_up(s, t);
     if (!t->response_sent)
         finish_live(s, t, error);

@@ -339,18 +339,24 @@ static milliseconds next_due(const struct http3_session *s)
     return is_noticing ? clock_after(s->noticed_at, FAREWELL_MS) : CLOCK_NEVER;
 }
 
+static bool is_settled(const struct http3_session *s)
+{
+    return list_is_empty(&s->due) && !s->failure && !s->is_shut;
+}
+
 /* The application may have acted since the last call. A call from inside a callback, such as shut,
  * leaves the settling to the call that is on its way. */
 void http3_session_enter(struct http3_session *s)
 {
-    if (s->inside++ == 0)
+    if (s->inside++ == 0 && !is_settled(s))
         settle(s);
 }
 
 int http3_session_leave(struct http3_session *s)
 {
     if (s->inside == 1) {
-        settle(s);
+        if (!is_settled(s))
+            settle(s);
         s->session.wait = wait_of(s);
         s->session.due = next_due(s);
     }

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release")) / "bench"
 sys.path.insert(0, str(ROOT / "bench"))
 
-from harness import agreement, fixed, options, page, results, table, workloads  # noqa: E402
+from harness import agreement, fixed, options, page, results, rivals, servers, table, workloads  # noqa: E402
 
 TINY = ["--requests=40", "--concurrency=4", "--warmup=4", "--no-counted"]
 
@@ -414,6 +414,19 @@ def test_protocols_and_workloads(protocol, workload, case):
     sizes = {"websocket-echo": 100, "websocket-broadcast": 100, "download-10m": 10485760}
     if workload in sizes:
         assert found["contentBytesPerRequest"] == sizes[workload]
+
+
+@pytest.mark.skipif(not rivals.NGINX_HTTP3.exists(), reason="no nginx with HTTP/3 here: ./dev bench takes one")
+def test_an_nginx_with_http3():
+    done = bench(*TINY, "--protocol=h3", "--workload=tiny,download-100k", "--case=nginx_http3", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [found["contentBytesPerRequest"] for found in json.loads(done.stdout)["results"]] == [27, 102400]
+
+
+def test_a_rival_that_is_not_there_is_left_out(monkeypatch, tmp_path):
+    monkeypatch.setitem(rivals.PROGRAMS, "nginx_http3", tmp_path / "nginx")
+    with servers.House(PROGRAMS) as house, pytest.raises(servers.Unavailable, match=f"there is no {tmp_path}/nginx"):
+        house.open("nginx_http3")
 
 
 def test_rest_and_start():

@@ -25,7 +25,7 @@ def shell(script, *arguments):
 def backports(tmp_path):
     """A function that writes a sources.list and .sources files and asks for the backports."""
 
-    def derive(codename, one_line="", **stanzas):
+    def derive(codename, one_line="", command='backports_source "$1"', **stanzas):
         parts = tmp_path / "parts"
         parts.mkdir()
         (tmp_path / "lists/partial").mkdir(parents=True)
@@ -36,7 +36,7 @@ def backports(tmp_path):
             f"ROUTED_APT_OPTIONS=(-o Dir::Etc::sourcelist={tmp_path}/sources.list"
             f" -o Dir::Etc::sourceparts={parts} -o Dir::State::lists={tmp_path}/lists/)"
         )
-        return shell(f'{options}\nbackports_source "$1"', codename)
+        return shell(f"{options}\n{command}", codename)
 
     return derive
 
@@ -106,6 +106,12 @@ def test_from_a_line_with_options(backports):
 
 def test_nothing_to_add_where_they_are_configured(backports):
     assert backports("bookworm", debian=STANZA.replace("bookworm-updates", "bookworm-backports")) == (0, "")
+
+
+def test_another_release_from_the_same_place(backports):
+    status, source = backports("bookworm", command='suite_source "$1" trixie', debian=STANZA)
+    assert status == 0
+    assert "URIs: http://mirror.example/debian\nSuites: trixie\n" in source
 
 
 def test_no_source_brings_the_release(backports):

@@ -139,6 +139,8 @@ static void test_syntax(void **state)
         bool token = c > 0x20 && c < 0x7f && !strchr(separators, c);
         assert_int_equal(field_is_tchar(byte), token);
         assert_int_equal(field_name_is_valid(span_of(&byte, 1)), token);
+        assert_int_equal(field_lower_name_is_valid(span_of(&byte, 1)),
+                         token && !(byte >= 'A' && byte <= 'Z'));
         uint8_t inside[3] = {'a', byte, 'b'};
         bool control = (c < 0x20 && c != '\t') || c == 0x7f;
         assert_int_equal(field_value_is_valid(span_of(inside, 3)), !control);
@@ -146,6 +148,9 @@ static void test_syntax(void **state)
                          !control && c != ' ' && c != '\t');
     }
     assert_false(field_name_is_valid(SPAN("")));
+    assert_false(field_lower_name_is_valid(SPAN("")));
+    assert_false(field_lower_name_is_valid(SPAN("x-Y")));
+    assert_true(field_lower_name_is_valid(SPAN("x-y")));
     assert_true(field_value_is_valid(SPAN("")));
     assert_false(field_value_is_valid(SPAN(" a")));
     assert_false(field_value_is_valid(SPAN("a\t")));
