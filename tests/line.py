@@ -12,7 +12,7 @@ It takes the rights to make namespaces and devices: `missing()` says what is not
 import contextlib
 import ctypes
 import fcntl
-import heapq
+import functools
 import json
 import os
 import pathlib
@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 
-from relay import Path, Weather
+from relay import Carrier, Remote
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
@@ -62,26 +62,18 @@ def open_end(name):
     return os.open("/proc/self/ns/net", os.O_RDONLY), device
 
 
-class Loop:
+class Loop(Carrier):
     """The process of a Line."""
 
     def __init__(self, settings):
-        self.paths = {name: Path(f"{settings.get('seed', 0)} {name}", Weather()) for name in ("up", "down")}
+        super().__init__(settings)
         self.namespaces, self.devices = {}, {}
         for name in ENDS:
             self.namespaces[name], self.devices[name] = open_end(name)
-        self.due = []  # a heap of (time, number, device, packet)
-        self.number = 0
-        self.selector = selectors.DefaultSelector()
         for name, way, other in (("client", "up", "server"), ("server", "down", "client")):
-            self.selector.register(self.devices[name], selectors.EVENT_READ, (self.paths[way], self.devices[other]))
+            take = functools.partial(self.take, self.devices[name], self.paths[way], self.devices[other])
+            self.selector.register(self.devices[name], selectors.EVENT_READ, take)
         self.change(settings)
-
-    def change(self, order):
-        for name, path in self.paths.items():
-            path.weather = path.weather.change({**order.get("both", {}), **order.get(name, {})})
-        if "count" in order:
-            print(json.dumps({name: path.counts for name, path in self.paths.items()}), flush=True)
 
     def take(self, device, path, other):
         for _ in range(BURST):
@@ -90,56 +82,19 @@ class Loop:
             except BlockingIOError:
                 return
             for due, packet, _ in path.send(time.monotonic(), packet):
-                self.number += 1
-                heapq.heappush(self.due, (due, self.number, other, packet))
+                self.later(due, other, packet)
 
-    def flush(self):
-        now = time.monotonic()
-        while self.due and self.due[0][0] <= now:
-            _, _, device, packet = heapq.heappop(self.due)
-            with contextlib.suppress(OSError):  # lost, as in any network
-                os.write(device, packet)
-
-    def run(self):
-        self.selector.register(sys.stdin, selectors.EVENT_READ, None)
-        orders = b""
-        print(json.dumps(self.namespaces), flush=True)
-        while True:
-            wait = self.due[0][0] - time.monotonic() if self.due else None
-            for key, _ in self.selector.select(wait if wait is None else max(0, wait)):
-                if key.data:
-                    self.take(key.fd, *key.data)
-                    continue
-                piece = os.read(sys.stdin.fileno(), 65536)
-                if not piece:
-                    return
-                *lines, orders = (orders + piece).split(b"\n")
-                for line in lines:
-                    self.change(json.loads(line))
-            self.flush()
+    def pass_on(self, device, packet):
+        with contextlib.suppress(OSError):  # lost, as in any network
+            os.write(device, packet)
 
 
-class Line:
+class Line(Remote):
     address = ADDRESSES
 
     def __init__(self, **settings):
-        self.process = subprocess.Popen(
-            [sys.executable, pathlib.Path(__file__), json.dumps(settings)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
-        )  # fmt: skip
-        line = self.process.stdout.readline()
-        if not line:
-            raise OSError(self.process.communicate()[1].strip().rpartition("\n")[2])
-        self.namespaces = {name: f"/proc/{self.process.pid}/fd/{number}" for name, number in json.loads(line).items()}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()  # which ends it
-        self.process.wait(10)
-        self.process.stdout.close()
-        self.process.stderr.close()
+        super().__init__(pathlib.Path(__file__), settings)
+        self.namespaces = {name: f"/proc/{self.process.pid}/fd/{number}" for name, number in self.greeting.items()}
 
     @contextlib.contextmanager
     def at(self, end):
@@ -150,14 +105,6 @@ class Line:
                 yield
             finally:
                 check(libc.setns(home.fileno(), CLONE_NEWNET))
-
-    def tell(self, **order):
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-
-    def counts(self):
-        self.tell(count=True)
-        return json.loads(self.process.stdout.readline())
 
 
 def missing():
@@ -170,4 +117,5 @@ def missing():
 
 
 if __name__ == "__main__":
-    Loop(json.loads(sys.argv[1])).run()
+    line = Loop(json.loads(sys.argv[1]))
+    line.run(line.namespaces)

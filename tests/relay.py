@@ -176,35 +176,109 @@ class Client:
         self.spare = []  # sockets it had: the server may still send to them
 
 
-class Loop:
+class Carrier:
+    """A process between two ends, with a path each way: it passes on what is due, and does what its
+    standard input orders."""
+
+    def __init__(self, settings):
+        seed = settings.get("seed", 0)
+        self.paths = {name: Path(f"{seed} {name}", Weather()) for name in ("up", "down")}
+        self.due = []  # a heap of (time, number, arguments of pass_on)
+        self.number = 0
+        self.selector = selectors.DefaultSelector()  # what is ready is called
+
+    def change(self, order):
+        for name, path in self.paths.items():
+            path.weather = path.weather.change({**order.get("both", {}), **order.get(name, {})})
+        if "count" in order:
+            print(json.dumps(self.counts()), flush=True)
+
+    def counts(self):
+        return {name: path.counts for name, path in self.paths.items()}
+
+    def later(self, due, *what):
+        self.number += 1
+        heapq.heappush(self.due, (due, self.number, *what))
+
+    def flush(self):
+        now = time.monotonic()
+        while self.due and self.due[0][0] <= now:
+            self.pass_on(*heapq.heappop(self.due)[2:])
+
+    def run(self, greeting):
+        self.selector.register(sys.stdin, selectors.EVENT_READ, None)
+        orders = b""
+        print(json.dumps(greeting), flush=True)
+        while True:
+            wait = self.due[0][0] - time.monotonic() if self.due else None
+            for key, _ in self.selector.select(wait if wait is None else max(0, wait)):
+                if key.data:
+                    key.data()
+                    continue
+                piece = os.read(sys.stdin.fileno(), 65536)
+                if not piece:
+                    return
+                *lines, orders = (orders + piece).split(b"\n")
+                for line in lines:
+                    self.change(json.loads(line))
+            self.flush()
+
+
+class Remote:
+    """The test's side of a Carrier's process."""
+
+    def __init__(self, program, settings):
+        self.process = subprocess.Popen(
+            [sys.executable, program, json.dumps(settings)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+        )  # fmt: skip
+        greeting = self.process.stdout.readline()
+        if not greeting:
+            raise OSError(self.process.communicate()[1].strip().rpartition("\n")[2])
+        self.greeting = json.loads(greeting)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()  # which ends it
+        self.process.wait(10)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def tell(self, **order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+
+    def counts(self):
+        self.tell(count=True)
+        return json.loads(self.process.stdout.readline())
+
+
+class Loop(Carrier):
     """The process of a Relay."""
 
     def __init__(self, settings):
+        super().__init__(settings)
         self.server = tuple(settings["to"])
-        seed = settings.get("seed", 0)
-        self.paths = {name: Path(f"{seed} {name}", Weather()) for name in ("up", "down")}
         self.rebind_every = settings.get("rebind_every", 0)  # datagrams of one client
         self.rebind_kind = settings.get("rebind_kind", "port")
         self.rebinds = 0
         self.first = {"up": 0, "down": 0}  # bytes until the second datagram went to the server
         self.address = 1  # the last byte of the clients' 127.0.0.x
         self.clients = {}
-        self.due = []  # a heap of (time, number, send arguments)
-        self.number = 0
-        self.selector = selectors.DefaultSelector()
         self.front = open_socket(("127.0.0.1", settings.get("port", 0)))
         self.selector.register(self.front, selectors.EVENT_READ, self.on_client)
         self.change(settings)
 
     def change(self, order):
-        for name, path in self.paths.items():
-            path.weather = path.weather.change({**order.get("both", {}), **order.get(name, {})})
         if "rebind" in order:
             for client in self.clients.values():
                 self.rebind(client, order["rebind"])
-        if "count" in order:
-            counts = {name: path.counts for name, path in self.paths.items()}
-            print(json.dumps({**counts, "clients": len(self.clients), "rebinds": self.rebinds, "first": self.first}), flush=True)
+        super().change(order)
+
+    def counts(self):
+        return {**super().counts(), "clients": len(self.clients), "rebinds": self.rebinds, "first": self.first}
 
     def open_back(self):
         return open_socket((f"127.0.0.{self.address}", 0))
@@ -221,10 +295,12 @@ class Loop:
         client.socket = self.open_back()
         self.watch_back(client)
 
-    def later(self, path, data, ecn, sock, address):
+    def carry(self, path, data, ecn, sock, address):
         for due, data, ecn in path.send(time.monotonic(), data, ecn):
-            self.number += 1
-            heapq.heappush(self.due, (due, self.number, sock, data, ecn, address))
+            self.later(due, sock, data, ecn, address)
+
+    def pass_on(self, sock, data, ecn, address):
+        send(sock, data, ecn, address)
 
     def on_client(self):
         for _ in range(BURST):
@@ -239,7 +315,7 @@ class Loop:
                 self.watch_back(client)
             elif self.rebind_every and self.paths["up"].number % self.rebind_every == 0:
                 self.rebind(client, self.rebind_kind)
-            self.later(self.paths["up"], data, ecn, client.socket, self.server)
+            self.carry(self.paths["up"], data, ecn, client.socket, self.server)
             if self.paths["up"].counts["out"] == 1:
                 self.first["up"] = self.first["up"] or len(data)
 
@@ -251,65 +327,21 @@ class Loop:
             if got[2] is not None and self.paths["up"].counts["out"] == 1:
                 self.first["down"] += len(got[0])
             if got[2] is not None and sock is client.socket:
-                self.later(self.paths["down"], got[0], got[1], self.front, client.address)
-
-    def flush(self):
-        now = time.monotonic()
-        while self.due and self.due[0][0] <= now:
-            _, _, sock, data, ecn, address = heapq.heappop(self.due)
-            send(sock, data, ecn, address)
-
-    def run(self):
-        self.selector.register(sys.stdin, selectors.EVENT_READ, None)
-        orders = b""
-        print(json.dumps({"port": self.front.getsockname()[1]}), flush=True)
-        while True:
-            wait = self.due[0][0] - time.monotonic() if self.due else None
-            for key, _ in self.selector.select(wait if wait is None else max(0, wait)):
-                if key.data:
-                    key.data()
-                    continue
-                piece = os.read(sys.stdin.fileno(), 65536)
-                if not piece:
-                    return
-                *lines, orders = (orders + piece).split(b"\n")
-                for line in lines:
-                    self.change(json.loads(line))
-            self.flush()
+                self.carry(self.paths["down"], got[0], got[1], self.front, client.address)
 
 
-class Relay:
+class Relay(Remote):
     """with Relay(server_address, seed=1, both={"loss": 0.1}) as relay: ... relay.port"""
 
     def __init__(self, to, **settings):
-        self.process = subprocess.Popen(
-            [sys.executable, pathlib.Path(__file__), json.dumps({"to": list(to), **settings})],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-        )  # fmt: skip
-        line = self.process.stdout.readline()
-        assert line, "the relay did not start"
-        self.port = json.loads(line)["port"]
+        super().__init__(pathlib.Path(__file__), {"to": list(to), **settings})
+        self.port = self.greeting["port"]
         self.address = ("127.0.0.1", self.port)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()  # which ends it
-        self.process.wait(10)
-        self.process.stdout.close()
-
-    def tell(self, **order):
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
 
     def rebind(self, kind="port"):
         self.tell(rebind=kind)
 
-    def counts(self):
-        self.tell(count=True)
-        return json.loads(self.process.stdout.readline())
-
 
 if __name__ == "__main__":
-    Loop(json.loads(sys.argv[1])).run()
+    relay = Loop(json.loads(sys.argv[1]))
+    relay.run({"port": relay.front.getsockname()[1]})
