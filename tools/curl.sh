@@ -5,7 +5,7 @@
 # libcurl of its backports that is built with GnuTLS, but links the program to the other one: then
 # both are taken from there, not installed, and joined in FOLDER.
 curl_ensure() {
-    local folder=$1 codename log
+    local folder=$1 codename
     [[ -x $folder/curl ]] && "$folder/curl" -V 2>/dev/null | grep -q HTTP3 && return 0
     rm -rf "$folder"
     mkdir -p "$folder"
@@ -15,26 +15,19 @@ curl_ensure() {
     fi
     codename=$(os_release VERSION_CODENAME)
     say "packages: taking curl with HTTP/3 from $codename-backports into $folder"
-    log=$(mktemp)
-    if ! {
-        (cd "$folder" && apt-get "${ROUTED_APT_OPTIONS[@]}" -q download \
-            "curl/$codename-backports" "libcurl3-gnutls/$codename-backports") &&
-            curl_unpack "$folder" && "$folder/curl" -V | grep HTTP3
-    } >"$log" 2>&1 </dev/null; then
-        tail -n 25 "$log" >&2
-        rm -rf "$log" "$folder"
-        say "packages: there is no curl with HTTP/3 here"
-        return 1
-    fi
-    rm -f "$log"
+    bring "$folder" "there is no curl with HTTP/3 here" curl_take "$folder" "$codename-backports"
 }
 
-curl_unpack() {
-    local folder=$1 package library
-    for package in "$folder"/*.deb; do
-        dpkg-deb -x "$package" "$folder/root" || return 1
-        rm "$package"
-    done
+curl_take() {
+    local folder=$1 suite=$2
+    (cd "$folder" &&
+        apt-get "${ROUTED_APT_OPTIONS[@]}" -q download "curl/$suite" "libcurl3-gnutls/$suite") &&
+        curl_join "$folder" && "$folder/curl" -V | grep HTTP3
+}
+
+curl_join() {
+    local folder=$1 library
+    unpack_packages "$folder" || return 1
     library=$(compgen -G "$folder/root/usr/lib/*/libcurl-gnutls.so.4") || return 1
     mkdir -p "$folder/lib"
     cp -L "$library" "$folder/lib/libcurl.so.4"

@@ -10,7 +10,7 @@ NGINX_PACKAGES=(nginx libc6 libcrypt1 libpcre2-8-0 libssl3t64 libzstd1 zlib1g)
 # one of the next release is taken from where the machine takes its own packages, not installed,
 # and started through the dynamic linker that comes with it.
 nginx_ensure() {
-    local folder=$1 log
+    local folder=$1
     nginx_has_http3 "$folder/nginx" && return 0
     rm -rf "$folder"
     mkdir -p "$folder"
@@ -19,16 +19,11 @@ nginx_ensure() {
         return 0
     fi
     say "packages: taking nginx with HTTP/3 from $NGINX_SUITE into $folder"
-    log=$(mktemp)
-    if ! {
-        nginx_download "$folder" && nginx_unpack "$folder" && nginx_has_http3 "$folder/nginx"
-    } >"$log" 2>&1 </dev/null; then
-        tail -n 25 "$log" >&2
-        rm -rf "$log" "$folder"
-        say "packages: there is no nginx with HTTP/3 here"
-        return 1
-    fi
-    rm -f "$log"
+    bring "$folder" "there is no nginx with HTTP/3 here" nginx_take "$folder"
+}
+
+nginx_take() {
+    nginx_download "$1" && nginx_join "$1" && nginx_has_http3 "$1/nginx"
 }
 
 nginx_has_http3() {
@@ -51,12 +46,9 @@ nginx_download() {
         rm -rf "$root"
 }
 
-nginx_unpack() {
-    local folder=$1 package linker
-    for package in "$folder"/*.deb; do
-        dpkg-deb -x "$package" "$folder/root" || return 1
-        rm "$package"
-    done
+nginx_join() {
+    local folder=$1 linker
+    unpack_packages "$folder" || return 1
     linker=$(cd "$folder" && compgen -G "root/usr/lib/*/ld-linux-*.so.*") || return 1
     cat >"$folder/nginx" <<TEXT
 #!/bin/sh

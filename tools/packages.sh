@@ -180,6 +180,31 @@ apt_quietly() {
     fi
 }
 
+# bring FOLDER WITHOUT COMMAND...: runs a command that fills FOLDER. Where it fails, the end of what
+# it said and WITHOUT are told, and the folder is gone.
+bring() {
+    local folder=$1 without=$2 status=0 log
+    shift 2
+    log=$(mktemp)
+    if ! "$@" >"$log" 2>&1 </dev/null; then
+        tail -n 25 "$log" >&2
+        rm -rf "$folder"
+        say "packages: $without"
+        status=1
+    fi
+    rm -f "$log"
+    return "$status"
+}
+
+# unpack_packages FOLDER: the packages that were downloaded into it, into FOLDER/root.
+unpack_packages() {
+    local folder=$1 package
+    for package in "$folder"/*.deb; do
+        dpkg-deb -x "$package" "$folder/root" || return 1
+        rm "$package"
+    done
+}
+
 # The entries among ENTRY... that the configured suites cannot satisfy.
 packages_too_old() {
     local entry floor
