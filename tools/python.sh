@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Python packages in a virtual environment that sees Debian's own as well. Sourced by ./dev.
+# Python packages in a virtual environment that sees Debian's own as well. Sourced by ./dev, behind
+# tools/packages.sh.
 
 # python_ensure LIST FOLDER: makes the environment FOLDER with the packages of LIST, unless it is
 # there for this list and this Python already. A failed attempt leaves none behind.

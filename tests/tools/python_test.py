@@ -16,7 +16,8 @@ def ensure(tmp_path):
         (tmp_path / "list.txt").write_text(text)
         script = (
             f'PYTHON=/usr/bin/python3 PIP_NO_INDEX=1; export PIP_NO_INDEX; say() {{ echo "$*" >&2; }}\n'
-            f'. {ROOT}/tools/python.sh; python_ensure "$1/list.txt" "$1/environment"'
+            f'. {ROOT}/tools/packages.sh; . {ROOT}/tools/python.sh\n'
+            'python_ensure "$1/list.txt" "$1/environment"'
         )
         done = subprocess.run(["bash", "-uc", script, "bash", tmp_path], capture_output=True, text=True, timeout=100)
         return done.returncode, done.stderr
