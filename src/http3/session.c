@@ -144,6 +144,8 @@ static void note_wait(struct http3_session *s, struct http3_stream *t)
     s->waits[t->wait]--;
     t->wait = wait_of_stream(t);
     s->waits[t->wait]++;
+    if (t->wait != HTTP3_WAIT_BODY)
+        exchange_arrival_stop(&t->arrival);
 }
 
 /* ---- the end of streams ---- */
@@ -307,6 +309,7 @@ static void check_slow_readers(struct http3_session *s)
             elapsed < s->options->limits.send_grace)
             continue;
         if (is_too_slow(s, t, elapsed)) {
+            session_hit(&s->session, offsetof(routed_limits, rate));
             t->error = ROUTED_ERROR_TOO_SLOW;
             http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
         } else {
@@ -355,6 +358,7 @@ void http3_session_enter(struct http3_session *s)
 int http3_session_leave(struct http3_session *s)
 {
     if (s->inside == 1) {
+        http3_receive_cut_starved(s);
         if (!is_settled(s))
             settle(s);
         s->session.wait = wait_of(s);
