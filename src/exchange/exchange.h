@@ -104,7 +104,7 @@ struct exchange {
     enum exchange_phase response_phase;
     bool is_tunnel;           /* 101 was sent */
     bool is_closed;           /* on_close was called */
-    bool is_failed;           /* exchange_fail was called: only on_close follows */
+    bool is_failed;           /* by either side: only on_close follows */
     bool suppress_content;    /* HEAD, 204, 304: nothing of the body is carried */
     bool close_after;         /* the application asked for "connection: close" */
     bool is_unread;           /* the carrier gave up on content that nobody wanted: too much */

@@ -330,6 +330,43 @@ static void test_fail(void **state)
     peer_close(&p);
 }
 
+static struct exchange *late;
+static int late_result;
+
+static void keep_or_answer_late(struct origin *o, struct exchange *x)
+{
+    (void)o;
+    if (late)
+        late_result = origin_respond(late, 200, NULL);
+    else
+        late = x;
+    exchange_grant(x, 100);
+}
+
+/* An application that answers one request while it is called for another, as publishers do, may be
+ * too late by a frame. */
+static void test_answer_to_what_just_failed(void **state)
+{
+    static const struct origin_script script = {.on_request = keep_or_answer_late};
+    struct peer p;
+    (void)state;
+    late = NULL;
+    late_result = ROUTED_OK;
+    peer_init(&p, &script);
+    p.options.limits.head.content_max = 10;
+    assert_true(peer_begin(&p));
+    peer_greet(&p);
+    peer_post(&p, 1);
+    peer_turn(&p);
+    peer_data(&p, 1, 11, false);
+    peer_get(&p, 3);
+    peer_turn(&p);
+    assert_int_equal(late_result, ROUTED_ERROR_CLOSED);
+    assert_int_equal(peer_answer(&p, 1)->heads, 1);
+    assert_int_equal(peer_answer(&p, 1)->status, 413);
+    peer_close(&p);
+}
+
 /* PING is no content: an upload that nothing comes for ends however much else does. */
 static void test_pings_keep_no_upload(void **state)
 {
@@ -526,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_client_ends),
         cmocka_unit_test(test_client_ends_and_reads_on),
         cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_answer_to_what_just_failed),
         cmocka_unit_test(test_pings_keep_no_upload),
         cmocka_unit_test(test_an_answer_of_less_urgency),
         cmocka_unit_test(test_slow_reader),
