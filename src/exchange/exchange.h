@@ -118,8 +118,8 @@ struct exchange {
     uint64_t response_bytes;  /* content sent */
 };
 
-#define EXCHANGE_INFORMS_MAX         16 /* 1xx heads an application may send for one request */
-#define EXCHANGE_RESPONSE_FIELDS_MAX 1000
+#define EXCHANGE_INFORMS_MAX         16    /* 1xx heads an application may send for one request */
+#define EXCHANGE_RESPONSE_FIELDS_MAX 1000  /* of a head, and of trailers; so are */
 #define EXCHANGE_RESPONSE_HEAD_MAX   65536 /* bytes of all response fields */
 
 /* ---- for the carrier ---- */
