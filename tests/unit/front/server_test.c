@@ -1,30 +1,12 @@
 /* Start and stop of a real front: what can go wrong, and what is left behind. */
 #include "base/memory.h"
 #include "front/client.h"
+#include "support/folder.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <sys/stat.h>
-
-static char folder[] = "/tmp/routed-front-XXXXXX";
-static char path[64];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/file", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
 
 static unsigned open_descriptors(void)
 {
@@ -170,6 +152,7 @@ static void localhost_is_one_port_on_two_addresses(void **state)
 static void a_unix_listener_serves_alone(void **state)
 {
     (void)state;
+    const char *path = folder_path("file");
     struct front f;
     front_prepare(&f);
     f.options.host = "";
@@ -198,6 +181,7 @@ static void a_unix_listener_serves_alone(void **state)
 static void a_stale_socket_file_is_replaced(void **state)
 {
     (void)state;
+    const char *path = folder_path("file");
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -516,6 +500,7 @@ static void numbers_are_readable_while_serving(void **state)
 static void each_request_is_one_line(void **state)
 {
     (void)state;
+    const char *path = folder_path("file");
     struct front f;
     front_prepare(&f);
     f.options.access_log = path;
@@ -574,5 +559,5 @@ int main(void)
         cmocka_unit_test(numbers_are_readable_while_serving),
         cmocka_unit_test(each_request_is_one_line),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_open, folder_close);
 }
