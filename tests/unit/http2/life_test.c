@@ -88,13 +88,7 @@ static uint64_t room_after_upload(struct peer *p, int32_t id)
     return 65536 + p->stream_updates - before - sent;
 }
 
-static void grant_all(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    exchange_grant(x, SIZE_MAX / 4);
-}
-
-static const struct origin_script takes = {.on_request = grant_all};
+static const struct origin_script takes = {.on_request = origin_grant_all};
 
 /* Up to half of it is not told yet. */
 static void test_windows_grow(void **state)
