@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "front/worker.h"
 #include "support/folder.h"
+#include "support/metrics.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -53,15 +54,6 @@ static void close_qlog(void)
     front_metrics_release(&worker.metrics);
 }
 
-static uint64_t hits(const char *limit)
-{
-    for (unsigned i = 0; i < worker.metrics.count; i++)
-        if (strcmp(worker.metrics.names[i].name, limit) == 0)
-            return metric_read(&worker.metrics, i);
-    fail_msg("no metric %s", limit);
-    return 0;
-}
-
 static void expect_file(const char *name, off_t size)
 {
     struct stat s;
@@ -98,10 +90,10 @@ static void records_are_whole_up_to_the_limit(void **state)
     expect_file("qlog/00ff.sqlog", 9);
     q.write(file, SPAN("1"));
     expect_file("qlog/00ff.sqlog", 10);
-    assert_int_equal(hits("limit.qlog_bytes"), 0);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_bytes"), 0);
     q.write(file, SPAN("12"));
     q.write(file, SPAN("3"));
-    assert_int_equal(hits("limit.qlog_bytes"), 1);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_bytes"), 1);
     q.close(file);
     expect_file("qlog/00ff.sqlog", 10);
     close_qlog();
@@ -114,11 +106,11 @@ static void there_are_no_more_files_than_the_limit(void **state)
     void *first = q.open(q.user, SPAN("\1")), *second = q.open(q.user, SPAN("\2"));
     assert_non_null(first);
     assert_non_null(second);
-    assert_int_equal(hits("limit.qlog_files"), 0);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_files"), 0);
     q.close(first); /* makes no room: the file is there */
     assert_null(q.open(q.user, SPAN("\3")));
     assert_null(q.open(q.user, SPAN("\4")));
-    assert_int_equal(hits("limit.qlog_files"), 2);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_files"), 2);
     assert_int_equal(lines, 2);
     assert_non_null(strstr(last_line, "qlog_files"));
     q.close(second);
