@@ -111,6 +111,7 @@ static void expect_patience_to_end(struct peer *p)
     p->now += 19999;
     peer_fail(p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(peer_wait(p), SESSION_WINDOW);
+    assert_int_equal(p->origin.closed, 0);
     p->now += 1;
     peer_fail(p, ROUTED_ERROR_TOO_SLOW);
     assert_int_equal(p->origin.close_error, ROUTED_ERROR_TOO_SLOW);
