@@ -8,7 +8,7 @@
 #define CONNECTION_REFUSED 0x02
 
 /* Every client is sent a Retry. */
-static void open_asking(struct stage *s)
+static void always_asked(struct stage *s)
 {
     s->options.retry_from = 0;
     stage_open(s);
@@ -17,7 +17,7 @@ static void open_asking(struct stage *s)
 static struct stage *start_asking(void)
 {
     struct stage *s = stage_new();
-    open_asking(s);
+    always_asked(s);
     return s;
 }
 
@@ -194,14 +194,14 @@ static void tokens_hold_where_the_secret_is_the_same(void **state)
     for (unsigned is_late = 0; is_late < 2; is_late++) {
         struct stage *s = stage_new();
         s->options.token_time = STAGE_HOUR;
-        open_asking(s);
+        always_asked(s);
         struct client_memory memory = token_of(s);
         nanoseconds wall = s->now + s->options.token_time;
         stage_close(s);
         s = stage_new();
         stage_set_now(s, 5 * STAGE_SECOND);
         s->options.token_time = wall - s->now + (is_late ? TLS_QUIC_REGULAR_TIME : STAGE_SECOND);
-        open_asking(s);
+        always_asked(s);
         assert_int_equal(come_with(s, memory.token, memory.token_size)->retries, is_late);
         stage_close(s);
     }
