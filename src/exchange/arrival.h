@@ -2,9 +2,9 @@
  *
  * For carriers whose requests share a connection: bytes of others, or frames without content, keep
  * the connection busy, and a request that nothing comes for would keep its application waiting for
- * ever. From one look to the next, at least `grace` apart, each is to get `rate` bytes a second;
- * less is enough where all of the connection got as much for each that waits: it may have been
- * their turn. */
+ * ever. From one look to the next, at least `grace` apart, each is to get what `rate` bytes a
+ * second make in that time; less is enough where all of the connection got as much for each that
+ * waits: it may have been their turn. */
 #ifndef EXCHANGE_ARRIVAL_H
 #define EXCHANGE_ARRIVAL_H
 
@@ -14,6 +14,7 @@
 /* Of one request. The zeroed struct is the beginning. */
 struct exchange_arrival {
     bool is_awaited;
+    bool is_suspected; /* too little had come at the last look */
     milliseconds since;
     uint64_t received; /* content then, */
     uint64_t received_by_all;
@@ -27,7 +28,8 @@ struct exchange_arrivals {
     milliseconds grace;
 };
 
-/* A look at a request that waits for content: has too little come since the last one? */
+/* A look at a request that waits for content: has too little come? Only the second look in turn
+ * that finds so says it, for a process that was stopped has not read yet what came meanwhile. */
 bool exchange_arrival_is_late(struct exchange_arrival *a, const struct exchange *x,
                               const struct exchange_arrivals *all, milliseconds now);
 /* It waits no longer: what it does not get from now on is not the client's fault. */

@@ -125,6 +125,29 @@ static void test_uploads_in_turns(void **state)
     peer_close(&p);
 }
 
+/* This process was stopped; what came meanwhile is read little by little. */
+static void test_an_upload_while_we_sleep(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &origin_reads_then_answers);
+    peer_post(&p, peer_id(0));
+    peer_post(&p, peer_id(1));
+    peer_turn(&p);
+    p.now += 60000;
+    peer_data(&p, peer_id(1), 16000, false);
+    peer_turn(&p);
+    peer_data(&p, peer_id(0), 16000, false);
+    peer_data(&p, peer_id(0), 16000, false);
+    for (int i = 0; i < 3; i++) {
+        peer_turn(&p);
+        p.now += 1000;
+        peer_data(&p, peer_id(1), 1000, false);
+    }
+    assert_int_equal(p.origin.closed, 0);
+    peer_close(&p);
+}
+
 /* While the application takes nothing, the client is not to blame. */
 static void test_an_upload_that_is_not_awaited(void **state)
 {
@@ -211,7 +234,7 @@ static void abort_with_an_answer_unsent(struct peer *p)
 
 #define LIFE_TESTS                                                                                 \
     cmocka_unit_test(test_too_slow_an_upload), cmocka_unit_test(test_a_starved_upload),            \
-        cmocka_unit_test(test_uploads_in_turns),                                                   \
+        cmocka_unit_test(test_uploads_in_turns), cmocka_unit_test(test_an_upload_while_we_sleep),  \
         cmocka_unit_test(test_an_upload_that_is_not_awaited)
 
 #endif
