@@ -163,20 +163,20 @@ static void give_window(struct http2_session *s, const struct http2_stream *t, s
         nghttp2_session_consume_stream(s->machine, t->id, size);
 }
 
+static void widen_window(struct http2_session *s, const struct http2_stream *t)
+{
+    size_t size = s->windows.first + t->window.growth;
+    if (nghttp2_session_set_local_window_size(s->machine, NGHTTP2_FLAG_NONE, t->id, (int32_t)size))
+        http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
+}
+
 /* What the application took, and more where the window is what the client waits for. */
 static void give_taken(struct http2_session *s, struct http2_stream *t, size_t size)
 {
     give_window(s, t, size);
-    if (buffer_size(&t->inlet.held)) {
-        http2_window_wait(&t->window);
-    } else if (size && !s->is_broken && !t->is_gone && !t->inlet.has_ended && !t->inlet.is_done) {
-        size_t first = s->options->limits.stream_window;
-        if (http2_window_take(&t->window, first, size, &s->session, *s->options->now,
-                              &s->growth_left) &&
-            nghttp2_session_set_local_window_size(s->machine, NGHTTP2_FLAG_NONE, t->id,
-                                                  (int32_t)(first + t->window.growth)))
-            http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
-    }
+    if (!s->is_broken && !t->is_gone &&
+        exchange_window_take(&t->window, &s->windows, &t->inlet, size))
+        widen_window(s, t);
 }
 
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)

@@ -327,7 +327,10 @@ struct session *http2_session_new(const struct http2_session_options *options,
         .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
     s->options = options;
     s->loop = loop;
-    s->growth_left = options->limits.upload_growth;
+    s->windows = (struct exchange_windows){.session = &s->session,
+                                           .now = options->now,
+                                           .first = options->limits.stream_window,
+                                           .left = options->limits.upload_growth};
     list_init(&s->live);
     list_init(&s->finishing);
     list_init(&s->due);

@@ -11,13 +11,13 @@
 #include "base/output.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
+#include "exchange/window.h"
 #include "http/head.h"
 #include "http2/budget.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/priority.h"
 #include "http2/session.h"
-#include "http2/window.h"
 #include <nghttp2/nghttp2.h>
 
 /* What one turn takes over from nghttp2: enough for full writes, little enough that a stream that
@@ -49,12 +49,12 @@ struct http2_stream {
     struct list_link link; /* in `live`, `finishing` or `spare` */
     struct list_link due;  /* in `due`: settle has something to do for it */
     int32_t id;
-    int error;                   /* why it failed */
-    struct exchange_inlet inlet; /* of request content */
-    struct http2_window window;  /* of the stream, for that */
-    uint64_t response_end;       /* of the output, once the last frame is in it; 0 before */
-    uint64_t sent;               /* response content that went into the output, ever */
-    uint64_t sent_before;        /* when it was blocked */
+    int error;                     /* why it failed */
+    struct exchange_inlet inlet;   /* of request content */
+    struct exchange_window window; /* of the stream, for that */
+    uint64_t response_end;         /* of the output, once the last frame is in it; 0 before */
+    uint64_t sent;                 /* response content that went into the output, ever */
+    uint64_t sent_before;          /* when it was blocked */
     milliseconds blocked_at;
     bool is_blocked;    /* nghttp2 does not take content that is here */
     bool is_exchange;   /* the host knows it */
@@ -83,10 +83,10 @@ struct http2_session {
     struct http2_priority priority;
     struct http2_budget budget;
     struct http_cookies cookies;
-    size_t idle_memory;   /* of nghttp2 at the beginning */
-    size_t fields_memory; /* of all streams */
-    size_t growth_left;   /* of windows */
-    nghttp2_nv *lines;    /* room for the lines of one response head */
+    struct exchange_windows windows; /* of uploads */
+    size_t idle_memory;              /* of nghttp2 at the beginning */
+    size_t fields_memory;            /* of all streams */
+    nghttp2_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */
     size_t input_size;   /* bytes being fed */

@@ -44,7 +44,7 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
     list_remove(&t->link);
     list_remove(&t->due);
     exchange_inlet_release(&t->inlet);
-    http2_window_give_back(&t->window, &s->growth_left);
+    exchange_window_give_back(&t->window, &s->windows);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
     exchange_outlet_reset(&t->outlet);

@@ -28,7 +28,7 @@ static int on_identifier_wanted(ngtcp2_conn *conn, ngtcp2_cid *id, uint8_t *toke
     struct http3_endpoint *e = c->endpoint;
     (void)conn;
     (void)size;
-    if (!http2_bucket_take(&c->identifiers, &HTTP3_IDENTIFIERS, http3_now_milliseconds(e))) {
+    if (!bucket_take(&c->identifiers, &HTTP3_IDENTIFIERS, http3_now_milliseconds(e))) {
         ngtcp2_ccerr_set_application_error(&c->why, error_entry(ROUTED_ERROR_BUDGET)->http3, NULL,
                                            0);
         http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_BUDGET);
@@ -239,8 +239,8 @@ static struct http3_connection *make_connection(struct http3_endpoint *e, const 
         return NULL;
     c->endpoint = e;
     c->peer = g->datagram->remote;
-    c->moves = http2_bucket_full(&HTTP3_MOVES, http3_now_milliseconds(e));
-    c->identifiers = http2_bucket_full(&HTTP3_IDENTIFIERS, http3_now_milliseconds(e));
+    c->moves = bucket_full(&HTTP3_MOVES, http3_now_milliseconds(e));
+    c->identifiers = bucket_full(&HTTP3_IDENTIFIERS, http3_now_milliseconds(e));
     c->streams_told = e->options.session.limits.streams_max;
     list_init(&c->routes);
     list_append(&e->connections, &c->all);

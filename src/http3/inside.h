@@ -7,10 +7,10 @@
 #ifndef HTTP3_INSIDE_H
 #define HTTP3_INSIDE_H
 
+#include "base/bucket.h"
 #include "base/error.h"
 #include "base/heap.h"
 #include "base/list.h"
-#include "http2/bucket.h"
 #include "http3/deadlines.h"
 #include "http3/endpoint.h"
 #include "http3/identifier.h"
@@ -28,8 +28,8 @@
  * docs/decisions/0010-quic.md tells what of it is used. */
 #define HTTP3_CONNECTION_COST ((size_t)64 << 10)
 /* Changes of the client's address and connection ids that it makes us give out. */
-#define HTTP3_MOVES       ((struct http2_rate){120, 10})
-#define HTTP3_IDENTIFIERS ((struct http2_rate){100, 10})
+#define HTTP3_MOVES       ((struct bucket_rate){120, 10})
+#define HTTP3_IDENTIFIERS ((struct bucket_rate){100, 10})
 /* Connection ids of the client that we keep, RFC 9000 section 5.1.1. */
 #define HTTP3_PEER_IDENTIFIERS 4
 #define HTTP3_PROVED_MAX       2
@@ -68,8 +68,8 @@ struct http3_connection {
     struct http3_address peer;
     struct http3_address proved[HTTP3_PROVED_MAX]; /* addresses by path validation, latest ones */
     unsigned next_proved;
-    struct http2_bucket moves;
-    struct http2_bucket identifiers;
+    struct bucket moves;
+    struct bucket identifiers;
     bool is_early;      /* its session began with early data */
     bool is_kept_alive; /* by PING while an answer takes its time */
     uint32_t key_updates;
@@ -100,9 +100,9 @@ struct http3_endpoint {
     size_t closed; /* CLOSING and DRAINING */
     unsigned handshakes;
     bool is_shut;
-    struct http2_bucket versions;
-    struct http2_bucket resets;
-    struct http2_bucket refusals;
+    struct bucket versions;
+    struct bucket resets;
+    struct bucket refusals;
     ngtcp2_callbacks callbacks;
     ngtcp2_update_key update_key;
     uint64_t counts[HTTP3_COUNT];

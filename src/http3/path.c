@@ -53,7 +53,7 @@ bool http3_path_admits(struct http3_connection *c, const struct http3_datagram *
 {
     struct http3_address now = present(c);
     return http3_path_equals(&now, &datagram->remote) ||
-           http2_bucket_take(&c->moves, &HTTP3_MOVES, http3_now_milliseconds(c->endpoint));
+           bucket_take(&c->moves, &HTTP3_MOVES, http3_now_milliseconds(c->endpoint));
 }
 
 void http3_path_prove(struct http3_connection *c, const ngtcp2_path *path)

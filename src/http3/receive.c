@@ -14,12 +14,8 @@ static void grant(struct http3_session *s, struct http3_stream *t, size_t bytes)
 static void grant_taken(struct http3_session *s, struct http3_stream *t, size_t bytes)
 {
     grant(s, t, bytes);
-    if (buffer_size(&t->inlet.held))
-        http2_window_wait(&t->window);
-    else if (bytes && !t->input_has_ended && !t->inlet.is_done)
-        grant(s, t,
-              http2_window_take(&t->window, s->options->limits.stream_window, bytes, &s->session,
-                                *s->options->now, &s->growth_left));
+    if (!t->input_has_ended)
+        grant(s, t, exchange_window_take(&t->window, &s->windows, &t->inlet, bytes));
 }
 
 void http3_receive_give_up(struct http3_session *s, struct http3_stream *t)
@@ -79,7 +75,7 @@ static void charge_data(struct http3_session *s, struct http3_stream *t, bool is
     if (t->frames.left == 0)
         http3_charge_glitch(s);
     else if (!is_first && t->frames.left < limits->small_data_below &&
-             !http2_bucket_take(&s->small_data, &limits->small_data, *s->options->now))
+             !bucket_take(&s->small_data, &limits->small_data, *s->options->now))
         http3_session_break(s, ROUTED_ERROR_HTTP2_SMALL_FRAMES, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
 

@@ -65,7 +65,7 @@ static void give_stream(struct http3_session *s, struct http3_stream *t)
     list_remove(&t->due);
     http3_qpack_forget(s, t);
     exchange_inlet_release(&t->inlet);
-    http2_window_give_back(&t->window, &s->growth_left);
+    exchange_window_give_back(&t->window, &s->windows);
     s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
     exchange_outlet_reset(&t->outlet);
@@ -468,10 +468,13 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     list_init(&s->due);
     list_init(&s->spare);
     http3_answer_init(s);
-    s->resets = http2_bucket_full(&limits->resets, *options->now);
-    s->glitches = http2_bucket_full(&limits->glitches, *options->now);
-    s->small_data = http2_bucket_full(&limits->small_data, *options->now);
-    s->growth_left = limits->upload_growth;
+    s->resets = bucket_full(&limits->resets, *options->now);
+    s->glitches = bucket_full(&limits->glitches, *options->now);
+    s->small_data = bucket_full(&limits->small_data, *options->now);
+    s->windows = (struct exchange_windows){.session = &s->session,
+                                           .now = options->now,
+                                           .first = limits->stream_window,
+                                           .left = limits->upload_growth};
     s->control_stream = s->instructions.stream = s->latest_stream = -1;
     s->push_end = UINT64_MAX;
     s->is_silent = true;

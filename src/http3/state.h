@@ -10,13 +10,13 @@
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
+#include "base/bucket.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
+#include "exchange/window.h"
 #include "http/head.h"
-#include "http2/bucket.h"
-#include "http2/window.h"
 #include "http3/frames.h"
 #include "http3/lines.h"
 #include "http3/repertoire.h"
@@ -73,7 +73,7 @@ struct http3_stream {
     struct buffer held;                    /* the rest of it and what came behind, meanwhile */
     struct http3_frames frames;
     struct exchange_inlet inlet;
-    struct http2_window window;
+    struct exchange_window window;
     size_t given_whole;           /* slices of the content that nghttp3 has, from the front */
     size_t given_part;            /* bytes of the next one that it has */
     size_t unacknowledged;        /* bytes of all that */
@@ -164,14 +164,14 @@ struct http3_session {
     uint64_t push_end;
     int64_t control_id;
     int64_t next_request; /* the first request stream that has not come */
-    struct http2_bucket resets;
-    struct http2_bucket glitches;
-    struct http2_bucket small_data;
+    struct bucket resets;
+    struct bucket glitches;
+    struct bucket small_data;
     struct http_cookies cookies;
-    size_t idle_memory;   /* of nghttp3 at the beginning */
-    size_t fields_memory; /* of all streams */
-    size_t growth_left;   /* of windows */
-    nghttp3_nv *lines;    /* room for the lines of one response head */
+    struct exchange_windows windows; /* of uploads */
+    size_t idle_memory;              /* of nghttp3 at the beginning */
+    size_t fields_memory;            /* of all streams */
+    nghttp3_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     int64_t control_stream; /* of ours */
     uint64_t control_unacknowledged;
