@@ -98,7 +98,7 @@ static int open_session(struct http3_connection *c)
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     tls_session_describe(c->tls, &c->agreed);
-    return http3_streams_start(c);
+    return http3_transport_start(c);
 }
 
 static int on_done(ngtcp2_conn *conn, void *user)
@@ -135,7 +135,7 @@ static int on_send_key(ngtcp2_conn *conn, ngtcp2_encryption_level level, void *u
 void http3_handshake_callbacks(struct http3_endpoint *e)
 {
     tls_quic_callbacks(&e->callbacks);
-    http3_streams_callbacks(&e->callbacks);
+    http3_transport_callbacks(&e->callbacks);
     e->update_key = e->callbacks.update_key;
     e->callbacks.update_key = on_update_key;
     e->callbacks.rand = on_random;

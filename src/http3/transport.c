@@ -90,7 +90,7 @@ static int on_window(ngtcp2_conn *conn, int64_t stream, uint64_t max, void *user
     return 0;
 }
 
-void http3_streams_callbacks(ngtcp2_callbacks *callbacks)
+void http3_transport_callbacks(ngtcp2_callbacks *callbacks)
 {
     callbacks->recv_stream_data = on_data;
     callbacks->stream_reset = on_reset;
@@ -149,7 +149,7 @@ static void stop_stream(void *transport, int64_t stream, uint64_t code)
     check(c, ngtcp2_conn_shutdown_stream_read(c->conn, 0, stream, code));
 }
 
-int http3_streams_start(struct http3_connection *c)
+int http3_transport_start(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
     struct session_host host;
@@ -177,7 +177,7 @@ int http3_streams_start(struct http3_connection *c)
     return judge(c, result);
 }
 
-void http3_streams_allow(struct http3_connection *c)
+void http3_transport_allow(struct http3_connection *c)
 {
     uint64_t allowed = http3_session_streams_allowed(c->session);
     if (allowed == c->streams_told)
@@ -231,8 +231,8 @@ static ngtcp2_ssize close_packet(struct http3_connection *c, ngtcp2_path *path, 
     return written < 0 ? 0 : written;
 }
 
-ngtcp2_ssize http3_streams_write(struct http3_connection *c, ngtcp2_path *path, ngtcp2_pkt_info *pi,
-                                 uint8_t *out, size_t size)
+ngtcp2_ssize http3_transport_write(struct http3_connection *c, ngtcp2_path *path,
+                                   ngtcp2_pkt_info *pi, uint8_t *out, size_t size)
 {
     for (;;) {
         struct piece piece;
