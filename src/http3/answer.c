@@ -88,7 +88,7 @@ static void resume(void *session, struct exchange *x, bool is_first)
     struct http3_session *s = session;
     struct http3_stream *t = http3_state_stream(x);
     if (is_first)
-        http3_session_watch(s, t);
+        http3_streams_watch(s, t);
     http3_send_resume(s, t);
 }
 

@@ -199,9 +199,9 @@ static void receive(struct http3_session *s, struct http3_stream *t, struct span
 
 void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends)
 {
-    struct http3_stream *t = http3_session_find_stream(s, id);
+    struct http3_stream *t = http3_streams_find(s, id);
     if (!t)
-        t = http3_session_take_stream(s, id);
+        t = http3_streams_take(s, id);
     if (!t) {
         http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
         return;

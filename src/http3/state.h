@@ -1,12 +1,12 @@
-/* http3/state.h: what the files of a session share. For them only: session, events, charge,
- * machine, side, control, receive, request, qpack, instructions, answer, send.
+/* http3/state.h: what the files of a session share. For them only: session, streams, events,
+ * charge, machine, side, control, receive, request, qpack, instructions, answer, send.
  *
- * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
- * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
- * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
- * request streams and request.c makes requests of them; qpack.c keeps the client's dynamic table
- * and those who wait for it, instructions.c tells the client of it; answer.c gives answers to
- * nghttp3; send.c hands out what nghttp3 has to send. */
+ * session.c owns the connection's life, streams.c that of its request streams; events.c is what the
+ * QUIC connection tells; charge.c draws on the budgets of the connection; machine.c makes and ends
+ * what nghttp3 does; side.c takes unidirectional streams, control.c one of them; receive.c takes
+ * the frames of request streams and request.c makes requests of them; qpack.c keeps the client's
+ * dynamic table and those who wait for it, instructions.c tells the client of it; answer.c gives
+ * answers to nghttp3; send.c hands out what nghttp3 has to send. */
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
@@ -236,19 +236,37 @@ static inline bool http3_state_is_client_side_stream(int64_t id)
 
 /* session.c */
 
-struct http3_stream *http3_session_find_stream(struct http3_session *s, int64_t id);
-/* A stream for the next request, or NULL when there is no memory. */
-struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id);
 /* The connection must end: notes the reason, nothing more. */
 void http3_session_break(struct http3_session *s, int error, uint64_t code);
-/* From now on the client's progress with the answer is watched. */
-void http3_session_watch(const struct http3_session *s, struct http3_stream *t);
 /* Around what may call back: settles before and after. */
 void http3_session_enter(struct http3_session *s);
 /* ROUTED_OK, or why the connection must be closed. */
 int http3_session_leave(struct http3_session *s);
+
+/* streams.c */
+
+/* NULL: there is none. */
+struct http3_stream *http3_streams_find(struct http3_session *s, int64_t id);
+/* A stream for the next request, or NULL when there is no memory. */
+struct http3_stream *http3_streams_take(struct http3_session *s, int64_t id);
 /* The transport is done with a stream that was never a request. */
-void http3_session_forget_stream(struct http3_session *s, int64_t id);
+void http3_streams_forget(struct http3_session *s, int64_t id);
+/* Does what events and the application's calls left to be done. */
+void http3_streams_settle(struct http3_session *s);
+/* From now on the client's progress with the answer is watched. */
+void http3_streams_watch(const struct http3_session *s, struct http3_stream *t);
+/* Ends the answers whose client takes too little of them (limits.send_rate). */
+void http3_streams_cut_slow(struct http3_session *s);
+/* What the most urgent of the live streams, of which there is one, waits for. */
+enum session_wait http3_streams_wait(const struct http3_session *s);
+/* Ends the requests whose content did not come in time; false when there is none. */
+bool http3_streams_fail_waiting(struct http3_session *s, int error);
+/* on_close for those that are not over; */
+void http3_streams_finish_live(struct http3_session *s, int error);
+/* who is, and still with the transport, need not wait for it any more. */
+void http3_streams_drop_finishing(struct http3_session *s);
+/* Gives back what is kept for the next request. */
+void http3_streams_free_spare(struct http3_session *s);
 
 /* charge.c */
 
