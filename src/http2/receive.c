@@ -52,7 +52,7 @@ static bool is_too_much_memory(const struct http2_session *s)
     const struct http2_limits *limits = &s->options->limits;
     uint64_t allowed = (s->session.bytes_in + s->input_size) * limits->memory_share +
                        limits->memory_slack + s->live_count * HTTP2_STREAM_COST + s->idle_memory;
-    return s->heap.held + s->fields_memory + s->cookies.held > allowed;
+    return s->heap.held + http_heads_memory(&s->heads) > allowed;
 }
 
 static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghttp2_rcbuf *name,
@@ -64,9 +64,7 @@ static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghtt
     (void)flags;
     if (!t)
         return 0;
-    size_t before = http_head_memory(&t->head);
-    int error = http_head_add(&t->head, &s->options->limits.head, name, value);
-    s->fields_memory += http_head_memory(&t->head) - before;
+    int error = http_head_add(&t->head, name, value);
     return error ? stop(s, error) : 0;
 }
 
@@ -123,12 +121,9 @@ static void begin_exchange(struct http2_session *s, struct http2_stream *t)
 static int receive_head(struct http2_session *s, struct http2_stream *t, bool ends)
 {
     struct exchange *x = &t->exchange;
-    size_t before = http_head_memory(&t->head);
-    int error = http_head_read(&t->head, &s->options->limits.head, &s->cookies, &x->request,
-                               &x->arena, ends);
-    s->fields_memory += http_head_memory(&t->head) - before;
+    int error = http_head_read(&t->head, &x->request, &x->arena, ends);
     if (!error && is_too_much_memory(s)) {
-        http_cookies_release(&s->cookies);
+        http_cookies_release(&s->heads.cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
     t->inlet.has_ended = ends;

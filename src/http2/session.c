@@ -288,7 +288,7 @@ static void session_rest(struct session *base)
 {
     struct http2_session *s = http2_state_of(base);
     output_rest(&s->output);
-    http_cookies_release(&s->cookies);
+    http_cookies_release(&s->heads.cookies);
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;
@@ -327,6 +327,7 @@ struct session *http2_session_new(const struct http2_session_options *options,
         .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
     s->options = options;
     s->loop = loop;
+    s->heads.limits = &options->limits.head;
     s->windows = (struct exchange_windows){.session = &s->session,
                                            .now = options->now,
                                            .first = options->limits.stream_window,

@@ -82,10 +82,9 @@ struct http2_session {
     struct http2_order order;
     struct http2_priority priority;
     struct http2_budget budget;
-    struct http_cookies cookies;
+    struct http_heads heads;         /* of requests */
     struct exchange_windows windows; /* of uploads */
     size_t idle_memory;              /* of nghttp2 at the beginning */
-    size_t fields_memory;            /* of all streams */
     nghttp2_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */

@@ -20,11 +20,10 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
     struct http2_stream *t = new_stream(s);
     if (!t)
         return NULL;
-    t->head.keeper = s->cookies.keeper;
+    t->head.all = &s->heads;
     exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
     t->outlet.host = &s->outlets;
     t->id = id;
-    s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
     list_append(&s->live, &t->link);
     return t;
@@ -45,7 +44,6 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
     list_remove(&t->due);
     exchange_inlet_release(&t->inlet);
     exchange_window_give_back(&t->window, &s->windows);
-    s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
     exchange_outlet_reset(&t->outlet);
     list_prepend(&s->spare, &t->link);

@@ -33,5 +33,5 @@ bool http3_charge_is_over_memory(const struct http3_session *s)
     const struct http3_limits *limits = &s->options->limits;
     uint64_t allowed = s->session.bytes_in * limits->memory_share + limits->memory_slack +
                        s->stream_most * HTTP3_STREAM_COST + s->idle_memory;
-    return s->heap.held + s->fields_memory + s->held_memory + s->cookies.held > allowed;
+    return s->heap.held + http_heads_memory(&s->heads) + s->held_memory > allowed;
 }

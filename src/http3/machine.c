@@ -79,7 +79,7 @@ int http3_machine_open(struct http3_session *s)
                                  .free = heap_free,
                                  .calloc = heap_new_zeroed,
                                  .realloc = heap_resize};
-    s->cookies.keeper = &keeper;
+    s->heads.cookies.keeper = &keeper;
     if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
         http3_qpack_open(s))
         return ROUTED_ERROR_MEMORY;

@@ -162,7 +162,7 @@ static bool session_probe(struct session *base)
 static void session_rest(struct session *base)
 {
     struct http3_session *s = http3_state_of(base);
-    http_cookies_release(&s->cookies);
+    http_cookies_release(&s->heads.cookies);
     if (s->instructions.queue.size == 0)
         http3_instructions_release(s);
     memory_free(s->lines);
@@ -207,6 +207,7 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     s->resets = bucket_full(&limits->resets, *options->now);
     s->glitches = bucket_full(&limits->glitches, *options->now);
     s->small_data = bucket_full(&limits->small_data, *options->now);
+    s->heads.limits = &limits->head;
     s->windows = (struct exchange_windows){.session = &s->session,
                                            .now = options->now,
                                            .first = limits->stream_window,

@@ -167,10 +167,9 @@ struct http3_session {
     struct bucket resets;
     struct bucket glitches;
     struct bucket small_data;
-    struct http_cookies cookies;
+    struct http_heads heads;         /* of requests */
     struct exchange_windows windows; /* of uploads */
     size_t idle_memory;              /* of nghttp3 at the beginning */
-    size_t fields_memory;            /* of all streams */
     nghttp3_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     int64_t control_stream; /* of ours */

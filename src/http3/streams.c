@@ -63,7 +63,6 @@ static void give_stream(struct http3_session *s, struct http3_stream *t)
     http3_qpack_forget(s, t);
     exchange_inlet_release(&t->inlet);
     exchange_window_give_back(&t->window, &s->windows);
-    s->fields_memory -= http_head_memory(&t->head);
     http_head_reset(&t->head);
     exchange_outlet_reset(&t->outlet);
     http3_send_forget(s, t, t->unacknowledged);
@@ -100,9 +99,8 @@ struct http3_stream *http3_streams_take(struct http3_session *s, int64_t id)
     t->outlet.host = &s->outlets;
     t->exchange.request.scheme = SPAN("https");
     t->exchange.request.protocol = HTTP_3;
-    t->head.keeper = s->cookies.keeper;
+    t->head.all = &s->heads;
     t->id = id;
-    s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
     if (++s->stream_count > s->stream_most)
         s->stream_most = s->stream_count;
