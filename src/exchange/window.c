@@ -6,9 +6,7 @@
  * held against growing: within a machine there is no need. */
 static bool is_used_fast(const struct exchange_window *w, const struct exchange_windows *all)
 {
-    const struct session_host *host = &all->session->host;
-    uint64_t round_trip = host->round_trip ? host->round_trip(host->host) : 0;
-    return (*all->now - w->since + 1) * NANOSECONDS < 2 * round_trip;
+    return (*all->now - w->since + 1) * NANOSECONDS < 2 * session_round_trip(all->session);
 }
 
 static size_t grow(struct exchange_window *w, struct exchange_windows *all, size_t wish)

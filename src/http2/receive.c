@@ -94,7 +94,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
     } else {
         exchange_outlet_fail(&t->exchange, error);
     }
-    s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
+    session_refuse(&s->session, &t->exchange, error, status);
     return http2_session_charge_reset(s);
 }
 
@@ -110,10 +110,8 @@ static void begin_exchange(struct http2_session *s, struct http2_stream *t)
 {
     struct exchange *x = &t->exchange;
     t->is_exchange = true;
-    s->session.requests++;
     set_priority(s, t);
-    exchange_writable(x, s->options->response_window);
-    s->session.host.on_exchange(s->session.host.host, x);
+    session_begin(&s->session, x, s->options->response_window);
     if (x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel)
         exchange_deliver_end(x, NULL);
 }

@@ -94,7 +94,6 @@ struct http2_session {
     uint32_t failure_code; /* for GOAWAY */
     enum http2_phase phase;
     enum http2_farewell farewell;
-    unsigned inside;    /* calls of the connection on the stack */
     uint8_t frame_type; /* being received */
     bool is_broken;     /* nghttp2 must not be called any more */
     bool was_greeted;   /* the client's first SETTINGS came */

@@ -71,11 +71,10 @@ static void finish(struct http2_session *s, struct http2_stream *t, int error)
     if (!t->is_gone && !s->is_broken)
         nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
     if (t->is_exchange) {
-        exchange_close(&t->exchange, error);
-        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+        session_end(&s->session, &t->exchange, error);
     } else if (!t->is_refused) {
         t->is_refused = true;
-        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+        session_refuse(&s->session, &t->exchange, error, 0);
     }
     give_stream(s, t);
 }

@@ -97,7 +97,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
     } else {
         exchange_outlet_fail(&t->exchange, error);
     }
-    s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
+    session_refuse(&s->session, &t->exchange, error, status);
 }
 
 void http3_request_is_malformed(struct http3_session *s, struct http3_stream *t, uint64_t code)
@@ -152,10 +152,8 @@ static void begin_exchange(struct http3_session *s, struct http3_stream *t)
 {
     struct exchange *x = &t->exchange;
     t->is_exchange = true;
-    s->session.requests++;
     set_first_priority(s, t);
-    exchange_writable(x, s->options->response_window);
-    s->session.host.on_exchange(s->session.host.host, x);
+    session_begin(&s->session, x, s->options->response_window);
     if (x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel)
         exchange_deliver_end(x, NULL);
 }

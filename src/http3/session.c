@@ -18,12 +18,10 @@ void http3_session_break(struct http3_session *s, int error, uint64_t code)
 
 /* ---- settling ---- */
 
-/* For the host's counters: what ended the connection is a fault of no request in particular. */
 static void settle_failure(struct http3_session *s)
 {
-    struct exchange nobody = {.request = {.scheme = SPAN("https"), .protocol = HTTP_3}};
     s->is_over = s->is_broken = true;
-    s->session.host.on_refused(s->session.host.host, &nobody, s->failure, 0);
+    session_fault(&s->session, SPAN("https"), HTTP_3, s->failure);
     http3_streams_finish_live(s, s->failure);
 }
 
@@ -94,19 +92,19 @@ static bool is_settled(const struct http3_session *s)
  * leaves the settling to the call that is on its way. */
 void http3_session_enter(struct http3_session *s)
 {
-    if (s->inside++ == 0 && !is_settled(s))
+    if (s->session.inside++ == 0 && !is_settled(s))
         settle(s);
 }
 
 int http3_session_leave(struct http3_session *s)
 {
-    if (s->inside == 1) {
+    if (s->session.inside == 1) {
         if (!is_settled(s))
             settle(s);
         s->session.wait = wait_of(s);
         s->session.due = next_due(s);
     }
-    s->inside--;
+    s->session.inside--;
     return s->failure;
 }
 
@@ -225,8 +223,7 @@ struct http3_session *http3_session_new(const struct http3_session_options *opti
     if (!s)
         return NULL;
     init(s, options);
-    s->session = (struct session){
-        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
+    session_init(&s->session, &ops, host, SESSION_HEAD);
     s->transport = *transport;
     s->loop = loop;
     if (http3_machine_open(s)) {

@@ -183,7 +183,6 @@ struct http3_session {
     uint64_t failure_code; /* for CONNECTION_CLOSE */
     int failure;           /* why the connection must end; 0: it need not */
     enum http3_farewell farewell;
-    unsigned inside; /* calls of the connection on the stack */
     bool latest_ends;
     bool was_deferred; /* a stream had nothing for nghttp3 */
     bool is_full;      /* or had to wait for acknowledgements */

@@ -153,11 +153,10 @@ static void finish(struct http3_session *s, struct http3_stream *t, int error)
     list_remove(&t->link);
     list_append(&s->finishing, &t->link);
     if (t->is_exchange) {
-        exchange_close(&t->exchange, error);
-        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+        session_end(&s->session, &t->exchange, error);
     } else if (!t->is_refused) {
         t->is_refused = true;
-        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+        session_refuse(&s->session, &t->exchange, error, 0);
     }
 }
 
