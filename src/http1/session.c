@@ -126,8 +126,7 @@ bool http1_session_wants_input(const struct http1_session *s)
     return http1_receive_is_open(s) || (!s->is_held && s->current && s->current->request_done);
 }
 
-/* The application may have ended a response since the last call. A call from inside a callback,
- * such as shut, leaves the settling to the call that is on its way. */
+/* The application may have ended a response since the last call. */
 static void enter(struct http1_session *s)
 {
     if (s->session.inside++ == 0)

@@ -151,8 +151,7 @@ static milliseconds due_of(const struct http2_session *s)
     return is_due ? last_farewell_due(s) : CLOCK_NEVER;
 }
 
-/* The application may have acted since the last call. A call from inside a callback, such as
- * shut, leaves the settling to the call that is on its way. */
+/* The application may have acted since the last call. */
 static void enter(struct http2_session *s)
 {
     if (s->session.inside++ == 0)

@@ -88,8 +88,7 @@ static bool is_settled(const struct http3_session *s)
     return list_is_empty(&s->due) && !s->failure && !s->is_shut;
 }
 
-/* The application may have acted since the last call. A call from inside a callback, such as shut,
- * leaves the settling to the call that is on its way. */
+/* The application may have acted since the last call. */
 void http3_session_enter(struct http3_session *s)
 {
     if (s->session.inside++ == 0 && !is_settled(s))
