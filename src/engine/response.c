@@ -315,8 +315,7 @@ static bool trailer_is_allowed(const char *name)
     struct span text = span_from(name);
     if (text.size > sizeof(lower))
         text.size = sizeof(lower);
-    for (size_t i = 0; i < text.size; i++)
-        lower[i] = span_lower(text.data[i]);
+    span_lower_copy(lower, text);
     text.data = lower;
     return !field_is_forbidden_trailer(field_lookup(text), text);
 }
