@@ -5,7 +5,8 @@
 #define BLOCK_SIZE 65536
 /* Content of at least this size travels on as a slice of the block it was read into; less is
  * copied, so that few bytes never keep a whole block. */
-#define SHARE_MIN 16384
+#define SHARE_MIN  16384
+#define SMALL_SIZE 1024
 /* Reads in one turn, so that one busy channel does not keep the others waiting. */
 #define READS_MAX 4
 /* A growing chunk is closed at this size. */
@@ -20,17 +21,34 @@
 void bridge_channel_host_release(struct bridge_channel_host *host)
 {
     block_release(host->block);
-    host->block = NULL;
+    block_release(host->small);
+    host->block = host->small = NULL;
 }
 
 /* A block that nobody else looks into. */
 static struct block *writable_block(struct bridge_channel_host *host)
 {
-    if (host->block && !block_is_unshared(host->block))
-        bridge_channel_host_release(host);
+    if (host->block && !block_is_unshared(host->block)) {
+        block_release(host->block);
+        host->block = NULL;
+    }
     if (!host->block)
         host->block = block_new(BLOCK_SIZE);
     return host->block;
+}
+
+/* Most small content is done with by the time the next comes: the same memory serves again. While
+ * somebody keeps it the next is given memory of its own. */
+static struct slice copy_content(struct bridge_channel_host *host, struct span bytes)
+{
+    if (bytes.size > SMALL_SIZE)
+        return slice_copy(bytes);
+    if (!host->small)
+        host->small = block_new(SMALL_SIZE);
+    if (!host->small || !block_is_unshared(host->small))
+        return slice_copy(bytes);
+    memcpy(block_data(host->small), bytes.data, bytes.size);
+    return slice_of_block(host->small, 0, bytes.size);
 }
 
 /* ---- life ---- */
@@ -93,7 +111,7 @@ static int take_body(struct bridge_channel *c, const struct slice *input, struct
         c->body.data = bytes.data;
         c->body.size = bytes.size;
     } else {
-        c->body = slice_copy(bytes);
+        c->body = copy_content(c->host, bytes);
     }
     return c->body.data ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
@@ -138,14 +156,11 @@ static void tell_upgrade(struct bridge_channel *c)
     c->events->on_upgrade(c);
 }
 
-/* The bytes of an event lie in the block of `input`, which stays while the event is told. */
+/* True when there may be another event. */
 static bool decode_one(struct bridge_channel *c)
 {
     struct wire_event event;
     struct span rest = slice_span(c->input);
-    struct block *block = c->input.block;
-    if (block)
-        block_retain(block);
     wire_decoder_feed(&c->decoder, &rest, &event);
     c->input.data += c->input.size - rest.size;
     c->input.size = rest.size;
@@ -154,8 +169,8 @@ static bool decode_one(struct bridge_channel *c)
         tell(c, &event);
     if (bridge_channel_is_open(c))
         tell_upgrade(c);
-    block_release(block);
-    return event.type != WIRE_EVENT_MORE && event.type != WIRE_EVENT_ERROR;
+    return event.type != WIRE_EVENT_MORE && event.type != WIRE_EVENT_ERROR &&
+           (rest.size || !wire_decoder_is_idle(&c->decoder));
 }
 
 static bool is_usable(const struct bridge_channel *c)
@@ -183,10 +198,12 @@ static bool is_flooded(const struct bridge_channel *c)
     return c->stream.bytes_in - c->marked_in > FRAMING_MAX + FRAMING_RATIO * content;
 }
 
-/* Tells what is here until it is used up or the owner takes no more. */
+/* Tells what is here until it is used up or the owner takes no more. The bytes of an event lie in
+ * the block of the input, which stays while events are told. */
 static void decode(struct bridge_channel *c)
 {
     bool has_more = true;
+    struct slice kept = slice_retain(c->input);
     while (has_more && is_usable(c)) {
         if (c->body.size)
             c->events->on_body(c, &c->body);
@@ -195,6 +212,7 @@ static void decode(struct bridge_channel *c)
         slice_release(&c->body);
         has_more = decode_one(c);
     }
+    slice_release(&kept);
     if (!bridge_channel_is_open(c))
         return;
     shrink_input(c);
