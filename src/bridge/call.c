@@ -113,6 +113,7 @@ static uint64_t current_limit(const struct bridge_call *call)
     return limits->engine_idle_timeout;
 }
 
+/* A timer that fires too early looks again: it is cheaper than one that is moved all the time. */
 static void arm(struct bridge_call *call)
 {
     const routed_limits *limits = call->client->limits;
@@ -127,7 +128,7 @@ static void arm(struct bridge_call *call)
         due = least(due, call->total_due);
     if (due == CLOCK_NEVER)
         loop_timer_clear(call->client->loop, &call->timer);
-    else
+    else if (!loop_timer_is_set(&call->timer) || due < call->timer.due)
         loop_timer_set(call->client->loop, &call->timer, due);
 }
 
@@ -339,10 +340,9 @@ static void on_drained(void *holder, size_t content)
     call->since = now_of(call);
     if (call->line->channel.stream.bytes_out > call->out_before)
         call->x->reached_application = true;
-    if (call->is_request_sent && !call->is_request_written && queued(call) == 0) {
+    if (call->is_request_sent && queued(call) == 0)
         call->is_request_written = true;
-        arm(call);
-    }
+    arm(call);
     if (!call->has_request_end || call->x->is_tunnel)
         exchange_grant(call->x, content);
 }
@@ -389,7 +389,6 @@ static void start(struct bridge_call *call, struct bridge_line *line)
         fail(call, error);
         return;
     }
-    arm(call);
     if (!call->is_request_sent)
         exchange_grant(call->x, call->client->limits->window);
 }
