@@ -5,8 +5,7 @@
 #define BLOCK_SIZE 65536
 /* Content of at least this size travels on as a slice of the block it was read into; less is
  * copied, so that few bytes never keep a whole block. */
-#define SHARE_MIN  16384
-#define SMALL_SIZE 1024
+#define SHARE_MIN 16384
 /* Reads in one turn, so that one busy channel does not keep the others waiting. */
 #define READS_MAX 4
 /* A growing chunk is closed at this size. */
@@ -35,20 +34,6 @@ static struct block *writable_block(struct bridge_channel_host *host)
     if (!host->block)
         host->block = block_new(BLOCK_SIZE);
     return host->block;
-}
-
-/* Most small content is done with by the time the next comes: the same memory serves again. While
- * somebody keeps it the next is given memory of its own. */
-static struct slice copy_content(struct bridge_channel_host *host, struct span bytes)
-{
-    if (bytes.size > SMALL_SIZE)
-        return slice_copy(bytes);
-    if (!host->small)
-        host->small = block_new(SMALL_SIZE);
-    if (!host->small || !block_is_unshared(host->small))
-        return slice_copy(bytes);
-    memcpy(block_data(host->small), bytes.data, bytes.size);
-    return slice_of_block(host->small, 0, bytes.size);
 }
 
 /* ---- life ---- */
@@ -111,7 +96,7 @@ static int take_body(struct bridge_channel *c, const struct slice *input, struct
         c->body.data = bytes.data;
         c->body.size = bytes.size;
     } else {
-        c->body = copy_content(c->host, bytes);
+        c->body = slice_copy_spare(&c->host->small, bytes);
     }
     return c->body.data ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
