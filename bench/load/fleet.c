@@ -124,7 +124,6 @@ void load_fleet_connected(struct load_fleet *f, struct load_client *c)
     f->connecting--;
     f->ready++;
     f->tally.connects++;
-    f->progress = loop_clock();
     if (!c->has_waiting)
         return;
     c->has_waiting = false;
@@ -135,7 +134,6 @@ void load_fleet_answered(struct load_fleet *f, microseconds intended, uint16_t s
 {
     microseconds now = loop_clock();
     f->under_way--;
-    f->progress = now;
     f->losses = 0;
     if (status == 0)
         f->tally.errors[LOAD_ERROR_PROTOCOL]++;
@@ -163,12 +161,22 @@ void load_fleet_lost(struct load_fleet *f, struct load_client *c, enum load_erro
 
 /* ---- runs ---- */
 
+/* Large content on a busy machine takes its time: as long as bytes move, somebody works on it. */
+static bool has_hope(struct load_fleet *f, microseconds now)
+{
+    if (f->moved != f->moved_before) {
+        f->moved_before = f->moved;
+        f->progress = now;
+    }
+    return now - f->progress <= f->options->patience;
+}
+
 bool load_fleet_connect(struct load_fleet *f)
 {
     f->progress = loop_clock();
     if (f->options->reconnect)
         return true;
-    while (f->ready < f->count && !f->is_broken && loop_clock() - f->progress < LOAD_PATIENCE) {
+    while (f->ready < f->count && !f->is_broken && has_hope(f, loop_clock())) {
         pump(f);
         loop_turn(f->loop, TURN_MAX);
     }
@@ -230,7 +238,7 @@ void load_fleet_run(struct load_fleet *f, double rate, uint64_t most, microsecon
             break;
         if (f->under_way == 0 && !list_is_empty(&f->idle))
             f->progress = now;
-        if (now - f->progress > LOAD_PATIENCE)
+        if (!has_hope(f, now))
             break;
         pump(f);
         loop_turn(f->loop, sleep_for(f));

@@ -9,8 +9,6 @@
 
 /* Connections that are being made at a time: listeners have queues of finite length. */
 #define LOAD_CONNECTING_MAX 128
-/* Without any progress for this long, what is under way is given up. */
-#define LOAD_PATIENCE UINT64_C(10000000)
 
 struct load_fleet {
     const struct load_options *options;
@@ -29,7 +27,9 @@ struct load_fleet {
     struct load_tally tally;
     uint64_t under_way;    /* issued and neither answered nor lost */
     uint64_t losses;       /* connections lost since the last answer */
-    microseconds progress; /* when anything came to an end last */
+    uint64_t moved;        /* bytes that came or went, on all connections, */
+    uint64_t moved_before; /* and how many when that was looked at last */
+    microseconds progress; /* when they had grown last */
     bool is_running;       /* requests are issued */
     bool is_broken;        /* too many losses: there is nobody to talk to */
     microseconds round;    /* broadcast: when the message under way was meant to be sent, */

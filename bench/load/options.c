@@ -23,6 +23,7 @@ static const char help[] =
     "  --warmup N             requests before those that count [0]\n"
     "  --rate N               open loop: N requests a second at fixed times; latency counts from\n"
     "                         when a request was meant to begin [closed loop]\n"
+    "  --patience SECONDS     without any byte for so long, what is under way is given up [10]\n"
     "  --body BYTES           POST that many bytes [GET]\n"
     "  --websocket echo|broadcast   messages of --body bytes on WebSockets\n"
     "  --reconnect            a connection for each request\n"
@@ -46,6 +47,7 @@ enum flag {
     FLAG_DURATION,
     FLAG_WARMUP,
     FLAG_RATE,
+    FLAG_PATIENCE,
     FLAG_BODY,
     FLAG_WEBSOCKET,
     FLAG_RECONNECT,
@@ -67,6 +69,7 @@ static const struct option flags[] = {{"host", required_argument, NULL, FLAG_HOS
                                       {"duration", required_argument, NULL, FLAG_DURATION},
                                       {"warmup", required_argument, NULL, FLAG_WARMUP},
                                       {"rate", required_argument, NULL, FLAG_RATE},
+                                      {"patience", required_argument, NULL, FLAG_PATIENCE},
                                       {"body", required_argument, NULL, FLAG_BODY},
                                       {"websocket", required_argument, NULL, FLAG_WEBSOCKET},
                                       {"reconnect", no_argument, NULL, FLAG_RECONNECT},
@@ -128,14 +131,19 @@ static bool apply_websocket(struct load_options *o, const char *text)
     return true;
 }
 
-static bool apply_duration(struct load_options *o, const char *text)
+static bool read_seconds(const char *text, microseconds *value)
 {
     double seconds;
     if (!read_real(text, 86400, &seconds))
         return false;
-    o->duration = (microseconds)(seconds * 1e6);
+    *value = (microseconds)(seconds * 1e6);
+    return *value > 0;
+}
+
+static bool apply_duration(struct load_options *o, const char *text)
+{
     o->requests = UINT64_MAX;
-    return true;
+    return read_seconds(text, &o->duration);
 }
 
 static bool apply(struct load_options *o, int flag, const char *text)
@@ -176,6 +184,8 @@ static bool apply(struct load_options *o, int flag, const char *text)
         return read_number(text, 0, UINT64_MAX - 1, &o->warmup);
     case FLAG_RATE:
         return read_real(text, 1e7, &o->rate);
+    case FLAG_PATIENCE:
+        return read_seconds(text, &o->patience);
     case FLAG_BODY:
         is_right = read_number(text, 0, LOAD_BODY_MAX, &number);
         o->body = (int64_t)number;
@@ -220,6 +230,7 @@ enum load_options_outcome load_options_read(struct load_options *o, int argc, ch
                                .depth = 1,
                                .requests = 5000,
                                .duration = CLOCK_NEVER,
+                               .patience = 10 * 1000000,
                                .body = -1,
                                .core = -1};
     int flag, place = 0;

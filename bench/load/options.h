@@ -33,6 +33,7 @@ struct load_options {
     uint64_t requests;     /* UINT64_MAX: until `duration` is over */
     uint64_t warmup;       /* requests before those that count */
     microseconds duration; /* CLOCK_NEVER: until `requests` are made */
+    microseconds patience; /* what is under way is given up after so long without a byte */
     double rate;           /* requests a second at fixed times; 0: as fast as answers come */
     int64_t body;          /* bytes of request content, or of a WebSocket message; -1: a GET */
     bool reconnect;        /* each request on a connection of its own */

@@ -225,6 +225,61 @@ def test_nobody_there_is_a_failure():
     assert "not all connections" in done.stderr
 
 
+PATIENCE, PAUSE, PAUSES = 2, 0.3, 10
+
+
+def test_an_answer_that_trickles_in_is_waited_for():
+    def answer(link):
+        for _ in heads(link):
+            link.sendall(b"HTTP/1.1 200 X\r\ncontent-length: 10\r\n\r\n")
+            for _ in range(PAUSES):
+                time.sleep(PAUSE)
+                link.sendall(b"x")
+
+    with Peer(answer) as peer:
+        measured = json.loads(load("--port", peer.port, "--requests", 1, "--connections", 1, "--patience", PATIENCE).stdout)
+    assert measured["requests"] == 1 and measured["errors"]["total"] == 0
+    assert measured["latency"]["max"] > PATIENCE * 1e6
+
+
+def test_a_request_that_trickles_out_is_waited_for():
+    """The server takes a part of the content now and then, and the rest of it in the end."""
+    size, part = 24 << 20, 1 << 20
+
+    def answer(link):
+        left = size - len(link.recv(65536).partition(b"\r\n\r\n")[2])
+        for _ in range(PAUSES):
+            time.sleep(PAUSE)
+            left -= len(link.recv(part, socket.MSG_WAITALL))
+        while left > 0:
+            left -= len(link.recv(65536))
+        respond(link)
+
+    with Peer(answer) as peer:
+        peer.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        done = load("--port", peer.port, "--requests", 1, "--connections", 1, "--body", size, "--patience", PATIENCE)
+    measured = json.loads(done.stdout)
+    assert measured["requests"] == 1 and measured["errors"]["total"] == 0
+    assert measured["latency"]["max"] > PATIENCE * 1e6
+
+
+def test_an_answer_that_stops_is_given_up():
+    over = threading.Event()
+
+    def answer(link):
+        for number, _ in enumerate(heads(link)):
+            if number == 1:
+                link.sendall(b"HTTP/1.1 200 X\r\ncontent-length: 12\r\n\r\nhalf")
+                over.wait(30)
+            respond(link)
+
+    with Peer(answer) as peer:
+        measured = json.loads(load("--port", peer.port, "--requests", 2, "--connections", 1, "--patience", PATIENCE).stdout)
+        over.set()
+    assert measured["requests"] == 1
+    assert measured["errors"] == {**dict.fromkeys(measured["errors"], 0), "total": 1, "timeout": 1}
+
+
 STALL = 0.4
 
 
