@@ -7,6 +7,7 @@ import sys
 from harness import servers, workloads
 
 USAGE = 64
+CONNECTIONS = 64
 PROTOCOLS = ("h1", "h1s", "h2", "h2c", "h3")
 
 
@@ -59,9 +60,8 @@ def make_parser():
     load = parser.add_argument_group("load")
     load.add_argument("--requests", type=positive, default=5000, metavar="N", help="in each turn [%(default)s]")
     load.add_argument("--duration", type=positive_real, metavar="SECONDS", help="so long instead of so many")
-    load.add_argument("--concurrency", type=positive, default=64, metavar="N",
-                      help="clients at once, each with one connection [%(default)s]")
-    load.add_argument("--connections", type=positive, metavar="N", help="another word for --concurrency")
+    load.add_argument("--concurrency", "--connections", type=positive, metavar="N", dest="connections",
+                      help=f"clients at once, each with one connection [{CONNECTIONS}]")
     load.add_argument("--streams", type=positive, default=1, metavar="N",
                       help="requests under way on each HTTP/2 or HTTP/3 connection [%(default)s]")
     load.add_argument("--pipeline", type=positive, default=1, metavar="N",
@@ -73,6 +73,8 @@ def make_parser():
     load.add_argument("--body", type=not_negative, metavar="BYTES", help="POST that many bytes")
     load.add_argument("--protocol", choices=PROTOCOLS, default="h1",
                       help="h1s, h2 and h3 are over TLS [%(default)s]")
+    load.add_argument("--table", type=not_negative, metavar="BYTES",
+                      help="HTTP/3: the QPACK table that the load offers for the fields of answers; 0: none [65536]")
     load.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                       help="where the load connects to [%(default)s]")
     what = parser.add_argument_group("what is measured")
@@ -101,8 +103,8 @@ def make_parser():
 def read(arguments):
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.connections is None:
-        options.connections = options.concurrency
+    options.connections_given = options.connections is not None
+    options.connections = options.connections or CONNECTIONS
     if not options.workloads:
         options.workloads = ["tiny"] if options.body is None else ["post"]
     if not options.cases:
@@ -112,6 +114,8 @@ def read(arguments):
         parser.error("--streams goes with h2, h2c and h3; --pipeline is for HTTP/1.1")
     if options.pipeline > 1 and has_streams:
         parser.error("--pipeline goes with h1 and h1s; --streams is for HTTP/2 and HTTP/3")
+    if options.table is not None and options.protocol != "h3":
+        parser.error("--table goes with h3")
     has_gate = options.min_req_per_sec_ratio or options.max_p95_ratio
     if has_gate and has_streams:
         parser.error("the ratio gates compare with routed_io, which speaks HTTP/1.1 only")

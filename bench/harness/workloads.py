@@ -40,6 +40,7 @@ ALL = {
         Workload("tiny", "GET of 30 bytes", EVERYBODY),
         Workload("post", "POST of 1 KiB", (*UPLOADS, "nginx_unix_nginx", "floor", "caddy"), body=KIB),
         Workload("routes", "GET, one of 100 routes with a parameter", ENGINES, "/r{n}/items/7", spread=100),
+        Workload("fields", "GET, answered with 12 lines of fields", ENGINES, "/fields"),
         Workload("pipelined", "GET of 30 bytes, 16 pipelined", EVERYBODY, share=4, extra=("--pipeline", "16"),
                  protocols=("h1", "h1s")),
         Workload("connections-512", "GET of 30 bytes, 512 connections", EVERYBODY, connections=512),
@@ -98,6 +99,8 @@ def arguments(workload, options):
         # Each connection is used, or it would not be measured.
         least = connections_of(workload, options) if workload.connections else 1
         given += ["--requests", str(max(least, round(options.requests * workload.share)))]
+    if options.table is not None:
+        given += ["--table", str(options.table)]
     if options.rate:
         given += ["--rate", f"{options.rate:g}"]
     return given

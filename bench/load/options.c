@@ -25,11 +25,14 @@ static const char help[] =
     "                         when a request was meant to begin [closed loop]\n"
     "  --patience SECONDS     without any byte for so long, what is under way is given up [10]\n"
     "  --body BYTES           POST that many bytes [GET]\n"
+    "  --table BYTES          HTTP/3: the QPACK table that is offered for the fields of answers;\n"
+    "                         0: none [65536, as browsers do]\n"
     "  --websocket echo|broadcast   messages of --body bytes on WebSockets\n"
     "  --reconnect            a connection for each request\n"
     "  --resume               these go on with the TLS session of an earlier one\n"
-    "  --hold                 say \"ready\" after the warm-up and wait for a line on standard "
-    "input\n"
+    "  --one-by-one           one request of the warm-up at a time, on each connection in turn\n"
+    "  --hold                 say \"ready\" after the warm-up and wait for a line on standard\n"
+    "                         input; keep the connections until that ends\n"
     "  --core N               run on this core only\n"
     "\n"
     "Exit status: 0 measured, 1 not, 64 usage.\n";
@@ -49,9 +52,11 @@ enum flag {
     FLAG_RATE,
     FLAG_PATIENCE,
     FLAG_BODY,
+    FLAG_TABLE,
     FLAG_WEBSOCKET,
     FLAG_RECONNECT,
     FLAG_RESUME,
+    FLAG_ONE_BY_ONE,
     FLAG_HOLD,
     FLAG_CORE,
     FLAG_HELP
@@ -71,9 +76,11 @@ static const struct option flags[] = {{"host", required_argument, NULL, FLAG_HOS
                                       {"rate", required_argument, NULL, FLAG_RATE},
                                       {"patience", required_argument, NULL, FLAG_PATIENCE},
                                       {"body", required_argument, NULL, FLAG_BODY},
+                                      {"table", required_argument, NULL, FLAG_TABLE},
                                       {"websocket", required_argument, NULL, FLAG_WEBSOCKET},
                                       {"reconnect", no_argument, NULL, FLAG_RECONNECT},
                                       {"resume", no_argument, NULL, FLAG_RESUME},
+                                      {"one-by-one", no_argument, NULL, FLAG_ONE_BY_ONE},
                                       {"hold", no_argument, NULL, FLAG_HOLD},
                                       {"core", required_argument, NULL, FLAG_CORE},
                                       {"help", no_argument, NULL, FLAG_HELP},
@@ -190,6 +197,10 @@ static bool apply(struct load_options *o, int flag, const char *text)
         is_right = read_number(text, 0, LOAD_BODY_MAX, &number);
         o->body = (int64_t)number;
         return is_right;
+    case FLAG_TABLE:
+        is_right = read_number(text, 0, LOAD_TABLE_MAX, &number);
+        o->table = (int64_t)number;
+        return is_right;
     case FLAG_WEBSOCKET:
         return apply_websocket(o, text);
     case FLAG_CORE:
@@ -200,6 +211,8 @@ static bool apply(struct load_options *o, int flag, const char *text)
         return o->reconnect = true;
     case FLAG_RESUME:
         return o->reconnect = o->resume = true;
+    case FLAG_ONE_BY_ONE:
+        return o->one_by_one = true;
     default:
         return o->hold = true;
     }
@@ -218,6 +231,8 @@ static const char *find_contradiction(const struct load_options *o)
         return "--websocket broadcast has one message under way";
     if (o->resume && !load_options_is_secure(o))
         return "--resume goes with h1s, h2 and h3";
+    if (o->table >= 0 && o->protocol != LOAD_H3)
+        return "--table goes with h3";
     return NULL;
 }
 
@@ -232,6 +247,7 @@ enum load_options_outcome load_options_read(struct load_options *o, int argc, ch
                                .duration = CLOCK_NEVER,
                                .patience = 10 * 1000000,
                                .body = -1,
+                               .table = -1,
                                .core = -1};
     int flag, place = 0;
     while ((flag = getopt_long(argc, argv, "", flags, &place)) != -1) {
