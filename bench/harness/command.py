@@ -127,11 +127,14 @@ class Run:
                 self.tell_rest(name, workload, found)
 
     def tell_rest(self, name, workload, found):
-        say(f"[1/1] {workload.name:18} {name:25} {found['bytes_per_connection']:>11,.0f} bytes each")
+        say(f"[1/1] {workload.name:18} {name:25} {found['resting']:>11,.0f} bytes each, "
+            f"{found['burst']:,.0f} after a burst")
         row = {"label": name, "workload": workload.name, "protocol": self.options.protocol,
-               "connections": found["connections"], "bytesPerConnection": round(found["bytes_per_connection"], 1)}
-        if found.get("held_per_connection"):
-            row["heldPerConnection"] = round(found["held_per_connection"], 1)
+               "connections": found["connections"], "bytesPerConnection": round(found["resting"], 1),
+               "burstBytesPerConnection": round(found["burst"], 1)}
+        if found.get("resting_held"):
+            row["heldPerConnection"] = round(found["resting_held"], 1)
+            row["burstHeldPerConnection"] = round(found["burst_held"], 1)
         self.rest.append(row)
 
     def do_startup(self, workload):

@@ -3,7 +3,8 @@
 #include "base/memory.h"
 #include <routed/error.h>
 
-#define TURN_MAX 100 /* milliseconds that a turn sleeps at most */
+#define TURN_MAX 100 /* milliseconds that a turn sleeps at most, */
+#define REST_MAX 2   /* and one in which word from outside is awaited */
 
 static const struct load_machine *machine_of(const struct load_options *o)
 {
@@ -82,7 +83,8 @@ bool load_fleet_has_ticket(const struct load_fleet *f)
 /* One more request, if there is one to be issued now. */
 static bool take(struct load_fleet *f, microseconds *intended)
 {
-    if (!f->is_running || !load_pacer_take(&f->pacer, loop_clock(), intended))
+    if (!f->is_running || (f->goes_round && f->under_way) ||
+        !load_pacer_take(&f->pacer, loop_clock(), intended))
         return false;
     f->under_way++;
     return true;
@@ -93,7 +95,7 @@ void load_fleet_offer(struct load_fleet *f, struct load_client *c)
     microseconds intended;
     list_remove(&c->idle);
     while (load_client_has_room(c)) {
-        if (!take(f, &intended)) {
+        if (f->goes_round || !take(f, &intended)) {
             list_append(&f->idle, &c->idle);
             return;
         }
@@ -194,6 +196,11 @@ static int sleep_for(const struct load_fleet *f)
         return 0;
     microseconds wait = (next - now) / 1000 - 1;
     return wait < TURN_MAX ? (int)wait : TURN_MAX;
+}
+
+void load_fleet_rest(struct load_fleet *f)
+{
+    loop_turn(f->loop, REST_MAX);
 }
 
 static void give_up(struct load_fleet *f)

@@ -30,7 +30,8 @@ struct load_fleet {
     uint64_t moved;        /* bytes that came or went, on all connections, */
     uint64_t moved_before; /* and how many when that was looked at last */
     microseconds progress; /* when they had grown last */
-    bool is_running;       /* requests are issued */
+    bool is_running;       /* requests are issued, */
+    bool goes_round;       /* one at a time, on each connection in turn */
     bool is_broken;        /* too many losses: there is nobody to talk to */
     microseconds round;    /* broadcast: when the message under way was meant to be sent, */
     uint32_t round_left;   /* and how many have not heard it */
@@ -49,6 +50,8 @@ bool load_fleet_connect(struct load_fleet *f);
 /* Issues requests until the pacer is over and all answers are here, or are given up. The tally
  * begins anew. */
 void load_fleet_run(struct load_fleet *f, double rate, uint64_t most, microseconds duration);
+/* Keeps the connections alive for a moment in which nothing is asked. */
+void load_fleet_rest(struct load_fleet *f);
 
 /* With --resume: is there a TLS session to go on with? */
 bool load_fleet_has_ticket(const struct load_fleet *f);
