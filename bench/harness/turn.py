@@ -19,8 +19,9 @@ class Load:
 
     def __init__(self, programs, arguments, port, core=None):
         core = machine.cores()[1] if core is None else core
+        command = [programs / "routed-load", "--hold", "--core", str(core), "--port", str(port), *arguments]
         self.process = subprocess.Popen(
-            [programs / "routed-load", "--hold", "--core", str(core), "--port", str(port), *arguments],
+            machine.bound_to_us(command),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
 
@@ -30,7 +31,9 @@ class Load:
             raise LoadFailed(self.process.stderr.read().decode().strip() or "routed-load ended")
         return self
 
-    def __exit__(self, *details):
+    def __exit__(self, kind, *details):
+        if kind:  # it may have hours to go
+            self.process.kill()
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
@@ -74,7 +77,7 @@ def rest(programs, server, workload, options):
     """Bytes that a connection takes which has had one request and rests: after requests that came one
     after another, so that nothing but the connections is there, and after all have asked at once,
     which leaves buffers behind, and lines to the engine."""
-    count = options.connections if options.connections_given else workload.connections
+    count = workloads.connections_of(workload, options)
     protocol = workloads.protocol_of(workload, options)
     before = _settled(server)
     arguments = ["--path", "/bench", "--protocol", protocol, "--connections", str(count), "--one-by-one",

@@ -77,6 +77,8 @@ def protocol_of(workload, options):
 
 
 def connections_of(workload, options):
+    if workload.kind == "idle" and options.connections_given:
+        return options.connections
     return workload.connections or options.connections
 
 
@@ -94,7 +96,7 @@ def arguments(workload, options):
     if depth > 1 and not workload.extra:
         given += ["--pipeline", str(depth)]
     if options.duration:
-        given += ["--duration", f"{options.duration:g}"]
+        given += ["--duration", f"{options.duration:f}"]
     else:
         # Each connection is used, or it would not be measured.
         least = connections_of(workload, options) if workload.connections else 1
@@ -102,5 +104,5 @@ def arguments(workload, options):
     if options.table is not None:
         given += ["--table", str(options.table)]
     if options.rate:
-        given += ["--rate", f"{options.rate:g}"]
+        given += ["--rate", f"{options.rate:f}"]
     return given

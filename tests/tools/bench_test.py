@@ -1,10 +1,13 @@
 """The benchmark's own tests: flags and exit codes, figures that are known beforehand, the ratio
 gate, and one short run of the whole."""
 
+import argparse
 import html.parser
 import json
 import os
 import pathlib
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release")) / "bench"
 sys.path.insert(0, str(ROOT / "bench"))
 
-from harness import agreement, fixed, options, page, results, rivals, servers, table, workloads  # noqa: E402
+from harness import agreement, command, counted, fixed, machine, options, page, results, rivals, servers, table, workloads  # noqa: E402
 
 TINY = ["--requests=40", "--concurrency=4", "--warmup=4", "--no-counted"]
 
@@ -42,7 +45,17 @@ def load(*arguments, timeout=60):
         (["--protocol=h3", "--pipeline=2"], "--pipeline goes with"), (["--protocol=spdy"], "--protocol"),
         (["--streams=2"], "--streams goes with"), (["--protocol=h2c", "--pipeline=2"], "--pipeline goes with"),
         (["--protocol=h2", "--max-p95-ratio=2"], "HTTP/1.1 only"),
-        (["--table=0"], "--table goes with h3"), (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
+        (["--table=0"], "--table goes with h3"), (["--table=16777217", "--protocol=h3"], "--table"),
+        (["--concurrency=60001"], "--concurrency"), (["--connections=0"], "--connections"),
+        (["--streams=1025", "--protocol=h2"], "--streams"), (["--pipeline=1025"], "--pipeline"),
+        (["--rate=10000001"], "--rate"), (["--rate=inf"], "--rate"), (["--rate=nan"], "--rate"), (["--duration=86401"], "--duration"),
+        (["--duration=0"], "--duration"), (["--body=1073741825"], "--body"), (["--iterations=1001"], "--iterations"),
+        (["--requests=1e3"], "--requests"), (["--requests="], "--requests"), (["--warmup=-1"], "--warmup"),
+        (["--min-req-per-sec-ratio=0"], "--min-req-per-sec-ratio"), (["--max-p95-ratio=nan"], "--max-p95-ratio"),
+        (["--report="], "cannot be written"), (["--report=/nonexistent/report.html"], "cannot be written"),
+        (["--body=5", "--workload=tiny"], "--body goes with the workload post"), (["--check", "--gate"], "--gate"),
+        (["--check", "--requests=6"], "--check does not go with --requests"), (["--gate", "--case=floor"], "--gate does not go with --case"),
+        (["--protocol"], "--protocol"), (["--case="], "there is no case"), (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
     ],
 )
 def test_usage_errors_of_the_command_are_64(arguments, complaint):
@@ -67,6 +80,13 @@ def test_usage_errors_of_the_load_are_64(arguments, complaint):
     done = load(*arguments)
     assert done.returncode == 64
     assert complaint in done.stderr
+
+
+def test_extreme_values_reach_the_load_as_they_are():
+    """Numbers that are not written with an exponent, which it does not read."""
+    told = bench(*TINY, "--case=routed_ffi_native_direct", "--rate=10000000", "--duration=0.001", "--pipeline=1024", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["options"] | {"rate": 10000000, "duration": 0.001, "pipeline": 1024} == json.loads(told.stdout)["options"]
 
 
 def test_help_names_every_flag_of_the_predecessor():
@@ -495,6 +515,104 @@ def test_a_rival_that_is_not_there_is_left_out(monkeypatch, tmp_path):
     monkeypatch.setitem(rivals.PROGRAMS, "nginx_http3", tmp_path / "nginx")
     with servers.House(PROGRAMS) as house, pytest.raises(servers.Unavailable, match=f"there is no {tmp_path}/nginx"):
         house.open("nginx_http3")
+
+
+def test_what_does_not_start_is_told_and_stopped(monkeypatch, tmp_path):
+    """A rival that ends at once, and one that is busy with something else."""
+    monkeypatch.setattr(servers, "READY_SECONDS", 0.5)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, text in (("nginx", "exit 3"), ("caddy", "while :; do :; done")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    with servers.House(PROGRAMS) as house:
+        with pytest.raises(servers.Unavailable, match="ended with status 3"):
+            house.open("nginx")
+        with pytest.raises(servers.Unavailable, match="does not listen"):
+            house.open("caddy")
+        assert [process.poll() is None for process in house.started] == [False, False]
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here")
+def test_a_port_that_is_taken_is_told(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken, servers.House(PROGRAMS) as house:
+        monkeypatch.setattr(rivals, "free_ports", lambda count: [taken.getsockname()[1]] * count)
+        with pytest.raises(servers.Unavailable, match="ended with status"):
+            house.open("nginx")
+
+
+def test_few_descriptors_are_told_and_the_rest_is_measured():
+    command = [PROGRAMS / "routed-bench", *TINY, "--workload=tiny,connections-512", "--case=floor"]
+    done = subprocess.run(["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "connections-512 is left out: 512 connections need more than 256 descriptors" in done.stdout
+    assert "tiny: GET of 30 bytes" in done.stdout
+
+
+def interrupted(number, tmp_path, *arguments):
+    """What a run says that gets this signal in its second turn, with the processes that it had started."""
+    command = [PROGRAMS / "routed-bench", "--duration=1", "--iterations=1000", "--no-counted", *arguments]
+    with open(tmp_path / "said", "w+") as said, subprocess.Popen(
+            command, stdout=said, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        assert process.stderr.readline().startswith("[1/1000] ")
+        started = machine.family(process.pid)[1:]
+        process.send_signal(number)
+        process.stderr.read()
+        process.wait(60)
+        said.seek(0)
+        return process.returncode, said.read(), started
+
+
+# Servers that end with their input, and one that ends by a signal.
+SEVERAL = "--case=floor,routed_ffi_processes" + (",nginx" if shutil.which("nginx") else "")
+
+
+def lives(pid):
+    """Where nobody asks for the status of orphans they stay on as zombies."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def have_ended(pids):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and any(map(lives, pids)):
+        time.sleep(0.01)
+    return not any(map(lives, pids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_tells_what_it_has_and_leaves_nothing(number, tmp_path):
+    status, said, started = interrupted(number, tmp_path, SEVERAL, "--report=report.html")
+    assert status == 128 + number
+    assert "\nfloor " in said and "note: interrupted" in said
+    assert len(started) >= 4 and have_ended(started)
+    assert [path.name for path in tmp_path.iterdir()] == ["said"]
+
+
+def test_a_killed_run_takes_its_servers_with_it(tmp_path):
+    status, _, started = interrupted(signal.SIGKILL, tmp_path, SEVERAL)
+    assert status == -signal.SIGKILL
+    assert len(started) >= 4 and have_ended(started)
+
+
+def test_reports_that_cannot_be_written_do_not_cost_the_figures(tmp_path, capsys):
+    given = argparse.Namespace(report=tmp_path / "no/where.html")
+    told = {"date": "", "machine": machine.describe(), "command": "", "gate": {"messages": []}, "notes": [], "workloads": [],
+            "results": [], "rest": [], "startup": []}
+    assert not command.keep(told, given, tmp_path / "bench")
+    assert (tmp_path / "bench.json").exists() and (tmp_path / "bench.html").exists()
+    assert "where.html is not written" in capsys.readouterr().err
+
+
+def test_a_counter_that_does_not_attach_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(servers, "READY_SECONDS", 1)
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    for counter in (counted.Strace, counted.Perf):
+        if shutil.which(counter.name):
+            counting = counter([gone.pid])
+            assert not counting.is_attached and counting.stop() is None
 
 
 def test_rest_and_start():
