@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -168,6 +169,23 @@ def wait_until_served(process, port):
         select.select([process.stdout], [], [], 0.02)  # until it says something or ends, or a moment
 
 
+def served_by(*command, library, port):
+    """What the program answers; it is stopped then."""
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "LD_LIBRARY_PATH": str(library)},
+    )
+    try:
+        return wait_until_served(process, port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
 @pytest.mark.parametrize("way", ["shared", "static"])
 def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
     port = free_port()
@@ -178,17 +196,10 @@ def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
         shutil.copy(library / "librouted_ffi.a", tmp_path)
         flags = [flag.replace(f"-L{library}", f"-L{tmp_path}") for flag in flags]
     run("gcc", "-std=c17", "-Wall", "-Wextra", "-Werror", source, "-o", tmp_path / "hello", *flags)
-    process = subprocess.Popen(
-        [tmp_path / "hello"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "LD_LIBRARY_PATH": str(library)},
-    )
-    try:
-        status, body = wait_until_served(process, port)
-        assert (status, body) == (200, b"Hello, reader!\n")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    assert served_by(tmp_path / "hello", library=library, port=port) == (200, b"Hello, reader!\n")
+
+
+def test_the_python_host_serves(library):
+    port = free_port()
+    script = ROOT / "examples/python/hello.py"
+    assert served_by(sys.executable, script, port, library=library, port=port) == (200, b"Hello, reader!\n")
