@@ -144,4 +144,4 @@ def test_with_kills(start, tmp_path, seed):
         thread.join()
     assert not failures, failures
     check_join(outcomes, read_ledger(ledger))
-    assert eventually(lambda: server.get("/json")[0] == 200, 15)
+    assert eventually(lambda: server.get("/json")[0] == 200)

@@ -70,8 +70,8 @@ def test_partition_that_does_not_heal(start_site):
         assert site.count("quic.connections") == 3
         relay.tell(both={"blocked": True})
         # The connection with /hang waits for its application, but its client does not answer.
-        assert eventually(lambda: site.count("quic.connections") == 0, 15, 0.1)
-        assert eventually(lambda: site.count("exchanges.open") == 0, 5, 0.1)
+        assert eventually(lambda: site.count("quic.connections") == 0, every=0.1)
+        assert eventually(lambda: site.count("exchanges.open") == 0, every=0.1)
         for peer in peers:
             peer.socket.close()
 
@@ -95,7 +95,7 @@ def test_black_hole_in_mid_transfer(site):
     run = Run(site, "ngtcp2")
     with run.through(both={"delay": 2, "rate": 20e6}) as relay, ThreadPoolExecutor() as pool:
         transfer = pool.submit(run.fetch, 3000000)
-        assert eventually(lambda: relay.counts()["down"]["bytes"] > 500000, 20)
+        assert eventually(lambda: relay.counts()["down"]["bytes"] > 500000)
         assert relay.counts()["down"]["largest"] > 1400
         relay.tell(down={"mtu": 1300})
         transfer.result()
@@ -182,9 +182,9 @@ def test_stateless_reset_of_a_connection_that_was_forgotten(start_site):
     site = start_site("--limit", "http3_idle_timeout=500")
     peer = confirmed(site)
     peer.run(0.1)
-    assert eventually(lambda: site.count("quic.connections") == 0, 10, 0.1)
+    assert eventually(lambda: site.count("quic.connections") == 0, every=0.1)
     # For three probe timeouts it still answers by its goodbye.
-    assert eventually(lambda: peer.inject(b"\x01", size=200) or site.count("quic.stateless_resets"), 10, 0.1)
+    assert eventually(lambda: peer.inject(b"\x01", size=200) or site.count("quic.stateless_resets"), every=0.1)
     got = []
     while select.select([peer.socket], [], [], 0.1)[0]:
         got.append(peer.socket.recv(2000))

@@ -159,7 +159,7 @@ def assert_stateless_reset(peer):
                 break
         return False
 
-    assert eventually(was_reset, 10)
+    assert eventually(was_reset)
 
 
 def test_nothing_stays_open_in_the_numbers(begin):
@@ -196,7 +196,7 @@ def test_death_again_and_again(begin):
     server = begin()
     for count in range(1, 6):
         end(server, signal.SIGKILL)
-        assert eventually(lambda: quic_process(server), 20)
+        assert eventually(lambda: quic_process(server))
         assert server.get("/json")[0] == 200
         assert server.metrics()["quic.restarts"] == count
     with server.peer() as peer:
@@ -248,7 +248,7 @@ def test_certificates_reach_it(start, tmp_path):
     assert is_shown("old")
     put("new")
     server.signal(signal.SIGHUP)
-    assert eventually(lambda: is_shown("new"), 10)
+    assert eventually(lambda: is_shown("new"))
     end(server, signal.SIGKILL)
     assert is_shown("new")
 
@@ -305,7 +305,7 @@ def test_nothing_is_told_while_it_is_down(begin, certificates):
     assert eventually(lambda: told_of_http3(server, certificates) == (None, 200))
     assert not quic_process(server)
     there = (f'h3=":{server.secure_port}"; ma=86400', 200)
-    assert eventually(lambda: told_of_http3(server, certificates) == there, 10)
+    assert eventually(lambda: told_of_http3(server, certificates) == there)
     with server.peer() as peer:
         assert peer.ask("/json").status == 200
 
