@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import selectors
 import signal
@@ -58,6 +59,17 @@ def unhurried(attempts):
         return run
 
     return decorate
+
+
+def lasting_port():
+    """A free port that the kernel gives to nobody who asks for any: it stays free until it is used."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        address = ("127.0.0.1", random.randrange(10000, max(first, 20000)))
+        with contextlib.suppress(OSError), socket.create_server(address):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                datagrams.bind(address)
+                return address[1]
 
 
 def read_status(pid):

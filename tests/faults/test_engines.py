@@ -72,8 +72,8 @@ def test_killed_after_the_head(server, target):
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("blocks", [1, 2, 5, 9])
 def test_killed_in_the_body(server, blocks, chunked):
-    """The answer has ten blocks of 64 KiB; the engine dies after some of them."""
-    total = 10 * 65536
+    """The answer has twenty blocks of 64 KiB; the engine dies after some of them."""
+    total = 20 * 65536
     with Wire(server.address) as wire:
         wire.request("GET", f"/bytes/{total}?pause=100" + ("&chunked=1" if chunked else ""))
         wire.read_head()
@@ -167,7 +167,7 @@ def test_others_are_unaffected(start):
     server = start("--engines", "2", mode="processes")
     wires = [Wire(server.address) for _ in range(40)]
     for wire in wires:
-        wire.request("GET", "/lines/20?ms=50")
+        wire.request("GET", "/lines/40?ms=50")
         assert wire.read_head().status == 200
     victim = server.engines()[0]
     os.kill(victim, signal.SIGKILL)
@@ -177,10 +177,10 @@ def test_others_are_unaffected(start):
         try:
             while chunk := wire.read_chunk():
                 lines.append(chunk)
-            assert len(lines) == 20
+            assert len(lines) == 40
             outcomes.append("whole")
         except Cut:
-            assert len(lines) < 20
+            assert len(lines) < 40
             outcomes.append("cut")
         wire.close()
     assert 0 < outcomes.count("whole") < 40, outcomes
@@ -254,7 +254,7 @@ def test_all_dead(start):
 
 def test_stopped_engine(start):
     """SIGSTOP: 504 at the limit, and the late answer reaches nobody."""
-    server = start("--engines", "1", "--limit", "engine_answer_timeout=400", mode="processes")
+    server = start("--engines", "1", "--limit", "engine_answer_timeout=1500", mode="processes")
     with Wire(server.address) as wire:
         wire.request("GET", "/users/warm")
         assert wire.answer().status == 200
@@ -264,7 +264,7 @@ def test_stopped_engine(start):
             wire.request("GET", "/users/late")
             answer = wire.answer()
             assert answer.status == 504 and b"late" not in answer.body
-            assert 0.3 <= time.monotonic() - start_time < 3
+            assert 1.4 <= time.monotonic() - start_time < 10
         finally:
             os.kill(engine, signal.SIGCONT)
         for number in range(50):

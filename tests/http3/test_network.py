@@ -59,7 +59,7 @@ def test_partition_that_does_not_heal(start_site):
     """No connection outlives the idle timeout, whatever it was doing."""
     if FOREIGN:
         pytest.skip("the foreign server has no numbers")
-    site = start_site("--limit", "http3_idle_timeout=1000")
+    site = start_site("--limit", "http3_idle_timeout=3000")
     with Relay(site.address) as relay:
         peers = [site.peer(relay.address) for _ in range(3)]
         peers[0].ask("/json")
@@ -67,7 +67,7 @@ def test_partition_that_does_not_heal(start_site):
         peers[1].run(0.05)
         peers[2].request("/hang")
         peers[2].run(0.05)
-        assert site.count("quic.connections") == 3
+        site.assert_counts({"quic.connections": 3})
         relay.tell(both={"blocked": True})
         # The connection with /hang waits for its application, but its client does not answer.
         assert eventually(lambda: site.count("quic.connections") == 0, every=0.1)
@@ -164,8 +164,8 @@ def test_graceful_end_tells_and_waits(start_site):
         pytest.skip("about our own end")
     site = start_site()
     with confirmed(site) as peer:
-        slow = peer.request("/delay/500")
-        peer.run(0.05)
+        slow = peer.request("/delay/1000")
+        assert eventually(lambda: peer.turn(0.01) or site.count("exchanges.open") == 1)
         site.server.signal(signal.SIGTERM)
         assert peer.answer(slow).status == 200
         code, is_http3 = peer.wait_closed()
