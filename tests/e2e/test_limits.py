@@ -248,11 +248,15 @@ def test_connection_lifetime(start):
     with Wire(server.address) as wire:
         start_time = time.monotonic()
         while time.monotonic() - start_time < 10:
-            wire.request("GET", "/delay/50")
-            if wire.answer().closes:
+            try:
+                wire.request("GET", "/delay/50")
+                if wire.answer().closes:
+                    assert wire.is_closed()
+                    break
+            except (Cut, OSError):  # between two requests
+                assert not wire.buffer
                 break
         assert 0.25 <= time.monotonic() - start_time < 5
-        assert wire.is_closed()
     assert_hits(server, "connection_lifetime", 1)
 
 
