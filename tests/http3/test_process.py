@@ -122,6 +122,7 @@ def test_death_costs_quic_connections_only(begin, number):
             head = http1.read_head()
             stream = http2.request("/bytes/5000000")
             http2.read(lambda: http2.bodies[stream])
+            server.assert_numbers({"quic.handshakes": 1})
             end(server, number)
             with server.peer() as new:
                 assert new.ask("/json").json == {"ok": True}
@@ -179,7 +180,7 @@ def test_tokens_outlive_the_process(begin):
     with server.peer() as peer:
         peer.wait(lambda: peer.tokens)
         token = peer.tokens[-1]
-    server.assert_numbers({"quic.retries": 1})
+    server.assert_numbers({"quic.retries": 1, "quic.handshakes": 1})
     end(server, signal.SIGKILL)
     with server.peer(token=token) as peer:
         assert peer.ask("/json").status == 200
