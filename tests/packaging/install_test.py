@@ -6,13 +6,14 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
+
+from showcase import lasting_port
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILD = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release"))
@@ -149,12 +150,6 @@ def test_the_program_of_the_readme_is_the_example():
     assert len(readme_program().splitlines()) <= 25
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def wait_until_served(process, port):
     """Status and body of its one route once it accepts; fails when the program ends first."""
     while True:
@@ -188,7 +183,7 @@ def served_by(*command, library, port):
 
 @pytest.mark.parametrize("way", ["shared", "static"])
 def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
-    port = free_port()
+    port = lasting_port()
     source = tmp_path / "hello.c"
     source.write_text(re.sub(r"\b8080\b", str(port), readme_program()))
     flags = pkg_config(library, "--cflags", "--libs", *(["--static"] if way == "static" else []))
