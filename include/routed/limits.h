@@ -1,7 +1,9 @@
 /* routed/limits.h: every limit of the front, with its default.
  *
  * Zero means the default, ROUTED_NO_LIMIT means none. Times are milliseconds, sizes bytes. Each
- * limit has a counter of the same name under "limit." in the metrics: how often it was hit. */
+ * limit has a counter of the same name under "limit." in the metrics: how often it was hit. Those
+ * of what only paces a client stay 0: pipelined, rate_grace, window, http2_streams, http3_streams,
+ * http3_stream_window and http3_connection_window. */
 #ifndef ROUTED_LIMITS_H
 #define ROUTED_LIMITS_H
 

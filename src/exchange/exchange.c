@@ -123,7 +123,7 @@ static int check_length(struct response_check *check, struct span value)
 static int check_field(struct response_check *check, struct arena *arena, struct field f)
 {
     f.value = span_trim(f.value);
-    if (!field_name_is_valid(f.text) || !field_value_is_valid(f.value))
+    if ((f.name == FIELD_OTHER && !field_name_is_valid(f.text)) || !field_value_is_valid(f.value))
         return ROUTED_ERROR_RESPONSE;
     check->bytes += f.text.size + f.value.size;
     if (check->bytes > EXCHANGE_RESPONSE_HEAD_MAX)

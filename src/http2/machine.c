@@ -91,7 +91,7 @@ int http2_machine_open(struct http2_session *s)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
-    s->cookies.keeper = &keeper;
+    s->heads.cookies.keeper = &keeper;
     http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }

@@ -12,13 +12,13 @@
 #include "exchange/arrival.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
+#include "exchange/window.h"
 #include "http/head.h"
 #include "http2/budget.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/priority.h"
 #include "http2/session.h"
-#include "http2/window.h"
 #include <nghttp2/nghttp2.h>
 
 /* What one turn takes over from nghttp2: enough for full writes, little enough that a stream that
@@ -50,9 +50,9 @@ struct http2_stream {
     struct list_link link; /* in `live`, `finishing` or `spare` */
     struct list_link due;  /* in `due`: settle has something to do for it */
     int32_t id;
-    int error;                   /* why it failed */
-    struct exchange_inlet inlet; /* of request content */
-    struct http2_window window;  /* of the stream, for that */
+    int error;                     /* why it failed */
+    struct exchange_inlet inlet;   /* of request content */
+    struct exchange_window window; /* of the stream, for that */
     struct exchange_arrival arrival;
     uint64_t response_end; /* of the output, once the last frame is in it; 0 before */
     uint64_t sent;         /* response content that went into the output, ever */
@@ -85,14 +85,13 @@ struct http2_session {
     struct http2_order order;
     struct http2_priority priority;
     struct http2_budget budget;
-    struct http_cookies cookies;
-    size_t idle_memory;   /* of nghttp2 at the beginning */
-    size_t fields_memory; /* of all streams */
-    size_t growth_left;   /* of windows */
-    uint64_t content_in;  /* of all requests, ever */
-    uint64_t content_out; /* of all answers */
-    milliseconds look_at; /* at what comes for those who wait */
-    nghttp2_nv *lines;    /* room for the lines of one response head */
+    struct http_heads heads;         /* of requests */
+    struct exchange_windows windows; /* of uploads */
+    size_t idle_memory;              /* of nghttp2 at the beginning */
+    uint64_t content_in;             /* of all requests, ever */
+    uint64_t content_out;            /* of all answers */
+    milliseconds look_at;            /* at what comes for those who wait */
+    nghttp2_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */
     size_t input_size;   /* bytes being fed */
@@ -101,7 +100,6 @@ struct http2_session {
     uint32_t failure_code; /* for GOAWAY */
     enum http2_phase phase;
     enum http2_farewell farewell;
-    unsigned inside;    /* calls of the connection on the stack */
     uint8_t frame_type; /* being received */
     bool is_broken;     /* nghttp2 must not be called any more */
     bool was_greeted;   /* the client's first SETTINGS came */

@@ -20,11 +20,10 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
     struct http2_stream *t = new_stream(s);
     if (!t)
         return NULL;
-    t->head.keeper = s->cookies.keeper;
+    t->head.all = &s->heads;
     exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
     t->outlet.host = &s->outlets;
     t->id = id;
-    s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
     list_append(&s->live, &t->link);
     return t;
@@ -44,8 +43,7 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
     list_remove(&t->link);
     list_remove(&t->due);
     exchange_inlet_release(&t->inlet);
-    http2_window_give_back(&t->window, &s->growth_left);
-    s->fields_memory -= http_head_memory(&t->head);
+    exchange_window_give_back(&t->window, &s->windows);
     http_head_reset(&t->head);
     exchange_outlet_reset(&t->outlet);
     list_prepend(&s->spare, &t->link);
@@ -73,11 +71,10 @@ static void finish(struct http2_session *s, struct http2_stream *t, int error)
     if (!t->is_gone && !s->is_broken)
         nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
     if (t->is_exchange) {
-        exchange_close(&t->exchange, error);
-        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+        session_end(&s->session, &t->exchange, error);
     } else if (!t->is_refused) {
         t->is_refused = true;
-        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+        session_refuse(&s->session, &t->exchange, error, 0);
     }
     give_stream(s, t);
 }

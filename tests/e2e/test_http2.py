@@ -561,8 +561,7 @@ def test_websocket_in_the_log(start, tmp_path, client, status):
     assert eventually(lambda: log.read_text().endswith("\n"))
     (line,) = map(json.loads, log.read_text().splitlines())
     assert line["status"] == status and line["target"] == "/ws/echo"
-    numbers = server.metrics()
-    assert (numbers["responses.2xx"], numbers["responses.other"]) == ((1, 0) if status == 200 else (0, 1))
+    server.assert_numbers({"responses.2xx": status == 200, "responses.other": status == 101})
 
 
 @pytest.mark.parametrize("protocol, path, answer", [

@@ -222,12 +222,12 @@ def test_reload(start, pki, tmp_path, mode, way):
         put("second")
         if way == "signal":
             server.signal(signal.SIGHUP)
-        assert eventually(lambda: subject() == "second", 10)
+        assert eventually(lambda: subject() == "second")
         assert "loaded anew" in server.errors
         assert len(wire.answer().body) == 1000000
     certificate.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
     server.signal(signal.SIGHUP)
-    assert eventually(lambda: "the old certificates stay in use" in server.errors, 10)
+    assert eventually(lambda: "the old certificates stay in use" in server.errors)
     assert str(certificate) in server.errors
     assert subject() == "second"
 

@@ -70,7 +70,9 @@ static void test_stalled_uploads(void **state)
     assert_true(memory_held() - before < 99 * (size_t)(2 * 65536 + 8192));
     peer_data(&p, 1, 1, false); /* one byte more than the window */
     peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_FLOW_CONTROL_ERROR);
+    /* An error of the stream or, with newer versions of nghttp2, of the connection. */
+    assert_int_equal(p.goaway_code ? p.goaway_code : peer_answer(&p, 1)->reset_code,
+                     NGHTTP2_FLOW_CONTROL_ERROR);
     peer_close(&p);
 }
 
