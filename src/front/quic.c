@@ -247,6 +247,7 @@ static void note_numbers(struct front_quic *q)
         q->counted[i] = count;
         metric_add(metrics, FRONT_QUIC + i, more[i]);
     }
+    metric_add(metrics, FRONT_CONNECTIONS_OVER_BUDGET, more[HTTP3_OVER_BUDGET]);
     metric_add(metrics, FRONT_BYTES_READ, more[HTTP3_BYTES_IN]);
     metric_add(metrics, FRONT_BYTES_WRITTEN, more[HTTP3_BYTES_OUT]);
     front_metrics_hits(metrics, offsetof(routed_limits, http3_retry_from), more[HTTP3_RETRIES]);

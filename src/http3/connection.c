@@ -59,6 +59,13 @@ void http3_connection_fail(struct http3_connection *c, int result)
     }
 }
 
+void http3_connection_close_over_budget(struct http3_connection *c)
+{
+    if (c->ending == HTTP3_STAYS)
+        c->endpoint->counts[HTTP3_OVER_BUDGET]++;
+    http3_connection_close(c, ROUTED_ERROR_BUDGET);
+}
+
 void http3_connection_close(struct http3_connection *c, int error)
 {
     if (c->ending == HTTP3_STAYS)
@@ -85,7 +92,7 @@ static void check_memory(struct http3_connection *c)
     const struct http3_limits *limits = &c->endpoint->options.session.limits;
     uint64_t fixed = HTTP3_CONNECTION_COST + limits->memory_slack;
     if (c->heap.held > fixed + limits->memory_share * c->bytes_in + c->most_in_flight)
-        http3_connection_close(c, ROUTED_ERROR_BUDGET);
+        http3_connection_close_over_budget(c);
 }
 
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram)

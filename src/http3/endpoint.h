@@ -88,7 +88,8 @@ enum http3_endpoint_count {
     HTTP3_MIGRATIONS, /* paths that were validated after the first */
     HTTP3_EARLY_DATA, /* connections with accepted 0-RTT */
     HTTP3_KEY_UPDATES,
-    HTTP3_REFUSALS, /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
+    HTTP3_REFUSALS,    /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
+    HTTP3_OVER_BUDGET, /* connections closed for what QUIC itself cost: memory, connection ids */
     /* Of each connection that ends after its handshake: the smoothed round trip (RFC 9002 section
      * 5.3) that it had last, and the least. Sums are microseconds. */
     HTTP3_RTT_COUNT,

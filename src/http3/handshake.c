@@ -29,9 +29,7 @@ static int on_identifier_wanted(ngtcp2_conn *conn, ngtcp2_cid *id, uint8_t *toke
     (void)conn;
     (void)size;
     if (!http2_bucket_take(&c->identifiers, &HTTP3_IDENTIFIERS, http3_now_milliseconds(e))) {
-        ngtcp2_ccerr_set_application_error(&c->why, error_entry(ROUTED_ERROR_BUDGET)->http3, NULL,
-                                           0);
-        http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_BUDGET);
+        http3_connection_close_over_budget(c);
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     if (!http3_identifier_make(&e->key, e->options.worker, id) ||

@@ -131,6 +131,8 @@ static inline milliseconds http3_now_milliseconds(const struct http3_endpoint *e
 void http3_connection_end(struct http3_connection *c, enum http3_ending ending, int error);
 /* For a negative result of ngtcp2. */
 void http3_connection_fail(struct http3_connection *c, int result);
+/* With H3_EXCESSIVE_LOAD, and counted. */
+void http3_connection_close_over_budget(struct http3_connection *c);
 /* The result of ngtcp2, which has had its effect. */
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram);
 /* False: it is forgotten. */
