@@ -158,13 +158,39 @@ static uint64_t on_round_trip(void *host)
     return round_trip(host);
 }
 
+/* ---- handshakes of an address ---- */
+
+static uint64_t key_of(const struct front_quic *q, const struct http3_address *peer)
+{
+    struct socket_address address = front_sockets_address(peer);
+    return socket_address_key(&address, q->worker->shared->address_seed);
+}
+
+/* As many as it may have connections: otherwise one client could take every place. */
+static bool on_handshake(void *host, const struct http3_address *peer)
+{
+    struct front_quic *q = host;
+    const struct front_shared *shared = q->worker->shared;
+    bool is_allowed = address_table_enter(shared->shaking, key_of(q, peer),
+                                          shared->limits.connections_per_address);
+    if (!is_allowed)
+        front_metrics_hit(&q->worker->metrics, offsetof(routed_limits, connections_per_address));
+    return is_allowed;
+}
+
+static void on_handshake_over(void *host, const struct http3_address *peer)
+{
+    const struct front_quic *q = host;
+    address_table_leave(q->worker->shared->shaking, key_of(q, peer));
+}
+
 static int on_connection(void *host, struct http3_connection *connection, struct session_host *out)
 {
     struct front_quic *q = host;
     struct front_worker *w = q->worker;
     const struct http3_address *peer = http3_connection_peer(connection);
     struct socket_address address = front_sockets_address(peer);
-    uint64_t key = socket_address_key(&address, w->shared->address_seed);
+    uint64_t key = key_of(q, peer);
     if (!front_worker_has_room(w) || !front_worker_admit(w, key))
         return ROUTED_ERROR_LIMIT;
     struct front_quic_connection *c = memory_new_zeroed(sizeof(*c));
@@ -311,6 +337,8 @@ static int open_endpoint(struct front_quic *q)
         .tls = shared->tls,
         .host = {.send = on_send,
                  .forward = on_forward,
+                 .on_handshake = on_handshake,
+                 .on_handshake_over = on_handshake_over,
                  .on_connection = on_connection,
                  .on_turn = on_turn,
                  .on_closed = on_closed,

@@ -124,6 +124,7 @@ int http3_connection_receive(struct http3_connection *c, const struct http3_data
 void http3_connection_forget(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
+    http3_handshake_leave(c);
     while (!list_is_empty(&c->routes))
         http3_table_remove(&e->table, LIST_ITEM(c->routes.next, struct http3_route, link));
     http3_deadlines_set(&e->deadlines, &c->deadline, CLOCK_NEVER);
@@ -206,6 +207,7 @@ static bool finish(struct http3_connection *c)
     enum http3_phase phase = HTTP3_DRAINING;
     if (c->phase == HTTP3_SHAKING)
         e->counts[HTTP3_HANDSHAKES_FAILED]++;
+    http3_handshake_leave(c);
     http3_recovery_end(c);
     end_session(c);
     if (c->ending == HTTP3_CLOSES && say_goodbye(c))

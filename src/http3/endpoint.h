@@ -49,6 +49,11 @@ struct http3_endpoint_host {
     size_t (*send)(void *host, const struct http3_batch *batch);
     /* A datagram of a connection that another worker owns. */
     void (*forward)(void *host, unsigned worker, const struct http3_datagram *datagram);
+    /* A client that has proved its address by a token wants to begin a handshake: may it? Each true
+     * is followed by one on_handshake_over, before on_connection where it comes to that. Both NULL:
+     * an address may have as many as there is room for. */
+    bool (*on_handshake)(void *host, const struct http3_address *peer);
+    void (*on_handshake_over)(void *host, const struct http3_address *peer);
     /* A handshake is done: *out is what its session calls, and `out->host` the front's own state of
      * the connection, which is told once more, by on_closed. ROUTED_OK, or the connection is closed
      * (CONNECTION_REFUSED, no place for another). */

@@ -152,7 +152,29 @@ struct greeting {
     ngtcp2_pkt_hd initial;
     enum tls_quic_token token;
     ngtcp2_cid original; /* with TLS_QUIC_TOKEN_RETRY */
+    bool has_place;      /* among the handshakes of its address */
 };
+
+/* Only of who has proved the address: others could use up the places of somebody else. */
+static bool take_place(const struct http3_endpoint *e, struct greeting *g)
+{
+    const struct http3_endpoint_host *host = &e->options.host;
+    bool is_counted = g->token != TLS_QUIC_TOKEN_NONE && host->on_handshake;
+    g->has_place = is_counted && host->on_handshake(host->host, &g->datagram->remote);
+    return !is_counted || g->has_place;
+}
+
+static void give_place(const struct http3_endpoint *e, const struct http3_address *peer)
+{
+    e->options.host.on_handshake_over(e->options.host.host, peer);
+}
+
+void http3_handshake_leave(struct http3_connection *c)
+{
+    if (c->has_place)
+        give_place(c->endpoint, &c->peer);
+    c->has_place = false;
+}
 
 static void write_settings(struct http3_endpoint *e, const struct greeting *g,
                            ngtcp2_settings *settings)
@@ -233,10 +255,13 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
 static struct http3_connection *make_connection(struct http3_endpoint *e, const struct greeting *g)
 {
     struct http3_connection *c = memory_new_zeroed(sizeof(*c));
+    if (!c && g->has_place)
+        give_place(e, &g->datagram->remote);
     if (!c)
         return NULL;
     c->endpoint = e;
     c->peer = g->datagram->remote;
+    c->has_place = g->has_place;
     c->moves = http2_bucket_full(&HTTP3_MOVES, http3_now_milliseconds(e));
     c->identifiers = http2_bucket_full(&HTTP3_IDENTIFIERS, http3_now_milliseconds(e));
     c->streams_told = e->options.session.limits.streams_max;
@@ -279,11 +304,15 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
         http3_stateless_retry(e, g->datagram, &g->initial);
         return false;
     }
-    if (e->handshakes < e->options.handshakes_max)
-        return true;
-    e->counts[HTTP3_DATAGRAMS_DROPPED]++;
-    e->counts[HTTP3_HANDSHAKES_DROPPED]++;
-    return false;
+    if (e->handshakes >= e->options.handshakes_max) {
+        e->counts[HTTP3_DATAGRAMS_DROPPED]++;
+        e->counts[HTTP3_HANDSHAKES_DROPPED]++;
+        return false;
+    }
+    bool has_place = take_place(e, g);
+    if (!has_place)
+        http3_stateless_refuse(e, g->datagram, &g->initial, NGTCP2_CONNECTION_REFUSED);
+    return has_place;
 }
 
 void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram *datagram)

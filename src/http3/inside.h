@@ -57,6 +57,7 @@ struct http3_connection {
     ngtcp2_conn *conn;
     struct tls_session *tls;
     struct http3_session *session; /* once the handshake is done, or early data was accepted */
+    bool has_place;                /* among the handshakes of its address */
     bool is_told;                  /* its host knows it */
     void *front;                   /* its host's state */
     struct heap heap;              /* of ngtcp2 */
@@ -144,6 +145,8 @@ void http3_connection_finish(struct http3_connection *c);
 /* ---- handshake.c ---- */
 
 void http3_handshake_callbacks(struct http3_endpoint *e);
+/* Its place among the handshakes of its address is free, if it had one. */
+void http3_handshake_leave(struct http3_connection *c);
 /* The first datagram of a connection that nobody knows: answers, makes a connection, or drops. */
 void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram *datagram);
 

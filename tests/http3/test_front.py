@@ -291,6 +291,24 @@ def test_connections_of_one_address(start_site):
         assert first.ask().status == 200
 
 
+def test_handshakes_of_one_address(start_site):
+    """Who has proved the address by a Retry and then falls silent takes no more places than
+    connections."""
+    site = start_site("--workers", "1", "--limit", "connections_per_address=2", "--limit", "http3_retry_from=1")
+    silent = [site.peer(connect=False) for _ in range(2)]
+    for peer in silent:
+        peer.flush()
+        peer.turn()  # takes the Retry
+        peer.flush()
+    assert eventually(lambda: site.count("quic.connections") == 2)
+    with pytest.raises(Reset) as refused, site.peer() as third:
+        third.ask()
+    assert refused.value.code == CONNECTION_REFUSED
+    with site.peer(source="127.0.0.9") as other:
+        assert other.ask().status == 200
+    assert site.count("limit.connections_per_address") >= 1
+
+
 def test_idle_connection_makes_room(start_site):
     site = start_site("--limit", "connections=2", "--workers", "1")
     with site.peer() as oldest:
