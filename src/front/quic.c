@@ -346,6 +346,7 @@ static int open_endpoint(struct front_quic *q)
         .qlog = front_qlog_of(w),
         .loop = w->loop,
         .now = &q->now,
+        .spent = shared->spent,
         .token_time = (uint64_t)loop_wall_seconds(w->loop) * SECOND - q->now,
         .worker = w->number,
         .workers = shared->worker_count,

@@ -120,13 +120,15 @@ void front_make_secret(uint8_t out[FRONT_QUIC_SECRET_SIZE])
     }
 }
 
-/* An address each, and more of them than connections are never served. */
-static struct address_table *shaking_new(const struct front_server *s)
+/* An address for each handshake, but never more than connections. */
+static bool init_quic(struct front_server *s)
 {
     const routed_limits *limits = &s->shared.limits;
     uint64_t most = limits->connections / s->count;
     uint64_t each = limits->http3_handshakes < most ? limits->http3_handshakes : most;
-    return address_table_new(each * s->count);
+    s->shared.shaking = address_table_new(each * s->count);
+    s->shared.spent = memory_new_zeroed(sizeof(*s->shared.spent));
+    return s->shared.shaking && s->shared.spent;
 }
 
 static int init_shared(struct front_server *s, const struct front_options *options,
@@ -154,7 +156,7 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     s->shared.addresses = address_table_new(s->shared.limits.connections);
     if (!s->shared.addresses)
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
-    if (s->shared.has_http3 && !(s->shared.shaking = shaking_new(s)))
+    if (s->shared.has_http3 && !init_quic(s))
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
     if (options->unix_path) {
         s->unix_path = memory_copy_text(options->unix_path);
@@ -304,6 +306,7 @@ void front_server_free(struct front_server *s)
     tls_context_release(s->shared.tls);
     address_table_free(s->shared.addresses);
     address_table_free(s->shared.shaking);
+    memory_free(s->shared.spent);
     memory_free(s->unix_path);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->opened);

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "exchange/session.h"
 #include "http3/session.h"
+#include "http3/spent.h"
 #include "tls/context.h"
 
 #define HTTP3_ADDRESS_MAX  28 /* a struct sockaddr_in6 */
@@ -130,6 +131,7 @@ struct http3_endpoint_options {
     unsigned workers;            /* of the server: datagrams for a higher one are nobody's */
     uint8_t secret[32];          /* of the server: all its workers, and the process after it, share
                                   * it: connection ids, tokens, stateless resets */
+    struct http3_spent *spent;   /* tokens, of all endpoints with the secret that share memory */
     size_t connections_max;      /* of this endpoint: more are refused */
     unsigned handshakes_max;     /* under way: datagrams of more are dropped */
     unsigned retry_from;         /* handshakes under way from which on a Retry is asked for; 0:

@@ -287,7 +287,7 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
     g->token = tls_quic_judge_token(&g->initial, e->options.secret, &path.path.remote,
                                     http3_token_time(e), &g->original);
     if (g->token == TLS_QUIC_TOKEN_REGULAR &&
-        !http3_spent_take(&e->spent, span_of(g->initial.token, g->initial.tokenlen))) {
+        !http3_spent_take(e->options.spent, span_of(g->initial.token, g->initial.tokenlen))) {
         e->counts[HTTP3_TOKENS_SPENT]++;
         g->token = TLS_QUIC_TOKEN_NONE;
     }

@@ -15,7 +15,6 @@
 #include "http3/endpoint.h"
 #include "http3/identifier.h"
 #include "http3/output.h"
-#include "http3/spent.h"
 #include "http3/table.h"
 #include "tls/quic.h"
 
@@ -107,7 +106,6 @@ struct http3_endpoint {
     ngtcp2_callbacks callbacks;
     ngtcp2_update_key update_key;
     uint64_t counts[HTTP3_COUNT];
-    struct http3_spent spent;
 };
 
 static inline nanoseconds http3_now(const struct http3_endpoint *e)

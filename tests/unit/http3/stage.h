@@ -53,6 +53,7 @@ struct stage {
     milliseconds now_milliseconds;
     struct http3_endpoint_options options;
     struct http3_endpoint *endpoint;
+    struct http3_spent spent;
     struct tls_context *tls;
     struct client clients[STAGE_CLIENTS];
     struct http3_address behind_nat[STAGE_CLIENTS]; /* what the server sees; size 0: the same */
@@ -547,6 +548,7 @@ static inline struct stage *stage_new(void)
                  .on_closed = stage_on_closed,
                  .host = s},
         .now = &s->now,
+        .spent = &s->spent,
         .worker = 1,
         .workers = 4,
         .connections_max = 1000,
