@@ -57,9 +57,12 @@ static void test_private_files(void **state)
         assert_int_equal(chmod(path_of("new"), open[i]), 0);
         assert_int_equal(file_read_private(path_of("new"), 6, &b, &why), ROUTED_ERROR_PERMISSION);
         assert_non_null(strstr(why, "every user"));
+        assert_int_equal(file_is_open_to_all(path_of("new")), (open[i] & 4) != 0);
     }
     assert_int_equal(chmod(path_of("new"), 0640), 0);
     assert_int_equal(file_read_private(path_of("new"), 6, &b, &why), ROUTED_OK);
+    assert_false(file_is_open_to_all(path_of("new")));
+    assert_false(file_is_open_to_all(path_of("none")));
     assert_span(buffer_span(&b), "onetwo");
     assert_int_equal(file_read_private(path_of("new"), 5, &b, &why), ROUTED_ERROR_FILE);
     buffer_release(&b);
