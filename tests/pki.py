@@ -1,5 +1,7 @@
 """Keys and certificates for tests, made by openssl."""
 
+import os
+import shutil
 import subprocess
 
 
@@ -31,3 +33,11 @@ def issue(folder, name, subject, extensions, authority, kind="ec"):
     openssl("req", "-new", "-key", make_key(folder / f"{name}-key.pem", kind), "-subj", subject, "-out", request)
     openssl("x509", "-req", "-in", request, "-CA", folder / f"{authority}.pem", "-CAkey", folder / f"{authority}-key.pem",
             "-CAcreateserial", "-days", "90", "-extfile", settings, "-out", folder / f"{name}.pem")  # fmt: skip
+
+
+def put_pair(pair, certificate, key):
+    """PAIR.pem and PAIR-key.pem where a server reads them; each changes at once."""
+    for source, target in ((f"{pair}.pem", certificate), (f"{pair}-key.pem", key)):
+        aside = target.with_suffix(".new")
+        shutil.copyfile(source, aside)
+        os.replace(aside, target)

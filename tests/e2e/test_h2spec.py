@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from showcase import ROOT, Showcase
+from showcase import ROOT, serving
 from wire import exchange
 
 MODULE = ROOT / "tests/conformance/h2spec"
@@ -36,17 +36,11 @@ def h2spec():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, certificates):
-    showcase = Showcase(
+    with serving(
         "--https", "0", "--certificates", certificates, "--limit", "connections_per_address=none",
         mode="in-process", folder=tmp_path_factory.mktemp("h2spec"),
-    )  # fmt: skip
-    yield showcase
-    try:
-        showcase.stop()
-    finally:
-        if showcase.code is None:
-            showcase.kill()
-    showcase.assert_clean()
+    ) as showcase:  # fmt: skip
+        yield showcase
 
 
 def run(h2spec, server, port, *options):

@@ -20,7 +20,7 @@ import h2.settings
 import hpack
 import pytest
 
-from showcase import Showcase, eventually
+from showcase import eventually, serving
 from wire import Wire
 
 pytestmark = pytest.mark.sanitizer
@@ -141,18 +141,12 @@ class Peer:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, certificates):
     folder = tmp_path_factory.mktemp("http2")
-    showcase = Showcase(
+    with serving(
         "--ledger", folder / "ledger", "--https", "0", "--certificates", certificates, "--limit",
         "connections_per_address=none", mode="in-process", folder=folder,
-    )  # fmt: skip
-    showcase.ledger = folder / "ledger"
-    yield showcase
-    try:
-        showcase.stop()
-    finally:
-        if showcase.code is None:
-            showcase.kill()
-    showcase.assert_clean()
+    ) as showcase:  # fmt: skip
+        showcase.ledger = folder / "ledger"
+        yield showcase
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from showcase import BINARY, Showcase, eventually, is_alive, read_status
+from showcase import BINARY, eventually, is_alive, read_status, serving
 from wire import Cut, Wire
 
 pytestmark = pytest.mark.sanitizer
@@ -302,8 +302,7 @@ def test_engines_are_gone_after_the_stop(start):
 
 def test_interrupt_of_the_whole_group(tmp_path):
     """Ctrl-C in a terminal reaches the engine processes too: they still finish their work."""
-    server = Showcase(mode="processes", folder=tmp_path, prefix=["setsid", "--wait"])
-    try:
+    with serving(mode="processes", folder=tmp_path, prefix=["setsid", "--wait"]) as server:
         leader = int(pathlib.Path(f"/proc/{server.pid}/stat").read_text().split()[4])
         with Wire(server.address) as wire:
             wire.request("GET", "/delay/500")
@@ -311,10 +310,6 @@ def test_interrupt_of_the_whole_group(tmp_path):
             os.killpg(leader, signal.SIGINT)
             assert wire.answer().body == b'{"ok":true}'
         assert server.wait() == 0
-    finally:
-        if server.code is None:
-            server.kill()
-    server.assert_clean()
 
 
 def server_is_busy(server):

@@ -12,8 +12,8 @@ import subprocess
 import pytest
 import websockets
 
-from pki import issue, make_authority, openssl
-from showcase import BINARY, Showcase, eventually
+from pki import issue, make_authority, openssl, put_pair
+from showcase import BINARY, Showcase, eventually, serving
 from wire import Cut, Wire
 
 pytestmark = pytest.mark.sanitizer
@@ -44,17 +44,11 @@ def arguments(pki, name="first"):
 
 @pytest.fixture(scope="module")
 def server(pki, tmp_path_factory):
-    showcase = Showcase(
+    with serving(
         *arguments(pki), "--certificate-for", f"{pki}/second.pem:{pki}/second-key.pem",
         mode="in-process", folder=tmp_path_factory.mktemp("tls"),
-    )  # fmt: skip
-    yield showcase
-    try:
-        showcase.stop()
-    finally:
-        if showcase.code is None:
-            showcase.kill()
-    showcase.assert_clean()
+    ) as showcase:  # fmt: skip
+        yield showcase
 
 
 def test_hint_names_the_port_that_was_chosen(tmp_path, certificates):
@@ -212,10 +206,7 @@ def test_reload(start, pki, tmp_path, mode, way):
     certificate, key = tmp_path / "a.pem", tmp_path / "a-key.pem"
 
     def put(name):
-        for source, target in ((f"{name}.pem", certificate), (f"{name}-key.pem", key)):
-            aside = target.with_suffix(".new")
-            aside.write_bytes((pki / source).read_bytes())
-            os.replace(aside, target)
+        put_pair(pki / name, certificate, key)
 
     def subject():
         with connect(server, context, None) as sock:

@@ -1,6 +1,7 @@
 /* A whole HTTP/2 session: the first bytes choose how the application answers, how the input is
  * split, when the transport writes and how it all ends; the rest is what the client sends. */
 #include "../unit/http2/peer.h"
+#include "support/ending.h"
 #include "support/manners.h"
 #include "support/unit.h"
 
@@ -27,21 +28,12 @@ static void run(struct peer *p, struct span client, uint64_t seed)
 
 static void finish(struct peer *p, uint8_t ends)
 {
-    if (ends & 1)
+    if (ends & ENDING_OWN)
         peer_end(p);
-    if (ends & 2)
-        peer_fail(p, ROUTED_ERROR_REQUEST_TIMEOUT);
-    if (ends & 4)
-        peer_shut(p);
-    peer_turn(p);
-    if (ends & 8) {
-        p->now += 1000;
-        peer_turn(p);
-    }
+    ending_come(p, ends);
     if (p->origin.opened == p->origin.closed)
         p->session->ops->rest(p->session);
-    peer_abort(p);
-    require(p->origin.opened == p->origin.closed && p->origin.opened == p->origin.ended);
+    ending_abort(p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,6 +2,7 @@
  * cut up, when the connection sends and acknowledges, what table of QPACK the client has, and how
  * it all ends; the rest is a list of pieces, each with its stream. */
 #include "../unit/http3/peer.h"
+#include "support/ending.h"
 #include "support/manners.h"
 #include "support/unit.h"
 
@@ -75,18 +76,9 @@ static void run(struct peer *p, struct span input, uint64_t seed)
 
 static void finish(struct peer *p, uint8_t ends)
 {
-    if (ends & 2)
-        peer_fail(p, ROUTED_ERROR_REQUEST_TIMEOUT);
-    if (ends & 4)
-        peer_shut(p);
-    peer_turn(p);
-    if (ends & 8) {
-        p->now += 1000;
-        peer_turn(p);
-    }
-    peer_abort(p);
-    require(p->origin.opened == p->origin.closed && p->origin.opened == p->origin.ended);
-    if (ends & 1)
+    ending_come(p, ends);
+    ending_abort(p);
+    if (ends & ENDING_OWN)
         peer_base(p)->ops->rest(peer_base(p));
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from http3_clients import ForeignServer
 from quic_peer import Peer
-from showcase import Showcase, eventually
+from showcase import Showcase, eventually, serving
 
 FOREIGN = os.environ.get("ROUTED_HTTP3_AGAINST") == "ngtcp2"
 SETTINGS = ["--limit", "connections_per_address=none"]
@@ -45,17 +45,11 @@ def run_site(folder, certificates, *options, mode="in-process", foreign=(), **se
         yield Site(server, server.authority)
         server.stop()
         return
-    server = Showcase(
+    with serving(
         "--https", "0", "--certificates", certificates, *SETTINGS, *options, mode=mode,
         folder=folder, **settings,
-    )  # fmt: skip
-    try:
+    ) as server:  # fmt: skip
         yield Site(server, certificates / "authority.pem")
-        server.stop()
-    finally:
-        if server.code is None:
-            server.kill()
-    server.assert_clean()
 
 
 @pytest.fixture(scope="session")

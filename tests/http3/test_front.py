@@ -422,10 +422,7 @@ def test_certificate_that_is_loaded_anew(tmp_path, start_site):
     certificate, key = tmp_path / "used.pem", tmp_path / "used-key.pem"
 
     def put(name):
-        for source, target in ((f"{name}.pem", certificate), (f"{name}-key.pem", key)):
-            aside = target.with_suffix(".new")
-            aside.write_bytes((tmp_path / source).read_bytes())
-            os.replace(aside, target)
+        pki.put_pair(tmp_path / name, certificate, key)
 
     def subject():
         with Peer(site.address, tmp_path / "authority.pem") as peer:

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import FOREIGN
 from http3_clients import cycle
-from pki import issue, make_authority
+from pki import issue, make_authority, put_pair
 from quic_peer import Peer
 from secure import SecureAddress
 from showcase import BINARY, BUILD, children, eventually, is_alive
@@ -229,10 +229,7 @@ def test_certificates_reach_it(start, tmp_path):
     certificate, key = tmp_path / "a.pem", tmp_path / "a-key.pem"
 
     def put(name):
-        for source, target in ((f"{name}-host.pem", certificate), (f"{name}-host-key.pem", key)):
-            aside = target.with_suffix(".aside")
-            aside.write_bytes((tmp_path / source).read_bytes())
-            os.replace(aside, target)
+        put_pair(tmp_path / f"{name}-host", certificate, key)
 
     def is_shown(name):
         try:

@@ -109,16 +109,22 @@ class Peer:
         self.listener.close()
 
 
+def read_head(link, pending=b""):
+    """(head, what came behind it), or None when nothing comes any more."""
+    while b"\r\n\r\n" not in pending:
+        chunk = link.recv(65536)
+        if not chunk:
+            return None
+        pending += chunk
+    head, _, behind = pending.partition(b"\r\n\r\n")
+    return head, behind
+
+
 def heads(link):
     """The requests of a connection, one by one."""
     pending = b""
-    while True:
-        while b"\r\n\r\n" not in pending:
-            chunk = link.recv(65536)
-            if not chunk:
-                return
-            pending += chunk
-        head, _, pending = pending.partition(b"\r\n\r\n")
+    while read := read_head(link, pending):
+        head, pending = read
         yield head
 
 
@@ -196,19 +202,11 @@ def test_an_answer_before_the_end_of_its_request_counts_at_that_end():
     size, taken = 3_000_000, []
 
     def answer(link):
-        pending = b""
-        while True:
-            while b"\r\n\r\n" not in pending:
-                chunk = link.recv(65536)
-                if not chunk:
-                    return
-                pending += chunk
+        while read := read_head(link):
             respond(link)
-            pending = pending.partition(b"\r\n\r\n")[2]
-            left = size - len(pending)
+            left = size - len(read[1])
             while left > 0:
                 left -= len(link.recv(min(left, 65536)))
-            pending = b""
             taken.append(size)
 
     with Peer(answer) as peer:

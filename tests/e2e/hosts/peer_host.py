@@ -11,18 +11,17 @@ import tempfile
 
 import bridge
 import routed
+from answer import Answer
 from application import application
 
 
-class Exchange:
+class Exchange(Answer):
     """Answers one request over its connection."""
 
     def __init__(self, connection, request):
         self.connection = connection
         self.request = request
         self.pieces = asyncio.Queue(4)  # a reader that is behind stops the front
-        self.is_started = False
-        self.is_tunnel = False
         self.task = asyncio.create_task(self.run())
 
     async def run(self):
@@ -48,24 +47,9 @@ class Exchange:
         self.connection.writer.write(bridge.frame(payload))
         await self.connection.writer.drain()
 
-    async def inform(self, status, fields):
-        await self.send(bridge.response(14, status, fields))
-
-    async def start(self, status, fields):
-        self.is_started = True
-        self.is_tunnel = status == 101
-        if self.is_tunnel:
-            self.connection.decoder.enter_tunnel()
-            self.pieces.get_nowait()  # the end of the request; what follows is the tunnel
-        await self.send(bridge.response(14, status, fields))
-        if self.is_tunnel:
-            await self.send(bridge.payload(8))
-
-    async def write(self, content):
-        await self.send(bridge.chunk(bridge.TUNNEL_CHUNK if self.is_tunnel else 7, content))
-
-    async def end(self):
-        await self.send(bridge.payload(bridge.TUNNEL_CLOSE if self.is_tunnel else 8))
+    def enter_tunnel(self):
+        super().enter_tunnel()
+        self.connection.decoder.enter_tunnel()
 
 
 class Connection:

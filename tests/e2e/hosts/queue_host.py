@@ -9,10 +9,11 @@ import sys
 
 import bridge
 import routed
+from answer import Answer
 from application import application
 
 
-class Exchange:
+class Exchange(Answer):
     """Answers one request through routed_ffi_send."""
 
     def __init__(self, front, number, payload):
@@ -20,7 +21,6 @@ class Exchange:
         self.number = number
         self.pieces = asyncio.Queue()
         self.writable = asyncio.Event()
-        self.is_tunnel = False
         decoder = bridge.Decoder("requests")
         for kind, value in decoder.feed(bridge.frame(payload)):
             if kind == "head":
@@ -57,23 +57,6 @@ class Exchange:
             raise asyncio.CancelledError
         if error:
             raise OSError(error, "routed_ffi_send")
-
-    async def inform(self, status, fields):
-        await self.send(bridge.response(14, status, fields))
-
-    async def start(self, status, fields):
-        self.is_tunnel = status == 101
-        if self.is_tunnel:
-            self.pieces.get_nowait()  # the end of the request; what follows is the tunnel
-        await self.send(bridge.response(14, status, fields))
-        if self.is_tunnel:
-            await self.send(bridge.payload(8))
-
-    async def write(self, content):
-        await self.send(bridge.chunk(bridge.TUNNEL_CHUNK if self.is_tunnel else 7, content))
-
-    async def end(self):
-        await self.send(bridge.payload(bridge.TUNNEL_CLOSE if self.is_tunnel else 8))
 
 
 class Host:

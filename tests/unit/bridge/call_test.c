@@ -163,8 +163,7 @@ static void test_interim_heads_are_passed_on_and_limited(void **state)
     stage_until(&s, v.informs == EXCHANGE_INFORMS_MAX);
     assert_int_equal(v.failure, ROUTED_OK);
     peer_answer(&s.peers[0], WIRE_RESPONSE_START, 103, SPAN_EMPTY);
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_RESPONSE);
+    visit_expect_failure(&v, ROUTED_ERROR_RESPONSE);
     stage_until(&s, s.peers[0].is_ended);
     visit_close(&v, v.failure);
     stage_close(&s);
@@ -276,13 +275,18 @@ static void test_leaving_client_cancels_at_once(void **state)
 
 /* ---- tunnels ---- */
 
-static void open_tunnel(struct stage *s, struct visit *v)
+static void ask_for_tunnel(struct stage *s, struct visit *v)
 {
     stage_begin(s);
     visit_init(v, s, SPAN("GET"), 0);
     v->x.request.upgrade = HTTP_UPGRADE_WEBSOCKET;
     visit_open(v);
     stage_until(s, s->peer_count == 1 && peer_frame(&s->peers[0], 0, NULL));
+}
+
+static void open_tunnel(struct stage *s, struct visit *v)
+{
+    ask_for_tunnel(s, v);
     peer_answer(&s->peers[0], WIRE_RESPONSE_START, 101, SPAN_EMPTY);
     peer_mark(&s->peers[0], WIRE_RESPONSE_END);
     stage_until(s, v->status == 101);
@@ -335,11 +339,7 @@ static void test_upgrade_byte_by_byte(void **state)
     for (int is_single = 0; is_single < 2; is_single++) {
         struct stage s;
         struct visit v;
-        stage_begin(&s);
-        visit_init(&v, &s, SPAN("GET"), 0);
-        v.x.request.upgrade = HTTP_UPGRADE_WEBSOCKET;
-        visit_open(&v);
-        stage_until(&s, s.peer_count == 1 && peer_frame(&s.peers[0], 0, NULL));
+        ask_for_tunnel(&s, &v);
         size_t size = frame_head(bytes, is_single ? WIRE_RESPONSE_SINGLE : WIRE_RESPONSE_START, 101,
                                  SPAN_EMPTY);
         if (!is_single) {
@@ -391,8 +391,7 @@ static void test_upgrade_unasked_for_is_refused(void **state)
     stage_begin(&s);
     visit_arrive(&v, &s);
     peer_answer(&s.peers[0], WIRE_RESPONSE_SINGLE, 101, SPAN_EMPTY);
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_RESPONSE);
+    visit_expect_failure(&v, ROUTED_ERROR_RESPONSE);
     assert_int_equal(v.status, 0);
     visit_close(&v, v.failure);
     stage_close(&s);
@@ -414,8 +413,7 @@ static void test_refusal_of_the_bridge_is_not_the_clients_fault(void **state)
         peer_write(&s.peers[0], frame + i, 1);
         stage_turn(&s, 0);
     }
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_RESPONSE);
+    visit_expect_failure(&v, ROUTED_ERROR_RESPONSE);
     assert_int_equal(v.status, 0);
     assert_int_equal(buffer_size(&v.body), 0);
     visit_close(&v, v.failure);
@@ -459,8 +457,7 @@ static void test_engine_that_does_not_answer(void **state)
     s.limits.engine_answer_timeout = 30;
     stage_open(&s);
     visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_ENGINE_TIMEOUT);
+    visit_expect_failure(&v, ROUTED_ERROR_ENGINE_TIMEOUT);
     assert_int_equal(stage_metric(&s, BRIDGE_LIMIT_ANSWER), 1);
     stage_until(&s, s.peers[0].is_ended); /* its late answer has nowhere to go */
     visit_close(&v, v.failure);

@@ -175,8 +175,7 @@ static void test_engine_of_another_user_is_refused(void **state)
     s.limits.queue_timeout = 30;
     stage_open(&s);
     visit_start(&v, &s, SPAN("GET"), 0);
-    stage_until(&s, v.failure);
-    assert_int_equal(v.failure, ROUTED_ERROR_NO_ENGINE);
+    visit_expect_failure(&v, ROUTED_ERROR_NO_ENGINE);
     assert_false(v.x.reached_application);
     assert_non_null(strstr(s.lines, "permission"));
     visit_close(&v, v.failure);

@@ -143,8 +143,7 @@ static void test_closed_at_each_byte(void **state)
         if (size)
             peer_write(&s.peers[0], answer, size);
         peer_close(&s.peers[0]);
-        stage_until(&s, v.failure);
-        assert_int_equal(v.failure, ROUTED_ERROR_BRIDGE_CLOSED);
+        visit_expect_failure(&v, ROUTED_ERROR_BRIDGE_CLOSED);
         assert_int_equal(v.status, size < sizeof(START_200) - 1 ? 0 : 200);
         assert_false(v.has_end);
         assert_int_equal(stage_metric(&s, BRIDGE_RETRIES), 0); /* the connection was fresh */

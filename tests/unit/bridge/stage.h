@@ -349,11 +349,17 @@ static inline void visit_close(struct visit *v, int error)
     buffer_release(&v->body);
 }
 
-/* Waits for the failure, and is closed with it. */
-#define visit_close_failed(v, error)                                                               \
+/* Waits for the failure. */
+#define visit_expect_failure(v, error)                                                             \
     do {                                                                                           \
         stage_until((v)->stage, (v)->failure);                                                     \
         assert_int_equal((v)->failure, error);                                                     \
+    } while (0)
+
+/* And is closed with it. */
+#define visit_close_failed(v, error)                                                               \
+    do {                                                                                           \
+        visit_expect_failure(v, error);                                                            \
         visit_close(v, error);                                                                     \
     } while (0)
 

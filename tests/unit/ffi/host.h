@@ -50,6 +50,15 @@ static inline routed_ffi *start_queue(void)
     return start_with((routed_ffi_options){0});
 }
 
+static inline uint64_t value_of(const routed_metric *metrics, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            return metrics[i].value;
+    fail_msg("no metric %s", name);
+    return 0;
+}
+
 static inline bool is_readable(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -237,12 +237,7 @@ static void test_a_client_that_leaves_is_told_of(void **state)
 static uint64_t metric(const routed_ffi *server, const char *name)
 {
     routed_metric metrics[256];
-    uint64_t count = routed_ffi_metrics(server, metrics, 256);
-    for (uint64_t i = 0; i < count; i++)
-        if (strcmp(metrics[i].name, name) == 0)
-            return metrics[i].value;
-    fail_msg("no metric %s", name);
-    return 0;
+    return value_of(metrics, routed_ffi_metrics(server, metrics, 256), name);
 }
 
 static void await_no_connections(const routed_ffi *server)

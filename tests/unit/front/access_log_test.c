@@ -2,35 +2,13 @@
 
 #include "base/memory.h"
 #include "front/metrics.h"
-#include "support/unit.h"
+#include "support/folder.h"
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/routed-log-XXXXXX";
-static char path[128];
-static char moved[128];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/log", folder);
-    snprintf(moved, sizeof(moved), "%s/log.1", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    unlink(moved);
-    return rmdir(folder);
-}
 
 static struct exchange some_exchange(void)
 {
@@ -216,16 +194,6 @@ static void a_line_without_memory_is_not_written(void **state)
 
 /* ---- files ---- */
 
-static void expect_file(const char *name, const char *text)
-{
-    char bytes[256];
-    FILE *f = fopen(name, "r");
-    assert_non_null(f);
-    size_t size = fread(bytes, 1, sizeof(bytes), f);
-    fclose(f);
-    assert_span(span_of(bytes, size), text);
-}
-
 static void write_text(struct access_log *log, const char *text, struct metric_set *metrics)
 {
     struct buffer b = BUFFER_EMPTY;
@@ -238,18 +206,19 @@ static void write_text(struct access_log *log, const char *text, struct metric_s
 static void a_file_is_reopened_after_rotation(void **state)
 {
     (void)state;
+    const char *path = folder_path("log");
     struct access_log log = {0};
     struct metric_set metrics;
     assert_int_equal(front_metrics_init(&metrics, NULL), ROUTED_OK);
     assert_int_equal(access_log_open(&log, path), ROUTED_OK);
     write_text(&log, "one\ntwo\n", &metrics);
     write_text(&log, "", &metrics);
-    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(rename(path, folder_path("log.1")), 0);
     write_text(&log, "three\n", &metrics);
     access_log_reopen(&log);
     write_text(&log, "four\n", &metrics);
-    expect_file(moved, "one\ntwo\nthree\n");
-    expect_file(path, "four\n");
+    folder_expect_file("log.1", "one\ntwo\nthree\n");
+    folder_expect_file("log", "four\n");
     /* What cannot be opened leaves the old file in use. */
     unlink(path);
     assert_int_equal(mkdir(path, 0700), 0);
@@ -261,7 +230,7 @@ static void a_file_is_reopened_after_rotation(void **state)
     access_log_close(&log);
     access_log_close(&log);
     front_metrics_release(&metrics);
-    unlink(moved);
+    unlink(folder_path("log.1"));
 }
 
 static void what_cannot_be_opened_is_told(void **state)
@@ -271,7 +240,7 @@ static void what_cannot_be_opened_is_told(void **state)
     assert_int_equal(access_log_open(&log, folder), ROUTED_ERROR_FILE);
     assert_null(log.path);
     memory_fault_set(1);
-    assert_int_equal(access_log_open(&log, path), ROUTED_ERROR_MEMORY);
+    assert_int_equal(access_log_open(&log, folder_path("log")), ROUTED_ERROR_MEMORY);
     memory_fault_set(0);
     assert_null(log.path);
     access_log_close(&log);
@@ -282,6 +251,7 @@ static void what_cannot_be_opened_is_told(void **state)
 static void a_full_pipe_drops_whole_lines(void **state)
 {
     (void)state;
+    const char *path = folder_path("log");
     static char text[3000];
     static char read_back[1 << 20];
     struct access_log log = {0};
@@ -333,5 +303,5 @@ int main(void)
         cmocka_unit_test(what_cannot_be_opened_is_told),
         cmocka_unit_test(a_full_pipe_drops_whole_lines),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

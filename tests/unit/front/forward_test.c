@@ -2,7 +2,7 @@
 #include "front/forward.h"
 
 #include "base/memory.h"
-#include "support/unit.h"
+#include "support/metrics.h"
 #include <routed/error.h>
 
 static struct loop *loop;
@@ -52,15 +52,6 @@ static void expect(unsigned wanted, uint64_t bytes)
     arrived = 0;
 }
 
-static uint64_t hits(const char *limit)
-{
-    for (unsigned i = 0; i < from.metrics.count; i++)
-        if (strcmp(from.metrics.names[i].name, limit) == 0)
-            return metric_read(&from.metrics, i);
-    fail_msg("no metric %s", limit);
-    return 0;
-}
-
 static void so_many_at_once(void **state)
 {
     (void)state;
@@ -68,12 +59,12 @@ static void so_many_at_once(void **state)
     for (unsigned round = 0; round < 2; round++) {
         for (unsigned i = 0; i < 3; i++)
             forward(SPAN("abc"));
-        assert_int_equal(hits("limit.http3_forwards"), round);
+        assert_int_equal(metric_named(&from.metrics, "limit.http3_forwards"), round);
         forward(SPAN("abc"));
-        assert_int_equal(hits("limit.http3_forwards"), round + 1);
+        assert_int_equal(metric_named(&from.metrics, "limit.http3_forwards"), round + 1);
         expect(3, 9);
     }
-    assert_int_equal(hits("limit.http3_forward_bytes"), 0);
+    assert_int_equal(metric_named(&from.metrics, "limit.http3_forward_bytes"), 0);
     release();
 }
 
@@ -84,13 +75,13 @@ static void so_many_bytes_at_once(void **state)
     forward(SPAN("abcd"));
     forward(SPAN("abcde"));
     forward(SPAN("abc")); /* too much, */
-    assert_int_equal(hits("limit.http3_forward_bytes"), 1);
+    assert_int_equal(metric_named(&from.metrics, "limit.http3_forward_bytes"), 1);
     expect(2, 9);
     forward(SPAN("abcde"));
     forward(SPAN("abcde")); /* just enough */
-    assert_int_equal(hits("limit.http3_forward_bytes"), 1);
+    assert_int_equal(metric_named(&from.metrics, "limit.http3_forward_bytes"), 1);
     expect(2, 10);
-    assert_int_equal(hits("limit.http3_forwards"), 0);
+    assert_int_equal(metric_named(&from.metrics, "limit.http3_forwards"), 0);
     release();
 }
 

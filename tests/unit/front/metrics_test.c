@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "base/memory.h"
-#include "support/unit.h"
+#include "support/metrics.h"
 #include <routed/error.h>
 
 static void names_are_unique(void **state)
@@ -21,15 +21,6 @@ static void names_are_unique(void **state)
     front_metrics_release(&s);
 }
 
-static unsigned number_of(const struct metric_set *s, const char *name)
-{
-    for (unsigned i = 0; i < s->count; i++)
-        if (strcmp(s->names[i].name, name) == 0)
-            return i;
-    fail_msg("no metric %s", name);
-    return 0;
-}
-
 static void limits_and_statuses_are_counted_under_their_name(void **state)
 {
     (void)state;
@@ -42,17 +33,17 @@ static void limits_and_statuses_are_counted_under_their_name(void **state)
     struct metric_set s;
     assert_int_equal(front_metrics_init(&s, NULL), ROUTED_OK);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        uint64_t before = metric_read(&s, number_of(&s, cases[i].name));
+        uint64_t before = metric_named(&s, cases[i].name);
         front_metrics_status(&s, cases[i].status);
-        assert_int_equal(metric_read(&s, number_of(&s, cases[i].name)), before + 1);
+        assert_int_equal(metric_named(&s, cases[i].name), before + 1);
     }
     front_metrics_hit(&s, offsetof(routed_limits, connections));
     front_metrics_hit(&s, offsetof(routed_limits, drain_timeout));
     front_metrics_error(&s, ROUTED_ERROR_FIELD_TOO_LARGE);
     front_metrics_error(&s, ROUTED_ERROR_CHUNK);
-    assert_int_equal(metric_read(&s, number_of(&s, "limit.connections")), 1);
-    assert_int_equal(metric_read(&s, number_of(&s, "limit.drain_timeout")), 1);
-    assert_int_equal(metric_read(&s, number_of(&s, "limit.field_line")), 1);
+    assert_int_equal(metric_named(&s, "limit.connections"), 1);
+    assert_int_equal(metric_named(&s, "limit.drain_timeout"), 1);
+    assert_int_equal(metric_named(&s, "limit.field_line"), 1);
     metric_add(&s, FRONT_CONNECTIONS_OPEN, 5);
     metric_subtract(&s, FRONT_CONNECTIONS_OPEN, 2);
     assert_int_equal(metric_read(&s, FRONT_CONNECTIONS_OPEN), 3);

@@ -3,14 +3,13 @@
 
 #include "base/memory.h"
 #include "front/worker.h"
-#include "support/unit.h"
+#include "support/folder.h"
+#include "support/metrics.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char parent[] = "/tmp/routed-qlog-XXXXXX";
-static char folder[64];
 static unsigned lines;
 static char last_line[256];
 
@@ -22,29 +21,13 @@ static void keep_line(void *user, int level, const char *line)
     snprintf(last_line, sizeof(last_line), "%s", line);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    if (!mkdtemp(parent))
-        return -1;
-    snprintf(folder, sizeof(folder), "%s/qlog", parent);
-    return 0;
-}
-
-static const char *path_of(const char *name)
-{
-    static char path[128];
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
 static int tear_down(void **state)
 {
-    static const char *const names[] = {"00ff.sqlog", "01.sqlog", "02.sqlog"};
-    (void)state;
+    static const char *const names[] = {"qlog/00ff.sqlog", "qlog/01.sqlog", "qlog/02.sqlog"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
-        unlink(path_of(names[i]));
-    return rmdir(folder) == 0 && rmdir(parent) == 0 ? 0 : -1;
+        unlink(folder_path(names[i]));
+    rmdir(folder_path("qlog"));
+    return folder_close(state);
 }
 
 static struct front_shared shared;
@@ -58,9 +41,10 @@ static struct http3_qlog open_qlog(uint64_t files, uint64_t bytes)
                                    .limits = {.qlog_files = files, .qlog_bytes = bytes}};
     worker = (struct front_worker){.shared = &shared};
     assert_int_equal(front_metrics_init(&worker.metrics, NULL), ROUTED_OK);
-    assert_int_equal(front_qlog_open(&shared.qlog, folder, &shared.log, &why), ROUTED_OK);
+    assert_int_equal(front_qlog_open(&shared.qlog, folder_path("qlog"), &shared.log, &why),
+                     ROUTED_OK);
     assert_int_equal(lines, 1);
-    assert_non_null(strstr(last_line, folder));
+    assert_non_null(strstr(last_line, folder_path("qlog")));
     return front_qlog_of(&worker);
 }
 
@@ -70,19 +54,10 @@ static void close_qlog(void)
     front_metrics_release(&worker.metrics);
 }
 
-static uint64_t hits(const char *limit)
-{
-    for (unsigned i = 0; i < worker.metrics.count; i++)
-        if (strcmp(worker.metrics.names[i].name, limit) == 0)
-            return metric_read(&worker.metrics, i);
-    fail_msg("no metric %s", limit);
-    return 0;
-}
-
 static void expect_file(const char *name, off_t size)
 {
     struct stat s;
-    assert_int_equal(stat(path_of(name), &s), 0);
+    assert_int_equal(stat(folder_path(name), &s), 0);
     assert_int_equal(s.st_size, size);
     assert_int_equal(s.st_mode & 07777, 0600);
 }
@@ -106,21 +81,21 @@ static void records_are_whole_up_to_the_limit(void **state)
     (void)state;
     struct http3_qlog q = open_qlog(2, 10);
     struct stat s;
-    assert_int_equal(stat(folder, &s), 0);
+    assert_int_equal(stat(folder_path("qlog"), &s), 0);
     assert_int_equal(s.st_mode & 07777, 0700);
     void *file = q.open(q.user, SPAN("\x00\xff"));
     assert_non_null(file);
     q.write(file, SPAN("12345"));
     q.write(file, SPAN("1234"));
-    expect_file("00ff.sqlog", 9);
+    expect_file("qlog/00ff.sqlog", 9);
     q.write(file, SPAN("1"));
-    expect_file("00ff.sqlog", 10);
-    assert_int_equal(hits("limit.qlog_bytes"), 0);
+    expect_file("qlog/00ff.sqlog", 10);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_bytes"), 0);
     q.write(file, SPAN("12"));
     q.write(file, SPAN("3"));
-    assert_int_equal(hits("limit.qlog_bytes"), 1);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_bytes"), 1);
     q.close(file);
-    expect_file("00ff.sqlog", 10);
+    expect_file("qlog/00ff.sqlog", 10);
     close_qlog();
 }
 
@@ -131,11 +106,11 @@ static void there_are_no_more_files_than_the_limit(void **state)
     void *first = q.open(q.user, SPAN("\1")), *second = q.open(q.user, SPAN("\2"));
     assert_non_null(first);
     assert_non_null(second);
-    assert_int_equal(hits("limit.qlog_files"), 0);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_files"), 0);
     q.close(first); /* makes no room: the file is there */
     assert_null(q.open(q.user, SPAN("\3")));
     assert_null(q.open(q.user, SPAN("\4")));
-    assert_int_equal(hits("limit.qlog_files"), 2);
+    assert_int_equal(metric_named(&worker.metrics, "limit.qlog_files"), 2);
     assert_int_equal(lines, 2);
     assert_non_null(strstr(last_line, "qlog_files"));
     q.close(second);
@@ -147,10 +122,10 @@ static void a_file_that_is_there_stays_as_it_is(void **state)
 {
     (void)state;
     struct http3_qlog q = open_qlog(9, 10);
-    expect_file("00ff.sqlog", 10);
+    expect_file("qlog/00ff.sqlog", 10);
     assert_null(q.open(q.user, SPAN("\x00\xff")));
     assert_null(q.open(q.user, SPAN("\x00\xff")));
-    expect_file("00ff.sqlog", 10);
+    expect_file("qlog/00ff.sqlog", 10);
     assert_int_equal(lines, 2);
     close_qlog();
 }
@@ -162,7 +137,7 @@ static void without_memory_nothing_is_written(void **state)
     memory_fault_set(1);
     assert_null(q.open(q.user, SPAN("\5")));
     memory_fault_set(0);
-    assert_int_equal(access(path_of("05.sqlog"), F_OK), -1);
+    assert_int_equal(access(folder_path("qlog/05.sqlog"), F_OK), -1);
     close_qlog();
 }
 
@@ -175,5 +150,5 @@ int main(void)
         cmocka_unit_test(a_file_that_is_there_stays_as_it_is),
         cmocka_unit_test(without_memory_nothing_is_written),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, folder_open, tear_down);
 }

@@ -1,30 +1,12 @@
 /* Start and stop of a real front: what can go wrong, and what is left behind. */
 #include "base/memory.h"
 #include "front/client.h"
+#include "support/folder.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <sys/stat.h>
-
-static char folder[] = "/tmp/routed-front-XXXXXX";
-static char path[64];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/file", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
 
 static unsigned open_descriptors(void)
 {
@@ -97,9 +79,7 @@ static void an_address_may_be_shared_on_purpose(void **state)
     second.options.port = front_server_port(first.server);
     front_serve(&second);
     assert_int_equal(front_end(&first), ROUTED_OK);
-    int client = client_connect(&second);
-    assert_int_equal(client_get(client), 200);
-    close(client);
+    close(client_connect_served(&second));
     assert_int_equal(front_end(&second), ROUTED_OK);
 }
 
@@ -135,9 +115,7 @@ static void the_most_workers_serve(void **state)
     f.options.workers = 64;
     front_serve(&f);
     for (int i = 0; i < 20; i++) {
-        int client = client_connect(&f);
-        assert_int_equal(client_get(client), 200);
-        close(client);
+        close(client_connect_served(&f));
     }
     front_await_metric(&f, "connections.open", 0);
     assert_int_equal(front_metric(&f, "requests"), 20);
@@ -152,9 +130,7 @@ static void localhost_is_one_port_on_two_addresses(void **state)
     f.options.host = "localhost";
     f.options.workers = 2;
     front_serve(&f);
-    int v4 = client_connect(&f);
-    assert_int_equal(client_get(v4), 200);
-    close(v4);
+    close(client_connect_served(&f)); /* over IPv4 */
     struct sockaddr_in6 a = {.sin6_family = AF_INET6,
                              .sin6_port = htons(front_server_port(f.server)),
                              .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -170,6 +146,7 @@ static void localhost_is_one_port_on_two_addresses(void **state)
 static void a_unix_listener_serves_alone(void **state)
 {
     (void)state;
+    const char *path = folder_path("file");
     struct front f;
     front_prepare(&f);
     f.options.host = "";
@@ -198,6 +175,7 @@ static void a_unix_listener_serves_alone(void **state)
 static void a_stale_socket_file_is_replaced(void **state)
 {
     (void)state;
+    const char *path = folder_path("file");
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -210,9 +188,7 @@ static void a_stale_socket_file_is_replaced(void **state)
     int client = client_connect_unix(path);
     assert_int_equal(client_get(client), 200);
     close(client);
-    client = client_connect(&f);
-    assert_int_equal(client_get(client), 200);
-    close(client);
+    close(client_connect_served(&f));
     assert_int_equal(front_end(&f), ROUTED_OK);
 }
 
@@ -300,8 +276,7 @@ static void an_idle_front_stops_at_once(void **state)
     front_prepare(&f);
     f.options.workers = 2;
     front_serve(&f);
-    int idle = client_connect(&f);
-    assert_int_equal(client_get(idle), 200);
+    int idle = client_connect_served(&f);
     int fresh = client_connect(&f);
     front_await_metric(&f, "connections.open", 2);
     assert_int_equal(front_end(&f), ROUTED_OK);
@@ -494,8 +469,7 @@ static void numbers_are_readable_while_serving(void **state)
     atomic_store(&is_done, false);
     assert_int_equal(pthread_create(&thread, NULL, read_metrics, &visits), 0);
     for (int i = 0; i < 20; i++) {
-        int client = client_connect(&f);
-        assert_int_equal(client_get(client), 200);
+        int client = client_connect_served(&f);
         assert_int_equal(client_get(client), 200);
         close(client);
     }
@@ -516,6 +490,7 @@ static void numbers_are_readable_while_serving(void **state)
 static void each_request_is_one_line(void **state)
 {
     (void)state;
+    const char *path = folder_path("file");
     struct front f;
     front_prepare(&f);
     f.options.access_log = path;
@@ -574,5 +549,5 @@ int main(void)
         cmocka_unit_test(numbers_are_readable_while_serving),
         cmocka_unit_test(each_request_is_one_line),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

@@ -88,13 +88,7 @@ static uint64_t room_after_upload(struct peer *p, int32_t id)
     return 65536 + p->stream_updates - before - sent;
 }
 
-static void grant_all(struct origin *o, struct exchange *x)
-{
-    (void)o;
-    exchange_grant(x, SIZE_MAX / 4);
-}
-
-static const struct origin_script takes = {.on_request = grant_all};
+static const struct origin_script takes = {.on_request = origin_grant_all};
 
 /* Up to half of it is not told yet. */
 static void test_windows_grow(void **state)
@@ -221,13 +215,7 @@ static void test_shut_in_two_steps(void **state)
         peer_get(&p, 5);
         peer_turn(&p);
         assert_int_equal(p.origin.opened, 2);
-        origin_answer_ok(p.origin.exchange);
-        origin_answer_ok(first);
-        peer_turn(&p);
-        assert_int_equal(peer_answer(&p, 1)->status, 200);
-        assert_int_equal(peer_answer(&p, 3)->status, 200);
-        assert_int_equal(p.origin.closed, 2);
-        assert_int_equal(p.origin.failure, ROUTED_OK);
+        expect_both_answered(&p, first);
         assert_true(peer_wait(&p) == SESSION_LINGER || peer_wait(&p) == SESSION_FINISHED);
         peer_close(&p);
     }
@@ -237,13 +225,8 @@ static void test_shut_from_inside(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &shuts);
-    p.origin.user = peer_base(&p);
-    peer_get(&p, 1);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->status, 200);
+    shut_from_inside(&p);
     assert_int_equal(p.goaway_code, NGHTTP2_NO_ERROR);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_true(peer_wait(&p) == SESSION_LINGER || peer_wait(&p) == SESSION_FINISHED);
     peer_close(&p);
 }
@@ -356,12 +339,7 @@ static void test_slow_reader(void **state)
     peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
     peer_get(&p, 1);
     peer_turn(&p);
-    p.now += 19999;
-    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
-    p.now += 1;
-    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
+    expect_patience_to_end(&p);
     peer_turn(&p);
     assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_CANCEL);
     peer_close(&p);
@@ -458,12 +436,7 @@ static void test_failing_allocations(void **state)
         memory_fault_set(0);
         if (!fired)
             assert_int_equal(p.origin.complete, 3);
-        if (p.session)
-            peer_abort(&p);
-        assert_int_equal(p.origin.opened, p.origin.closed);
-        assert_int_equal(p.origin.opened, p.origin.ended);
-        peer_close(&p);
-        assert_int_equal(memory_held(), before);
+        expect_no_trace(&p, before);
     }
 }
 

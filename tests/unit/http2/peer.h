@@ -45,11 +45,12 @@ struct peer {
     char date[HTTP_DATE_SIZE];
 };
 
-#define PEER_PREFACE    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-#define PEER_MALFORMED  NGHTTP2_PROTOCOL_ERROR
-#define PEER_FAILED     NGHTTP2_INTERNAL_ERROR
-#define PEER_EXCESSIVE  NGHTTP2_ENHANCE_YOUR_CALM
-#define PEER_END_FRAMES 1
+#define PEER_PREFACE     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PEER_MALFORMED   NGHTTP2_PROTOCOL_ERROR
+#define PEER_FAILED      NGHTTP2_INTERNAL_ERROR
+#define PEER_EXCESSIVE   NGHTTP2_ENHANCE_YOUR_CALM
+#define PEER_END_FRAMES  1
+#define PEER_STREAM_COST 4608
 
 static inline struct span peer_scheme(void)
 {
@@ -304,6 +305,14 @@ static inline void peer_greet(struct peer *p)
     peer_turn(p);
 }
 
+static inline void peer_forget(struct peer *p)
+{
+    buffer_release(&p->input);
+    buffer_release(&p->output);
+    buffer_release(&p->block);
+    origin_release(&p->origin);
+}
+
 static inline void peer_close(struct peer *p)
 {
     if (p->session)
@@ -311,10 +320,7 @@ static inline void peer_close(struct peer *p)
     spare_release(&p->spare);
     nghttp2_hd_deflate_del(p->deflater);
     nghttp2_hd_inflate_del(p->inflater);
-    buffer_release(&p->input);
-    buffer_release(&p->output);
-    buffer_release(&p->block);
-    origin_release(&p->origin);
+    peer_forget(p);
 }
 
 static inline void peer_end(struct peer *p)

@@ -20,19 +20,10 @@ static void test_one_byte_at_a_time(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &origin_reads_then_answers);
-    assert_true(peer_begin(&p));
-    p.split = p.write_max = 1;
-    peer_greet(&p);
-    peer_post(&p, 1);
-    peer_data(&p, 1, 300, false);
-    peer_get(&p, 3);
+    write_byte_by_byte(&p);
     peer_data(&p, 1, 0, true);
     peer_turn(&p);
-    assert_int_equal(p.origin.complete, 2);
-    assert_int_equal(peer_answer(&p, 1)->status, 200);
-    assert_int_equal(peer_answer(&p, 3)->status, 200);
-    assert_int_equal(p.origin.ended, 2);
+    expect_two_answers(&p);
     peer_close(&p);
 }
 
@@ -69,17 +60,9 @@ static void test_early_answer(void **state)
     struct peer p;
     (void)state;
     peer_open(&p, &origin_waits);
-    peer_post(&p, 1);
-    peer_data(&p, 1, 1000, false);
-    peer_turn(&p);
-    origin_answer_ok(p.origin.exchange);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 1)->status, 200);
-    assert_true(peer_answer(&p, 1)->has_ended);
+    answer_early(&p);
     assert_true(peer_answer(&p, 1)->is_reset);
     assert_int_equal(peer_answer(&p, 1)->reset_code, NGHTTP2_NO_ERROR);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
-    assert_int_equal(p.origin.ended, 1);
     peer_data(&p, 1, 1000, true); /* was on its way */
     peer_get(&p, 3);
     peer_turn(&p);
@@ -118,12 +101,7 @@ static void test_small_answers_share_a_write(void **state)
     (void)state;
     peer_open(&p, &origin_reads_then_answers);
     p.spans = 0;
-    for (int32_t id = 1; id < 200; id += 2)
-        peer_get(&p, id);
-    peer_turn(&p);
-    assert_int_equal(p.origin.complete, 100);
-    assert_int_equal(p.origin.most_open, 100);
-    assert_int_equal(p.origin.ended, 100);
+    serve_a_hundred(&p);
     assert_int_equal(p.spans, 1);
     peer_close(&p);
 }

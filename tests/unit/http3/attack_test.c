@@ -29,11 +29,7 @@ static void test_rapid_reset_beside_a_request(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &origin_waits);
-    peer_get(&p, 0);
-    reset_rapidly(&p, 1);
-    assert_true(p.origin.opened <= 1002);
-    assert_int_equal(p.origin.most_open, 2);
+    reset_rapidly_beside_a_request(&p);
     expect_excessive(&p, ROUTED_ERROR_HTTP2_RESETS);
 }
 
@@ -101,24 +97,15 @@ static void only_an_end(struct peer *p, int64_t id)
 
 static void test_made_resets(void **state)
 {
-    static const struct {
-        const char *what;
-        void (*write)(struct peer *, int64_t);
-    } ways[] = {{"content length", content_length}, {"bad trailers", bad_trailers},
-                {"malformed", malformed},           {"too large", too_large},
-                {"much too large", much_too_large}, {"only an end", only_an_end}};
+    static const struct made_reset ways[] = {
+        {"content length", content_length}, {"bad trailers", bad_trailers},
+        {"malformed", malformed},           {"too large", too_large},
+        {"much too large", much_too_large}, {"only an end", only_an_end}};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(ways); i++) {
         struct peer p;
         peer_open(&p, &origin_waits);
-        for (int64_t id = 0; id < 12000 && !is_over(&p); id += 4) {
-            ways[i].write(&p, id);
-            peer_turn(&p);
-        }
-        if (!is_over(&p) || p.origin.opened > 1000 || p.origin.most_open > 1 ||
-            p.origin.opened != p.origin.closed)
-            fail_msg("%s: wait %d, %u opened, %u at once", ways[i].what, peer_wait(&p),
-                     p.origin.opened, p.origin.most_open);
+        make_resets(&p, &ways[i], 1000, 1);
         peer_close(&p);
     }
 }
@@ -174,55 +161,6 @@ static void test_long_name(void **state)
     peer_close(&p);
 }
 
-/* ---- memory ---- */
-
-/* What an idle connection takes, and each open stream: the exchange, 16 lines, the first chunk of
- * an arena, nghttp3's stream. */
-#define IDLE_COST   32768
-#define STREAM_COST 5120
-
-static void expect_bounded_memory(const char *name, size_t value_size, size_t count)
-{
-    static char value[4000];
-    static struct peer_line lines[PEER_LINES_MAX];
-    struct peer p;
-    memset(value, 'v', sizeof(value));
-    size_t before = memory_held();
-    peer_init(&p, &origin_waits);
-    assert_true(peer_begin(&p));
-    p.is_blind = true;
-    peer_greet(&p);
-    for (size_t i = 0; i < count; i++)
-        lines[i] = (struct peer_line){span_from(name), span_of(value, value_size), false};
-    for (int64_t id = 0; id < 400; id += 4) {
-        peer_request(&p, id, "GET", "/", lines, count, true);
-        peer_turn(&p);
-    }
-    buffer_release(&p.origin.view);
-    buffer_release(&p.control);
-    buffer_release(&p.table);
-    size_t held = memory_held() - before;
-    if (held > 10 * p.sent + 65536 + IDLE_COST + (size_t)p.origin.most_open * STREAM_COST)
-        fail_msg("%zu x %s of %zu: %zu held for %zu sent on %u streams", count, name, value_size,
-                 held, (size_t)p.sent, p.origin.most_open);
-    assert_true(p.origin.opened > 0);
-    peer_close(&p);
-    assert_int_equal(memory_held(), before);
-}
-
-static void test_memory(void **state)
-{
-    (void)state;
-    expect_bounded_memory("x-a", 0, 0);
-    expect_bounded_memory("x-a", 1, 96);
-    expect_bounded_memory("x-a", 300, 96);
-    expect_bounded_memory("x-a", 3900, 8);
-    expect_bounded_memory("accept", 0, 96);
-    expect_bounded_memory("cookie", 1, 96);
-    expect_bounded_memory("cookie", 300, 90);
-    expect_bounded_memory("cookie", 1900, 12);
-}
-
 /* Strings that are announced and do not come. */
 static void test_memory_of_promises(void **state)
 {
@@ -235,7 +173,7 @@ static void test_memory_of_promises(void **state)
     for (int64_t id = 0; id < 400; id += 4) /* a value of 32,000 bytes, compressed */
         peer_bytes(&p, id, SPAN("\1\x80\0\x7d\x20\0\0\x51\xff\x81\xf9\1"), false);
     size_t held = memory_held() - before;
-    assert_true(held < 10 * p.sent + 65536 + IDLE_COST + 100 * STREAM_COST);
+    assert_true(held < 10 * p.sent + 65536 + IDLE_COST + 100 * PEER_STREAM_COST);
     assert_false(is_over(&p));
     assert_int_equal(p.origin.opened, 0);
     peer_close(&p);
@@ -297,28 +235,20 @@ static void stream_ended_without_type(struct peer *p)
 
 static void test_glitches(void **state)
 {
-    static const struct {
-        const char *what;
-        void (*write)(struct peer *);
-    } floods[] = {{"grease", grease},
-                  {"control grease", control_grease},
-                  {"push id", push_id},
-                  {"farewell", farewell},
-                  {"priority update", priority_update},
-                  {"empty data", empty_data},
-                  {"unknown stream", unknown_stream},
-                  {"stream reset without type", stream_reset_without_type},
-                  {"stream ended without type", stream_ended_without_type}};
+    static const struct flood floods[] = {{"grease", grease},
+                                          {"control grease", control_grease},
+                                          {"push id", push_id},
+                                          {"farewell", farewell},
+                                          {"priority update", priority_update},
+                                          {"empty data", empty_data},
+                                          {"unknown stream", unknown_stream},
+                                          {"stream reset without type", stream_reset_without_type},
+                                          {"stream ended without type", stream_ended_without_type}};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(floods); i++) {
         struct peer p;
-        unsigned count = 0;
         peer_open(&p, &origin_waits);
-        peer_post(&p, 0);
-        for (; count < 100000 && !is_over(&p); count++)
-            floods[i].write(&p);
-        if (count < 9990 || count > 10010)
-            fail_msg("%s: %u", floods[i].what, count);
+        run_flood(&p, &floods[i], 9990, 10010);
         expect_excessive(&p, ROUTED_ERROR_HTTP2_GLITCHES);
     }
 }
@@ -432,7 +362,6 @@ int main(void)
         cmocka_unit_test(test_content_max),
         cmocka_unit_test(test_section_size),
         cmocka_unit_test(test_long_name),
-        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_memory_of_promises),
         cmocka_unit_test(test_glitches),
         cmocka_unit_test(test_patient_grease),

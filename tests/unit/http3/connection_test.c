@@ -2,23 +2,10 @@
  * 10), the end of the server. */
 #include "http3/stage.h"
 
-static struct stage *open_stage(void)
-{
-    struct stage *s = stage_new();
-    stage_open(s);
-    return s;
-}
-
-static const ngtcp2_ccerr *why(struct client *c)
-{
-    return ngtcp2_conn_get_ccerr(c->conn);
-}
-
 static void expect_closed(struct client *c, ngtcp2_ccerr_type type, uint64_t code)
 {
-    assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
-    assert_int_equal(why(c)->type, type);
-    assert_int_equal(why(c)->error_code, code);
+    stage_expect_code(c, code);
+    assert_int_equal(ngtcp2_conn_get_ccerr(c->conn)->type, type);
 }
 
 static void say_close(struct stage *s, struct client *c, uint64_t code)
@@ -46,7 +33,7 @@ static void say_close(struct stage *s, struct client *c, uint64_t code)
 static void what_tls_agreed_on_is_told(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     stage_connect(s, &(struct client_wish){.name = "www.example.org"});
     const struct http3_connection *c = s->fronts[0].connection;
     const struct http_tls *tls = http3_connection_tls(c);
@@ -66,7 +53,7 @@ static void other_protocols_are_refused(void **state)
     (void)state;
     static const char *const names[] = {"", "h2", "hq-interop"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        struct stage *s = open_stage();
+        struct stage *s = stage_start();
         struct client *c = stage_client(s, &(struct client_wish){.alpn = names[i]});
         stage_run(s, STAGE_SECOND);
         expect_closed(c, NGTCP2_CCERR_TYPE_TRANSPORT, 0x100 + 120); /* no_application_protocol */
@@ -130,6 +117,16 @@ static void learn(struct stage *s, struct client_memory *memory)
     stage_run(s, STAGE_SECOND);
 }
 
+/* Clients may send early data, and one has been here. */
+static struct stage *start_with_early_data(struct client_memory *memory)
+{
+    struct stage *s = stage_new();
+    s->options.has_early_data = true;
+    stage_open(s);
+    learn(s, memory);
+    return s;
+}
+
 static struct client *come_early(struct stage *s, struct client_memory *memory, unsigned method)
 {
     struct client *c =
@@ -145,7 +142,7 @@ static struct client *come_early(struct stage *s, struct client_memory *memory, 
 static void early_data_is_off_by_default(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client_memory memory = {0};
     learn(s, &memory);
     struct client *c =
@@ -162,11 +159,8 @@ static void early_data_is_off_by_default(void **state)
 static void early_data_of_safe_methods_is_served(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
     struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
+    struct stage *s = start_with_early_data(&memory);
     struct client *c = come_early(s, &memory, 17);
     assert_false(c->was_early_refused);
     assert_int_equal(stage_count(s, HTTP3_EARLY_DATA), 1);
@@ -184,11 +178,8 @@ static void early_data_of_safe_methods_is_served(void **state)
 static void early_data_needs_a_validated_address(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
     struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
+    struct stage *s = start_with_early_data(&memory);
     memory.token_size = 0;
     struct client *c =
         stage_client(s, &(struct client_wish){.memory = &memory, .sends_early = true});
@@ -220,11 +211,8 @@ static void keep_first_flight(struct stage *s, const struct stage_datagram *d)
 static void replayed_early_data_is_refused(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
     struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
+    struct stage *s = start_with_early_data(&memory);
     s->tap = keep_first_flight;
     come_early(s, &memory, 20); /* POST */
     say_close(s, &s->clients[1], 0x100);
@@ -249,23 +237,12 @@ static void replayed_early_data_is_refused(void **state)
     stage_close(s);
 }
 
-static enum stage_fate lose_all_answers(struct stage *s, const struct stage_datagram *d,
-                                        unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    return d->to_server ? STAGE_PASSES : STAGE_LOST;
-}
-
 static void early_data_without_a_handshake_ends_by_time(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
     struct client_memory memory = {0};
-    s->options.has_early_data = true;
-    stage_open(s);
-    learn(s, &memory);
-    s->fate = lose_all_answers;
+    struct stage *s = start_with_early_data(&memory);
+    s->fate = stage_lose_answers;
     struct client *c =
         stage_client(s, &(struct client_wish){.memory = &memory, .sends_early = true});
     client_get(c, "/5");
@@ -285,7 +262,7 @@ static void early_data_without_a_handshake_ends_by_time(void **state)
 static void keys_are_updated(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     for (unsigned i = 1; i <= 3; i++) {
         assert_int_equal(ngtcp2_conn_initiate_key_update(c->conn, s->now), 0);
@@ -303,7 +280,7 @@ static void keys_are_updated(void **state)
 static void an_idle_connection_ends_silently(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     stage_get(s, c, 10);
     stage_run(s, 2 * STAGE_SECOND);
@@ -322,7 +299,7 @@ static void an_idle_connection_ends_silently(void **state)
 static void the_shorter_idle_time_counts(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, &(struct client_wish){.idle = 5 * STAGE_SECOND});
     client_get(c, "/wait");
     stage_run(s, STAGE_SECOND);
@@ -337,7 +314,7 @@ static void the_shorter_idle_time_counts(void **state)
 static void a_handshake_has_its_time(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_client(s, NULL);
     c->is_deaf = true;
     stage_run(s, 9 * STAGE_SECOND);
@@ -353,7 +330,7 @@ static void a_handshake_has_its_time(void **state)
 static void the_client_closes(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     client_get(c, "/wait");
     stage_run(s, STAGE_SECOND);
@@ -372,22 +349,15 @@ static void the_client_closes(void **state)
     stage_close(s);
 }
 
-static enum stage_fate lose_answers(struct stage *s, const struct stage_datagram *d, unsigned nth)
-{
-    (void)s;
-    (void)nth;
-    return d->to_server ? STAGE_PASSES : STAGE_LOST;
-}
-
 static void we_close_and_say_it_again(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     int64_t id = client_get(c, "/wait");
     stage_run(s, STAGE_SECOND);
     unsigned sent = s->sent[0];
-    s->fate = lose_answers;
+    s->fate = stage_lose_answers;
     http3_connection_close(s->fronts[0].connection, ROUTED_ERROR_OVERLOADED);
     assert_int_equal(s->closed, 0); /* never from inside */
     stage_run(s, STAGE_TRANSIT / 2);
@@ -429,7 +399,7 @@ static void we_close_and_say_it_again(void **state)
 static void a_front_may_refuse(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     s->refuses = true;
     struct client *c = stage_client(s, NULL);
     stage_run(s, STAGE_SECOND);
@@ -441,7 +411,7 @@ static void a_front_may_refuse(void **state)
 static void an_error_of_http3_closes(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     int64_t id = client_open_stream(c, true);
     client_write(c, id, SPAN("\x00\x01x"), true); /* DATA before HEADERS */
@@ -454,7 +424,7 @@ static void an_error_of_http3_closes(void **state)
 static void a_client_cancels(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     int64_t id = client_get(c, "/9000000");
     stage_run(s, 3 * STAGE_TRANSIT);
@@ -476,7 +446,7 @@ static void a_client_cancels(void **state)
 static void the_server_shuts(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *idle = stage_connect(s, NULL);
     struct client *busy = stage_connect(s, NULL);
     int64_t id = client_get(busy, "/2000000");
@@ -495,7 +465,7 @@ static void the_server_shuts(void **state)
 static void the_end_of_the_endpoint_closes_all(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *a = stage_connect(s, NULL);
     struct client *b = stage_connect(s, NULL);
     client_get(a, "/wait");

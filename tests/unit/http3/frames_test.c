@@ -43,14 +43,6 @@ static void send_frames(struct stage *s, struct client *c, struct span frames)
     assert_int_equal(injected.size, 0);
 }
 
-static void expect_code(const struct client *c, uint64_t code)
-{
-    const ngtcp2_ccerr *why = ngtcp2_conn_get_ccerr(c->conn);
-    if (c->result != NGTCP2_ERR_DRAINING || why->error_code != code)
-        fail_msg("%s, code %" PRIx64 " instead of %" PRIx64, ngtcp2_strerror(c->result),
-                 why->error_code, code);
-}
-
 struct rule {
     const char *name;
     struct span frames;
@@ -140,23 +132,15 @@ static void forbidden_frames_have_their_codes(void **state)
     for (size_t i = 0; i < COUNT_OF(rules); i++) {
         if (is_padded_into_sense(&rules[i]))
             continue;
-        struct stage *s = stage_new();
-        stage_open(s);
+        struct stage *s = stage_start();
         struct client *c = stage_connect(s, NULL);
         stage_get(s, c, 1);
         send_frames(s, c, rules[i].frames);
         stage_run(s, STAGE_SECOND);
-        expect_code(c, rules[i].code);
+        stage_expect_code(c, rules[i].code);
         assert_int_equal(s->closed, 1);
         stage_close(s);
     }
-}
-
-static struct stage *open_stage(void)
-{
-    struct stage *s = stage_new();
-    stage_open(s);
-    return s;
 }
 
 /* A frame that the packet ends in the middle of: the last bytes of it are written. */
@@ -178,14 +162,14 @@ static void cut_frames_are_refused(void **state)
         if (!is_padded_into_sense(&rules[i]))
             continue;
         static const uint8_t zeros[1100];
-        struct stage *s = open_stage();
+        struct stage *s = stage_start();
         struct client *c = stage_connect(s, NULL);
         client_write(c, client_open_stream(c, true), span_of(zeros, sizeof(zeros)), false);
         tail = rules[i].frames;
         client_alter = inject_at_end;
         stage_run(s, STAGE_SECOND);
         client_alter = NULL;
-        expect_code(c, rules[i].code);
+        stage_expect_code(c, rules[i].code);
         stage_close(s);
     }
 }
@@ -218,10 +202,10 @@ static void bent_parameters_are_refused(void **state)
     static void (*const bends[])(ngtcp2_transport_params *) = {bend_exponent, bend_payload,
                                                                bend_streams, bend_side_streams};
     for (size_t i = 0; i < COUNT_OF(bends); i++) {
-        struct stage *s = open_stage();
+        struct stage *s = stage_start();
         struct client *c = stage_client(s, &(struct client_wish){.bend = bends[i]});
         stage_run(s, STAGE_SECOND);
-        expect_code(c, TRANSPORT_PARAMETER_ERROR);
+        stage_expect_code(c, TRANSPORT_PARAMETER_ERROR);
         assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 1);
         stage_close(s);
     }
@@ -241,14 +225,14 @@ static void replace(uint8_t *frames, size_t size, bool is_long)
 
 static void expect_refused_hello(struct span from, struct span to, uint64_t code)
 {
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     wanted = from;
     replacement = to;
     client_alter = replace;
     struct client *c = stage_client(s, NULL);
     stage_run(s, STAGE_SECOND);
     client_alter = NULL;
-    expect_code(c, code);
+    stage_expect_code(c, code);
     assert_int_equal(s->opened, 0);
     stage_close(s);
 }
@@ -272,7 +256,7 @@ static void parameters_of_servers_are_refused(void **state)
 static void path_challenges_earn_few_answers(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     uint8_t frames[900];
     for (size_t i = 0; i < sizeof(frames); i += 9)
@@ -308,7 +292,7 @@ static void overlook_ids(uint8_t *frames, size_t size)
 static void retired_ids_have_a_budget(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     unsigned round = 0;
     client_overlook = overlook_ids;
@@ -325,7 +309,7 @@ static void retired_ids_have_a_budget(void **state)
         stage_run(s, STAGE_SECOND / 5); /* so that others take their place */
     }
     client_overlook = NULL;
-    expect_code(c, H3_EXCESSIVE_LOAD);
+    stage_expect_code(c, H3_EXCESSIVE_LOAD);
     assert_in_range(round, 20, 60);
     stage_close(s);
 }
@@ -335,7 +319,7 @@ static void retired_ids_have_a_budget(void **state)
 static void ids_that_push_others_out_are_limited(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     struct http3_connection *connection = s->fronts[0].connection;
     size_t held = memory_held();
@@ -357,7 +341,7 @@ static void ids_that_push_others_out_are_limited(void **state)
 static void streams_that_churn_have_a_budget(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     unsigned requests = 0;
     while (requests < 3000 && c->result == 0) {

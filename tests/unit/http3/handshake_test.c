@@ -4,8 +4,7 @@
 static void a_request_is_answered(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     assert_int_equal(s->opened, 1);
     assert_int_equal(http3_endpoint_connections(s->endpoint), 1);

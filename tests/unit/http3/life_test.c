@@ -171,13 +171,7 @@ static void test_shut_in_two_steps(void **state)
         peer_turn(&p);
         assert_int_equal(p.origin.opened, 2);
         assert_int_equal(peer_answer(&p, 8)->reset_code, NGHTTP3_H3_REQUEST_REJECTED);
-        origin_answer_ok(p.origin.exchange);
-        origin_answer_ok(first);
-        peer_turn(&p);
-        assert_int_equal(peer_answer(&p, 0)->status, 200);
-        assert_int_equal(peer_answer(&p, 4)->status, 200);
-        assert_int_equal(p.origin.closed, 2);
-        assert_int_equal(p.origin.failure, ROUTED_OK);
+        expect_both_answered(&p, first);
         assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
         peer_close(&p);
@@ -188,13 +182,8 @@ static void test_shut_from_inside(void **state)
 {
     struct peer p;
     (void)state;
-    peer_open(&p, &shuts);
-    p.origin.user = peer_base(&p);
-    peer_get(&p, 0);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 0)->status, 200);
+    shut_from_inside(&p);
     assert_int_equal(peer_code(&p), NGHTTP3_H3_NO_ERROR);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
     assert_int_equal(peer_wait(&p), SESSION_FINISHED);
     peer_close(&p);
 }
@@ -274,12 +263,7 @@ static void test_slow_reader(void **state)
     peer_open(&p, &sends_much); /* nothing comes at all: the connection looks again */
     p.is_stuck = true;
     peer_get(&p, 0);
-    p.now += 19999;
-    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(peer_wait(&p), SESSION_WINDOW);
-    p.now += 1;
-    peer_fail(&p, ROUTED_ERROR_TOO_SLOW);
-    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
+    expect_patience_to_end(&p);
     assert_int_equal(peer_answer(&p, 0)->reset_code, NGHTTP3_H3_REQUEST_CANCELLED);
     peer_close(&p);
 }
@@ -419,12 +403,7 @@ static void test_failing_allocations(void **state)
             assert_int_equal(p.failure, ROUTED_OK);
             assert_int_equal(peer_wait(&p), SESSION_FINISHED);
         }
-        if (p.session)
-            peer_abort(&p);
-        assert_int_equal(p.origin.opened, p.origin.closed);
-        assert_int_equal(p.origin.opened, p.origin.ended);
-        peer_close(&p);
-        assert_int_equal(memory_held(), before);
+        expect_no_trace(&p, before);
     }
 }
 

@@ -4,13 +4,6 @@
 
 #include "http3/inside.h"
 
-static struct stage *open_stage(void)
-{
-    struct stage *s = stage_new();
-    stage_open(s);
-    return s;
-}
-
 /* ---- without memory ---- */
 
 /* A life with everything in it; whatever fails, fails. */
@@ -67,7 +60,7 @@ static void any_allocation_may_fail(void **state)
 static void the_fixed_cost_is_as_documented(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     struct http3_connection *connection = s->fronts[0].connection;
     assert_true(connection->heap.held < HTTP3_CONNECTION_COST / 2);
@@ -80,7 +73,7 @@ static void the_fixed_cost_is_as_documented(void **state)
 static void what_connections_held_is_given_back(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     stage_get(s, stage_connect(s, NULL), 10);
     http3_endpoint_free(s->endpoint, ROUTED_ERROR_STOPPING);
     size_t held = memory_held();
@@ -117,7 +110,7 @@ static void sparse_fragments_end_the_connection(void **state)
 {
     (void)state;
     static const uint8_t zeros[60000];
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     struct http3_connection *connection = s->fronts[0].connection;
     widen(s, c);

@@ -1,13 +1,6 @@
 /* Clients that change their address (RFC 9000 section 9), with and without knowing it. */
 #include "http3/stage.h"
 
-static struct stage *open_stage(void)
-{
-    struct stage *s = stage_new();
-    stage_open(s);
-    return s;
-}
-
 static bool peer_is(const struct stage *s, const struct http3_address *address)
 {
     return stage_same(http3_connection_peer(s->fronts[0].connection), address);
@@ -16,7 +9,7 @@ static bool peer_is(const struct stage *s, const struct http3_address *address)
 static void a_new_nat_binding_is_validated(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     struct http3_address first = stage_seen(s, 0), second = stage_address(2, 20000);
     assert_true(peer_is(s, &first));
@@ -50,7 +43,7 @@ static void count_to_victim(struct stage *s, const struct stage_datagram *d)
 static void an_address_of_a_victim_is_not_believed(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     struct http3_address first = stage_seen(s, 0);
     int64_t id = client_get(c, "/1000000");
@@ -83,7 +76,7 @@ static void move(struct stage *s, struct client *c, uint16_t port)
 static void a_client_migrates(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     for (uint16_t i = 0; i < 3; i++) {
         struct http3_address to = stage_address(5, (uint16_t)(5000 + i));
@@ -105,7 +98,7 @@ static void a_client_migrates(void **state)
 static void moves_are_limited(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     uint64_t dropped = stage_count(s, HTTP3_DATAGRAMS_DROPPED);
     /* Whoever has nothing to say is not seen to move. */
@@ -127,7 +120,7 @@ static void moves_are_limited(void **state)
 static void path_mtu_is_found(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     stage_get(s, c, 1000000);
     assert_true(s->largest > 1400);
@@ -144,7 +137,7 @@ static enum stage_fate swallow_large(struct stage *s, const struct stage_datagra
 static void a_black_hole_for_large_datagrams_does_no_harm(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     s->fate = swallow_large;
     struct client *c = stage_connect(s, NULL);
     stage_get(s, c, 1000000);

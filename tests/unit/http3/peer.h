@@ -27,16 +27,17 @@ struct peer_stream {
     bool is_closed;   /* the session was told so */
 };
 
-#define PEER_CONTROL    2 /* the client's streams */
-#define PEER_ENCODER    6
-#define PEER_DECODER    10
-#define PEER_OURS       3  /* the session's control stream */
-#define PEER_OUR_TABLE  11 /* its decoder stream of QPACK, */
-#define PEER_INSERTS    7  /* and its encoder stream */
-#define PEER_MALFORMED  NGHTTP3_H3_MESSAGE_ERROR
-#define PEER_FAILED     NGHTTP3_H3_INTERNAL_ERROR
-#define PEER_EXCESSIVE  NGHTTP3_H3_EXCESSIVE_LOAD
-#define PEER_END_FRAMES 0
+#define PEER_CONTROL     2 /* the client's streams */
+#define PEER_ENCODER     6
+#define PEER_DECODER     10
+#define PEER_OURS        3  /* the session's control stream */
+#define PEER_OUR_TABLE   11 /* its decoder stream of QPACK, */
+#define PEER_INSERTS     7  /* and its encoder stream */
+#define PEER_MALFORMED   NGHTTP3_H3_MESSAGE_ERROR
+#define PEER_FAILED      NGHTTP3_H3_INTERNAL_ERROR
+#define PEER_EXCESSIVE   NGHTTP3_H3_EXCESSIVE_LOAD
+#define PEER_END_FRAMES  0
+#define PEER_STREAM_COST 5120
 
 struct peer {
     struct http3_session_options options;
@@ -537,18 +538,23 @@ static inline struct session *peer_base(const struct peer *p)
     return http3_session_base(p->session);
 }
 
-static inline void peer_close(struct peer *p)
+static inline void peer_forget(struct peer *p)
 {
-    if (p->session)
-        peer_base(p)->ops->free(peer_base(p));
-    nghttp3_qpack_encoder_del(p->encoder);
-    nghttp3_qpack_decoder_del(p->decoder);
     for (size_t i = 0; i < PEER_ANSWERS; i++)
         buffer_release(&p->streams[i].block);
     buffer_release(&p->control);
     buffer_release(&p->table);
     buffer_release(&p->inserts);
     origin_release(&p->origin);
+}
+
+static inline void peer_close(struct peer *p)
+{
+    if (p->session)
+        peer_base(p)->ops->free(peer_base(p));
+    nghttp3_qpack_encoder_del(p->encoder);
+    nghttp3_qpack_decoder_del(p->decoder);
+    peer_forget(p);
 }
 
 static inline uint64_t peer_code(const struct peer *p)

@@ -18,22 +18,13 @@ static void test_one_byte_at_a_time(void **state)
 {
     struct peer p;
     (void)state;
-    peer_init(&p, &origin_reads_then_answers);
-    assert_true(peer_begin(&p));
-    p.split = p.write_max = 1;
-    peer_greet(&p);
-    peer_post(&p, 0);
-    peer_data(&p, 0, 300, false);
-    peer_get(&p, 4);
+    write_byte_by_byte(&p);
     peer_data(&p, 0, 0, false);
     peer_head(&p, 0, (struct peer_line[]){PEER_LINE("x-a", "b")}, 1, false);
     peer_fin(&p, 0);
     peer_turn(&p);
-    assert_int_equal(p.origin.complete, 2);
+    expect_two_answers(&p);
     assert_true(origin_saw(&p.origin, "300 [x-a=b;]"));
-    assert_int_equal(peer_answer(&p, 0)->status, 200);
-    assert_int_equal(peer_answer(&p, 4)->status, 200);
-    assert_int_equal(p.origin.ended, 2);
     assert_int_equal(p.failure, ROUTED_OK);
     peer_close(&p);
 }
@@ -46,19 +37,11 @@ static void test_early_answer(void **state)
     struct peer p;
     (void)state;
     peer_open(&p, &origin_waits);
-    peer_post(&p, 0);
-    peer_data(&p, 0, 1000, false);
-    peer_turn(&p);
     p.keeps_streams = true;
-    origin_answer_ok(p.origin.exchange);
-    peer_turn(&p);
-    assert_int_equal(peer_answer(&p, 0)->status, 200);
-    assert_true(peer_answer(&p, 0)->has_ended);
+    answer_early(&p);
     assert_false(peer_answer(&p, 0)->is_reset);
     assert_true(peer_answer(&p, 0)->is_stopped);
     assert_int_equal(peer_answer(&p, 0)->stop_code, NGHTTP3_H3_NO_ERROR);
-    assert_int_equal(p.origin.close_error, ROUTED_OK);
-    assert_int_equal(p.origin.ended, 1);
     peer_data(&p, 0, 1000, false); /* was on its way */
     peer_get(&p, 4);
     p.keeps_streams = false;
@@ -138,12 +121,7 @@ static void test_many_streams(void **state)
     struct peer p;
     (void)state;
     peer_open(&p, &origin_reads_then_answers);
-    for (int64_t id = 0; id < 400; id += 4)
-        peer_get(&p, id);
-    peer_turn(&p);
-    assert_int_equal(p.origin.complete, 100);
-    assert_int_equal(p.origin.most_open, 100);
-    assert_int_equal(p.origin.ended, 100);
+    serve_a_hundred(&p);
     assert_int_equal(http3_session_streams_allowed(p.session), 200);
     peer_close(&p);
 }

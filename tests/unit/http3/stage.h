@@ -383,6 +383,15 @@ static inline struct http3_address stage_seen(struct stage *s, size_t i)
                                  : stage_read_address(&s->clients[i].path.path.local);
 }
 
+/* A fate: no datagram of the server arrives. */
+static inline enum stage_fate stage_lose_answers(struct stage *s, const struct stage_datagram *d,
+                                                 unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    return d->to_server ? STAGE_PASSES : STAGE_LOST;
+}
+
 static inline void stage_set_now(struct stage *s, nanoseconds now)
 {
     s->now = now;
@@ -567,6 +576,14 @@ static inline void stage_open(struct stage *s)
     assert_int_equal(http3_endpoint_new(&s->endpoint, &s->options), ROUTED_OK);
 }
 
+/* A stage on which nothing is special. */
+static inline struct stage *stage_start(void)
+{
+    struct stage *s = stage_new();
+    stage_open(s);
+    return s;
+}
+
 static inline void stage_close(struct stage *s)
 {
     for (size_t i = 0; i < s->client_count; i++)
@@ -632,6 +649,15 @@ static inline void stage_expect_content(struct client *c, int64_t id, uint64_t s
         if (bytes.data[i] != stage_byte(i))
             fail_msg("byte %zu of %zu is wrong", i, bytes.size);
     free(content.data);
+}
+
+/* The server has closed the connection and said why. */
+static inline void stage_expect_code(const struct client *c, uint64_t code)
+{
+    const ngtcp2_ccerr *why = ngtcp2_conn_get_ccerr(c->conn);
+    if (c->result != NGTCP2_ERR_DRAINING || why->error_code != code)
+        fail_msg("%s, code %" PRIx64 " instead of %" PRIx64, ngtcp2_strerror(c->result),
+                 why->error_code, code);
 }
 
 /* A GET whose answer must come whole within a minute. */

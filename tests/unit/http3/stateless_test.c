@@ -4,13 +4,6 @@
 
 #include "http3/identifier.h"
 
-static struct stage *open_stage(void)
-{
-    struct stage *s = stage_new();
-    stage_open(s);
-    return s;
-}
-
 static void receive(struct stage *s, const uint8_t *bytes, size_t size)
 {
     struct stage_datagram d = {.local = stage_address(9, 9),
@@ -45,7 +38,7 @@ static void keep_last(struct stage *s, const struct stage_datagram *d)
 static void another_version_is_told_ours(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     uint8_t bytes[1200];
     unknown_version(bytes, sizeof(bytes));
     s->tap = keep_last;
@@ -70,7 +63,7 @@ static void another_version_is_told_ours(void **state)
 static void a_client_of_another_version_hears_it(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_client(s, &(struct client_wish){.version = 0x1a2a3a4a});
     stage_run(s, STAGE_SECOND);
     assert_int_equal(c->versions, 1);
@@ -82,7 +75,7 @@ static void a_client_of_another_version_hears_it(void **state)
 static void version_2_is_spoken(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, &(struct client_wish){.version = NGTCP2_PROTO_VER_V2});
     assert_int_equal(ngtcp2_conn_get_negotiated_version(c->conn), NGTCP2_PROTO_VER_V2);
     stage_get(s, c, 1000);
@@ -101,7 +94,7 @@ static void make_identifier(const struct stage *s, unsigned worker, uint8_t *out
 static void a_reset_is_smaller_than_its_reason(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     uint8_t bytes[100] = {0x40};
     make_identifier(s, s->options.worker, bytes + 1);
     for (size_t size = 0; size <= sizeof(bytes); size++) {
@@ -129,7 +122,7 @@ static void a_reset_is_smaller_than_its_reason(void **state)
 static void a_client_of_the_process_before_is_reset(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     s->socket_room = 0; /* it dies without a word */
     http3_endpoint_free(s->endpoint, ROUTED_ERROR_STOPPING);
@@ -145,7 +138,7 @@ static void a_client_of_the_process_before_is_reset(void **state)
 static void ids_of_other_workers_are_forwarded(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     for (unsigned worker = 0; worker < 6; worker++) {
         uint8_t bytes[1200] = {0x40};
         unsigned before = s->forwarded;
@@ -166,7 +159,7 @@ static void ids_of_other_workers_are_forwarded(void **state)
 static void long_headers_of_other_workers_are_forwarded(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     uint8_t bytes[1200] = {0xe0, 0, 0, 0, 1, HTTP3_IDENTIFIER_SIZE}; /* Handshake */
     make_identifier(s, 2, bytes + 6);
     receive(s, bytes, sizeof(bytes));
@@ -178,7 +171,7 @@ static void long_headers_of_other_workers_are_forwarded(void **state)
 static void rubbish_is_dropped(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     uint64_t random = 12345;
     uint8_t bytes[1500];
     for (int i = 0; i < 20000; i++) {
@@ -199,7 +192,7 @@ static void rubbish_is_dropped(void **state)
 static void odd_addresses_are_dropped(void **state)
 {
     (void)state;
-    struct stage *s = open_stage();
+    struct stage *s = stage_start();
     uint8_t bytes[1200];
     unknown_version(bytes, sizeof(bytes));
     for (unsigned i = 0; i < 3; i++) {

@@ -47,8 +47,7 @@ static void run_over(enum stage_fate (*fate)(struct stage *, const struct stage_
                                              unsigned),
                      uint64_t seed)
 {
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     s->random ^= seed * 0x9e3779b97f4a7c15u;
     s->fate = fate;
     struct client *c = stage_client(s, NULL);
@@ -73,8 +72,7 @@ static void transfers_survive_the_network(void **state)
 static void losses_are_counted(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     stage_get(s, c, 100000);
     assert_int_equal(stage_count(s, HTTP3_PACKETS_LOST), 0);
@@ -88,8 +86,7 @@ static void losses_are_counted(void **state)
 static void many_streams_share_the_connection(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     int64_t ids[40];
     for (size_t i = 0; i < COUNT_OF(ids); i++)
@@ -134,8 +131,7 @@ static void a_full_window_holds_up_no_content(void **state)
 static void a_full_window_delays_no_end(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, &(struct client_wish){.bend = no_connection});
     struct session *session = http3_connection_session(s->fronts[0].connection);
     session->ops->shut(session);
@@ -180,8 +176,7 @@ static void small_windows_only_slow_down(void **state)
 static void a_full_socket_keeps_what_is_left(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     uint64_t lost = stage_count(s, HTTP3_PACKETS_LOST);
     int64_t id = client_get(c, "/500000");
@@ -207,8 +202,7 @@ static bool second_is_done(struct stage *s)
 static void a_full_socket_hides_no_session(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *first = stage_connect(s, NULL);
     stage_client(s, NULL);
     stage_run(s, 3 * STAGE_TRANSIT / 2);
@@ -227,8 +221,7 @@ static void a_full_socket_hides_no_session(void **state)
 static void datagrams_leave_together(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     stage_get(s, stage_connect(s, NULL), 2000000);
     stage_run(s, STAGE_SECOND);
     assert_true(s->joined_most >= 8);
@@ -245,8 +238,7 @@ static void datagrams_leave_together(void **state)
 static void round_trips_are_counted_when_connections_end(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     stage_get(s, c, 10000);
     stage_run(s, STAGE_SECOND);
@@ -271,8 +263,7 @@ static void round_trips_are_counted_when_connections_end(void **state)
 static void failed_handshakes_have_no_round_trip(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     stage_client(s, &(struct client_wish){.alpn = "h2"});
     stage_run(s, STAGE_SECOND);
     assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 1);
@@ -292,8 +283,7 @@ static bool has_sent(struct stage *s)
 static void an_answer_is_one_datagram_and_then_there_is_rest(void **state)
 {
     (void)state;
-    struct stage *s = stage_new();
-    stage_open(s);
+    struct stage *s = stage_start();
     struct client *c = stage_connect(s, NULL);
     stage_get(s, c, 10);
     stage_run(s, STAGE_SECOND);

@@ -1,6 +1,6 @@
 #include "io/socket.h"
 
-#include "support/unit.h"
+#include "support/folder.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,25 +15,6 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
-
-static char folder[] = "/tmp/routed-socket-XXXXXX";
-static char path[128];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/socket", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
 
 static void await(int fd, short events)
 {
@@ -50,6 +31,7 @@ static int listen_on(struct socket_address *a, const struct socket_listen_option
 }
 
 struct pair {
+    int listener;
     int client;
     int server;
     struct socket_address peer;
@@ -57,7 +39,7 @@ struct pair {
 
 static struct pair connect_pair(int listener, const struct socket_address *a)
 {
-    struct pair p;
+    struct pair p = {.listener = listener};
     p.client = socket_connect(a);
     assert_true(p.client >= 0);
     await(p.client, POLLOUT);
@@ -72,6 +54,31 @@ static void close_pair(struct pair *p)
 {
     socket_close(p->client);
     socket_close(p->server);
+    socket_close(p->listener);
+}
+
+/* Of 127.0.0.1 and a port that is free. */
+static int listen_on_loopback(struct socket_address *a, const struct socket_listen_options *options)
+{
+    assert_int_equal(socket_resolve("127.0.0.1", 0, a, 1), 1);
+    return listen_on(a, options);
+}
+
+static struct pair loopback_pair(const struct socket_listen_options *options)
+{
+    struct socket_address a;
+    int listener = listen_on_loopback(&a, options);
+    return connect_pair(listener, &a);
+}
+
+/* No descriptor beyond `last` from now on; returns what was allowed before. */
+static struct rlimit allow_descriptors(int last)
+{
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit few = {.rlim_cur = (rlim_t)last + 1, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    return before;
 }
 
 static void expect_read(int fd, const char *text)
@@ -106,7 +113,6 @@ static void talk(const char *host, const char *peer_text)
     assert_int_equal(socket_write_spans(p.server, spans, 3), 4);
     expect_read(p.client, "pong");
     close_pair(&p);
-    socket_close(listener);
 }
 
 static void tcp_over_ipv4(void **state)
@@ -151,7 +157,6 @@ static void any_takes_both_families(void **state)
         assert_span(span_of(text, socket_address_text(&p.peer, text)), "127.0.0.1");
         assert_true(socket_address_key(&p.peer, 1) == socket_address_key(&v4, 1));
         close_pair(&p);
-        socket_close(listener);
     }
 }
 
@@ -268,8 +273,7 @@ static void an_address_is_used_once(void **state)
     struct socket_address a;
     struct socket_listen_options options = {0};
     struct socket_listen_options shared = {.shared = true};
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int first = listen_on(&a, &options);
+    int first = listen_on_loopback(&a, &options);
     assert_int_equal(socket_listen(&a, &options), ROUTED_ERROR_ADDRESS_IN_USE);
     assert_int_equal(socket_listen(&a, &shared), ROUTED_ERROR_ADDRESS_IN_USE);
     socket_close(first);
@@ -285,8 +289,7 @@ static void a_port_can_be_used_again_at_once(void **state)
     (void)state;
     struct socket_address a;
     struct socket_listen_options options = {0};
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int listener = listen_on(&a, &options);
+    int listener = listen_on_loopback(&a, &options);
     struct pair p = connect_pair(listener, &a);
     socket_close(p.server); /* leaves TIME_WAIT on the listener's port */
     socket_close(listener);
@@ -318,18 +321,13 @@ static int option_of(int fd, int level, int name)
 static void accepted_sockets_inherit_what_matters(void **state)
 {
     (void)state;
-    struct socket_address a;
-    struct socket_listen_options options = {.dead_after = 45000};
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int listener = listen_on(&a, &options);
-    struct pair p = connect_pair(listener, &a);
+    struct pair p = loopback_pair(&(struct socket_listen_options){.dead_after = 45000});
     assert_int_equal(option_of(p.server, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(p.client, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(p.server, IPPROTO_TCP, TCP_USER_TIMEOUT), 45000);
     assert_int_equal(option_of(p.server, SOL_SOCKET, SO_KEEPALIVE), 1);
     assert_int_equal(option_of(p.server, IPPROTO_TCP, TCP_KEEPIDLE), 45);
     close_pair(&p);
-    socket_close(listener);
 }
 
 static void without_descriptors_clients_wait(void **state)
@@ -337,14 +335,10 @@ static void without_descriptors_clients_wait(void **state)
     (void)state;
     struct socket_address a;
     struct socket_listen_options options = {0};
-    struct rlimit before;
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int listener = listen_on(&a, &options);
+    int listener = listen_on_loopback(&a, &options);
     int client = socket_connect(&a);
     await(listener, POLLIN);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    struct rlimit none = {.rlim_cur = (rlim_t)client + 1, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct rlimit before = allow_descriptors(client);
     struct socket_address peer;
     int without = socket_accept(listener, &peer);
     int connected = socket_connect(&a);
@@ -363,6 +357,7 @@ static void without_descriptors_clients_wait(void **state)
 static void unix_sockets_know_their_peer(void **state)
 {
     (void)state;
+    const char *path = folder_path("socket");
     struct socket_address a;
     struct socket_listen_options options = {0};
     uint32_t uid;
@@ -377,7 +372,6 @@ static void unix_sockets_know_their_peer(void **state)
     assert_int_equal(pid, getpid());
     assert_false(socket_peer_credentials(-1, &uid, &pid));
     close_pair(&p);
-    socket_close(listener);
     socket_unlink(path);
     assert_int_equal(access(path, F_OK), -1);
 }
@@ -385,6 +379,7 @@ static void unix_sockets_know_their_peer(void **state)
 static void a_full_backlog_is_told(void **state)
 {
     (void)state;
+    const char *path = folder_path("socket");
     struct socket_address a;
     struct socket_listen_options options = {.backlog = 1};
     int clients[16];
@@ -404,6 +399,7 @@ static void a_full_backlog_is_told(void **state)
 static void only_files_that_nobody_listens_on_are_removed(void **state)
 {
     (void)state;
+    const char *path = folder_path("socket");
     struct socket_address a;
     struct socket_listen_options options = {0};
     socket_address_unix(path, &a);
@@ -430,6 +426,7 @@ static void only_files_that_nobody_listens_on_are_removed(void **state)
 static void living_sockets_of_another_kind_stay(void **state)
 {
     (void)state;
+    const char *path = folder_path("socket");
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     strcpy(un.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -443,14 +440,12 @@ static void living_sockets_of_another_kind_stay(void **state)
 static void a_living_socket_stays_when_descriptors_run_out(void **state)
 {
     (void)state;
+    const char *path = folder_path("socket");
     struct socket_address a;
     struct socket_listen_options options = {0};
-    struct rlimit before;
     socket_address_unix(path, &a);
     int listener = socket_listen(&a, &options);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    struct rlimit none = {.rlim_cur = (rlim_t)listener + 1, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct rlimit before = allow_descriptors(listener);
     int result = socket_unlink_stale(path);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_true(result < 0);
@@ -466,27 +461,22 @@ static void connecting_to_nobody_fails(void **state)
     (void)state;
     struct socket_address a;
     struct socket_listen_options options = {0};
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    socket_close(listen_on(&a, &options));
+    socket_close(listen_on_loopback(&a, &options));
     int client = socket_connect(&a);
     if (client >= 0) {
         await(client, POLLOUT);
         assert_int_equal(socket_connect_result(client), ROUTED_ERROR_SYSTEM);
         socket_close(client);
     }
-    socket_address_unix(path, &a);
+    socket_address_unix(folder_path("socket"), &a);
     assert_int_equal(socket_connect(&a), ROUTED_ERROR_ADDRESS_UNKNOWN);
 }
 
 static void half_a_close_leaves_the_other_half(void **state)
 {
     (void)state;
-    struct socket_address a;
-    struct socket_listen_options options = {0};
     uint8_t byte;
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int listener = listen_on(&a, &options);
-    struct pair p = connect_pair(listener, &a);
+    struct pair p = loopback_pair(&(struct socket_listen_options){0});
     assert_false(socket_has_input(p.server));
     socket_write(p.client, SPAN("last"));
     await(p.server, POLLIN);
@@ -499,19 +489,14 @@ static void half_a_close_leaves_the_other_half(void **state)
     assert_int_equal(socket_write(p.server, SPAN("answer")), 6);
     expect_read(p.client, "answer");
     close_pair(&p);
-    socket_close(listener);
 }
 
 /* Writing to a dead socket is a result, not a signal. */
 static void resets_are_told(void **state)
 {
     (void)state;
-    struct socket_address a;
-    struct socket_listen_options options = {0};
     uint8_t byte;
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int listener = listen_on(&a, &options);
-    struct pair p = connect_pair(listener, &a);
+    struct pair p = loopback_pair(&(struct socket_listen_options){0});
     socket_reset_on_close(p.client);
     socket_close(p.client);
     await(p.server, POLLIN);
@@ -520,19 +505,15 @@ static void resets_are_told(void **state)
     assert_int_equal(socket_write(p.server, SPAN("x")), SOCKET_DEAD);
     assert_int_equal(socket_write_spans(p.server, two, 2), SOCKET_DEAD);
     socket_close(p.server);
-    socket_close(listener);
+    socket_close(p.listener);
 }
 
 static void a_full_socket_says_again(void **state)
 {
     (void)state;
     static uint8_t bytes[65536];
-    struct socket_address a;
-    struct socket_listen_options options = {0};
     struct span spans[SOCKET_GATHER + 10];
-    socket_resolve("127.0.0.1", 0, &a, 1);
-    int listener = listen_on(&a, &options);
-    struct pair p = connect_pair(listener, &a);
+    struct pair p = loopback_pair(&(struct socket_listen_options){0});
     for (size_t i = 0; i < COUNT_OF(spans); i++)
         spans[i] = span_of(bytes, 1);
     assert_int_equal(socket_write_spans(p.client, spans, COUNT_OF(spans)), SOCKET_GATHER);
@@ -541,7 +522,6 @@ static void a_full_socket_says_again(void **state)
         ;
     assert_int_equal(count, SOCKET_AGAIN);
     close_pair(&p);
-    socket_close(listener);
 }
 
 int main(void)
@@ -571,5 +551,5 @@ int main(void)
         cmocka_unit_test(resets_are_told),
         cmocka_unit_test(a_full_socket_says_again),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

@@ -1,6 +1,6 @@
 #include "io/system.h"
 
-#include "support/unit.h"
+#include "support/folder.h"
 #include <fcntl.h>
 #include <routed/error.h>
 #include <signal.h>
@@ -9,41 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/routed-system-XXXXXX";
-static char path[128];
-static char other[128];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof(path), "%s/log", folder);
-    snprintf(other, sizeof(other), "%s/other", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    unlink(other);
-    return rmdir(folder);
-}
-
-static void expect_file(const char *name, const char *text)
-{
-    char bytes[256];
-    FILE *f = fopen(name, "r");
-    assert_non_null(f);
-    size_t size = fread(bytes, 1, sizeof(bytes), f);
-    fclose(f);
-    assert_span(span_of(bytes, size), text);
-}
-
 static void logs_are_appended(void **state)
 {
     (void)state;
+    const char *path = folder_path("log");
     struct stat status;
     mode_t mask = umask(0);
     int first = system_log_open(path);
@@ -54,7 +23,7 @@ static void logs_are_appended(void **state)
     assert_int_equal(system_log_write(first, SPAN("a\n")), 2);
     assert_int_equal(system_log_write(second, SPAN("b\n")), 2);
     assert_int_equal(system_log_write(first, SPAN("c\n")), 2);
-    expect_file(path, "a\nb\nc\n");
+    folder_expect_file("log", "a\nb\nc\n");
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0640);
     system_close(first);
@@ -65,23 +34,24 @@ static void logs_are_appended(void **state)
 static void a_descriptor_is_replaced_in_place(void **state)
 {
     (void)state;
-    int fd = system_log_open(path);
+    int fd = system_log_open(folder_path("log"));
     system_log_write(fd, SPAN("old\n"));
-    int fresh = system_log_open(other);
+    int fresh = system_log_open(folder_path("other"));
     system_replace(fresh, fd);
     assert_int_equal(fcntl(fresh, F_GETFD), -1);
     assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     system_log_write(fd, SPAN("new\n"));
-    expect_file(path, "old\n");
-    expect_file(other, "new\n");
+    folder_expect_file("log", "old\n");
+    folder_expect_file("other", "new\n");
     system_close(fd);
-    unlink(path);
-    unlink(other);
+    unlink(folder_path("log"));
+    unlink(folder_path("other"));
 }
 
 static void what_cannot_be_a_log_is_told(void **state)
 {
     (void)state;
+    const char *path = folder_path("log");
     assert_int_equal(system_log_open(folder), ROUTED_ERROR_FILE);
     assert_int_equal(system_log_open("/nonexistent/log"), ROUTED_ERROR_FILE);
     assert_int_equal(system_log_open(""), ROUTED_ERROR_FILE);
@@ -98,6 +68,7 @@ static void what_cannot_be_a_log_is_told(void **state)
 static void a_full_pipe_does_not_block(void **state)
 {
     (void)state;
+    const char *path = folder_path("log");
     static uint8_t bytes[1 << 16];
     assert_int_equal(mkfifo(path, 0600), 0);
     int reader = open(path, O_RDONLY | O_NONBLOCK);
@@ -166,5 +137,5 @@ int main(void)
         cmocka_unit_test(threads_take_no_signals),
         cmocka_unit_test(the_system_answers),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_open, folder_close);
 }

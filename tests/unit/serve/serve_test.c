@@ -155,6 +155,17 @@ static void test_failed_starts_leave_nothing(void **state)
     routed_engine_free(engine);
 }
 
+/* A client whose request has reached the application, which never answers. */
+static int ask_in_vain(const routed_server *server)
+{
+    int client = ask(server, GET("/hang"));
+    uint64_t deadline = now_ms() + PATIENCE;
+    while (number_of(server, "exchanges.open") == 0 && now_ms() < deadline)
+        sched_yield();
+    assert_int_equal(number_of(server, "exchanges.open"), 1);
+    return client;
+}
+
 static void test_free_without_stop_cuts(void **state)
 {
     (void)state;
@@ -163,10 +174,7 @@ static void test_free_without_stop_cuts(void **state)
     for (size_t i = 0; i < 3; i++) {
         routed_serve_options options = options_of(modes[i]);
         routed_server *server = serve_engine(engine, &options);
-        int client = ask(server, GET("/hang"));
-        uint64_t deadline = now_ms() + PATIENCE;
-        while (number_of(server, "exchanges.open") == 0 && now_ms() < deadline)
-            sched_yield();
+        int client = ask_in_vain(server);
         routed_server_free(server);
         assert_int_equal(read_until(client, text, sizeof(text), NULL), 0);
         close(client);
@@ -183,10 +191,7 @@ static void test_what_wait_tells(void **state)
         for (int forced = 0; forced < 2; forced++) {
             routed_serve_options options = options_of(modes[i]);
             routed_server *server = serve_engine(engine, &options);
-            int client = ask(server, GET("/hang"));
-            uint64_t deadline = now_ms() + PATIENCE;
-            while (number_of(server, "exchanges.open") == 0 && now_ms() < deadline)
-                sched_yield();
+            int client = ask_in_vain(server);
             routed_server_stop(server, forced ? ROUTED_NO_LIMIT : 1);
             if (forced)
                 routed_server_stop(server, ROUTED_NO_LIMIT);

@@ -111,12 +111,7 @@ static inline unsigned count_entries(const char *path)
 static inline uint64_t number_of(const routed_server *server, const char *name)
 {
     routed_metric metrics[256];
-    size_t count = routed_server_metrics(server, metrics, 256);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(metrics[i].name, name) == 0)
-            return metrics[i].value;
-    fail_msg("no metric %s", name);
-    return 0;
+    return value_of(metrics, routed_server_metrics(server, metrics, 256), name);
 }
 
 #endif

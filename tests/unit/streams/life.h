@@ -82,6 +82,52 @@ static void test_too_slow_an_upload(void **state)
     peer_close(&p);
 }
 
+/* The application shuts the session while it answers. */
+static void shut_from_inside(struct peer *p)
+{
+    peer_open(p, &shuts);
+    p->origin.user = peer_base(p);
+    peer_get(p, peer_id(0));
+    peer_turn(p);
+    assert_int_equal(peer_answer(p, peer_id(0))->status, 200);
+    assert_int_equal(p->origin.close_error, ROUTED_OK);
+}
+
+/* The first two requests, of which the latest is the origin's. */
+static void expect_both_answered(struct peer *p, struct exchange *first)
+{
+    origin_answer_ok(p->origin.exchange);
+    origin_answer_ok(first);
+    peer_turn(p);
+    assert_int_equal(peer_answer(p, peer_id(0))->status, 200);
+    assert_int_equal(peer_answer(p, peer_id(1))->status, 200);
+    assert_int_equal(p->origin.closed, 2);
+    assert_int_equal(p->origin.failure, ROUTED_OK);
+}
+
+/* The connection looks after its deadline and before it; `p` sends much and nobody reads. */
+static void expect_patience_to_end(struct peer *p)
+{
+    p->now += 19999;
+    peer_fail(p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(peer_wait(p), SESSION_WINDOW);
+    assert_int_equal(p->origin.closed, 0);
+    p->now += 1;
+    peer_fail(p, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p->origin.close_error, ROUTED_ERROR_TOO_SLOW);
+}
+
+/* What was opened is closed, what was allocated since `held` is given back. */
+static void expect_no_trace(struct peer *p, size_t held)
+{
+    if (p->session)
+        peer_abort(p);
+    assert_int_equal(p->origin.opened, p->origin.closed);
+    assert_int_equal(p->origin.opened, p->origin.ended);
+    peer_close(p);
+    assert_int_equal(memory_held(), held);
+}
+
 /* The peer stays open for what is to be seen of it. */
 static void abort_with_an_answer_unsent(struct peer *p)
 {

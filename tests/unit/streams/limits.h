@@ -53,7 +53,35 @@ static void cancel_patiently(struct peer *p)
     assert_int_equal(peer_wait(p), SESSION_IDLE);
 }
 
+static void reset_rapidly_beside_a_request(struct peer *p)
+{
+    peer_open(p, &origin_waits);
+    peer_get(p, peer_id(0));
+    reset_rapidly(p, 1);
+    assert_true(p->origin.opened <= 1002);
+    assert_int_equal(p->origin.most_open, 2);
+}
+
 /* What a client can do to make the server reset its own streams (CVE-2025-8671). */
+struct made_reset {
+    const char *what;
+    void (*write)(struct peer *p, int64_t id);
+};
+
+/* Done on one stream after the other, it ends the connection. */
+static void make_resets(struct peer *p, const struct made_reset *way, unsigned opened_max,
+                        unsigned at_once_max)
+{
+    for (int64_t n = 0; n < 3000 && !is_over(p); n++) {
+        way->write(p, peer_id(n));
+        peer_turn(p);
+    }
+    if (!is_over(p) || p->origin.opened > opened_max || p->origin.most_open > at_once_max ||
+        p->origin.opened != p->origin.closed)
+        fail_msg("%s: wait %d, %u opened, %u at once", way->what, peer_wait(p), p->origin.opened,
+                 p->origin.most_open);
+}
+
 static void content_length(struct peer *p, int64_t id)
 {
     const struct peer_line length[] = {PEER_LINE("content-length", "1")};
@@ -71,6 +99,30 @@ static void too_large(struct peer *p, int64_t id)
     static char path[9000];
     memset(path, '/', sizeof(path) - 1);
     peer_request(p, id, "GET", path, NULL, 0, false);
+}
+
+/* ---- floods of what is legal ---- */
+
+struct flood {
+    const char *what;
+    void (*write)(struct peer *p);
+};
+
+/* One post is open meanwhile. So many of them, more or less, end the connection. */
+static void run_flood(struct peer *p, const struct flood *flood, unsigned least, unsigned most)
+{
+    unsigned count = 0;
+    peer_post(p, peer_id(0));
+    peer_turn(p);
+    for (; count < 20000 && !is_over(p); count++) {
+        flood->write(p);
+        if (count % 50 == 0)
+            peer_turn(p);
+    }
+    if (count < least || count > most)
+        fail_msg("%s: %u", flood->what, count);
+    assert_int_equal(p->origin.refused_error, ROUTED_ERROR_HTTP2_GLITCHES);
+    assert_int_equal(p->origin.closed, 1);
 }
 
 /* ---- heads and content ---- */
@@ -187,6 +239,62 @@ static void reach_content_max(struct peer *p)
     assert_int_equal(p->origin.content, 200);
 }
 
+/* ---- memory ---- */
+
+/* What an idle connection takes: the tables and buffers of nghttp2 or nghttp3. */
+#define IDLE_COST 32768
+
+/* A hundred requests with `count` fields each; every second value is longer by one, and the fields
+ * come in another order each time, if it varies. */
+static void expect_bounded_memory(const char *name, size_t value_size, size_t count, bool varies)
+{
+    static char value[4000];
+    static struct peer_line lines[PEER_LINES_MAX];
+    struct peer p;
+    memset(value, 'v', sizeof(value));
+    size_t before = memory_held();
+    peer_init(&p, &origin_waits);
+    assert_true(peer_begin(&p));
+    p.is_blind = true;
+    peer_greet(&p);
+    for (size_t i = 0; i < count; i++)
+        lines[i] = (struct peer_line){span_from(name),
+                                      span_of(value, value_size + (varies & i & 1)), true};
+    for (int64_t n = 0; n < 100; n++) {
+        if (varies && count > 1) { /* nothing to share */
+            size_t i = (size_t)n % (count - 1);
+            struct peer_line line = lines[i];
+            lines[i] = lines[i + 1];
+            lines[i + 1] = line;
+        }
+        peer_request(&p, peer_id(n), "GET", "/", lines, count, true);
+        peer_turn(&p);
+    }
+    peer_forget(&p);
+    size_t held = memory_held() - before;
+    if (held > 10 * p.sent + 65536 + IDLE_COST + (size_t)p.origin.most_open * PEER_STREAM_COST)
+        fail_msg("%zu x %s of %zu: %zu held for %zu sent on %u streams", count, name, value_size,
+                 held, (size_t)p.sent, p.origin.most_open);
+    assert_true(p.origin.opened > 0);
+    peer_close(&p);
+    assert_int_equal(memory_held(), before);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    expect_bounded_memory("x-a", 0, 0, false);
+    expect_bounded_memory("x-a", 1, 96, false);
+    expect_bounded_memory("x-a", 300, 96, false);
+    expect_bounded_memory("x-a", 3900, 8, false);
+    expect_bounded_memory("accept", 0, 96, false);
+    expect_bounded_memory("cookie", 1, 96, false);
+    for (int varies = 0; varies < 2; varies++) {
+        expect_bounded_memory("cookie", 300, 90, varies);
+        expect_bounded_memory("cookie", 1900, 12, varies);
+    }
+}
+
 /* What a browser does: a page with 100 pictures, long cookies. None may be refused. */
 static void test_memory_of_a_page(void **state)
 {
@@ -221,6 +329,7 @@ static void test_memory_of_a_page(void **state)
 
 #define LIMIT_TESTS                                                                                \
     cmocka_unit_test(test_field_count), cmocka_unit_test(test_field_bytes),                        \
-        cmocka_unit_test(test_target_size), cmocka_unit_test(test_memory_of_a_page)
+        cmocka_unit_test(test_target_size), cmocka_unit_test(test_memory),                         \
+        cmocka_unit_test(test_memory_of_a_page)
 
 #endif

@@ -46,6 +46,26 @@ static void expect_post(struct peer *p)
     assert_int_equal(p->origin.close_error, ROUTED_OK);
 }
 
+/* The last byte of the post is still to come. */
+static void write_byte_by_byte(struct peer *p)
+{
+    peer_init(p, &origin_reads_then_answers);
+    assert_true(peer_begin(p));
+    p->split = p->write_max = 1;
+    peer_greet(p);
+    peer_post(p, peer_id(0));
+    peer_data(p, peer_id(0), 300, false);
+    peer_get(p, peer_id(1));
+}
+
+static void expect_two_answers(struct peer *p)
+{
+    assert_int_equal(p->origin.complete, 2);
+    assert_int_equal(peer_answer(p, peer_id(0))->status, 200);
+    assert_int_equal(peer_answer(p, peer_id(1))->status, 200);
+    assert_int_equal(p->origin.ended, 2);
+}
+
 /* The same crumbs are joined once and shared; others are joined anew. */
 static void test_cookies(void **state)
 {
@@ -102,7 +122,32 @@ static void test_host_alone_is_enough(void **state)
     peer_close(&p);
 }
 
+/* As many as may be open at once. */
+static void serve_a_hundred(struct peer *p)
+{
+    for (int64_t n = 0; n < 100; n++)
+        peer_get(p, peer_id(n));
+    peer_turn(p);
+    assert_int_equal(p->origin.complete, 100);
+    assert_int_equal(p->origin.most_open, 100);
+    assert_int_equal(p->origin.ended, 100);
+}
+
 /* ---- responses ---- */
+
+/* While the client still sends. */
+static void answer_early(struct peer *p)
+{
+    peer_post(p, peer_id(0));
+    peer_data(p, peer_id(0), 1000, false);
+    peer_turn(p);
+    origin_answer_ok(p->origin.exchange);
+    peer_turn(p);
+    assert_int_equal(peer_answer(p, peer_id(0))->status, 200);
+    assert_true(peer_answer(p, peer_id(0))->has_ended);
+    assert_int_equal(p->origin.close_error, ROUTED_OK);
+    assert_int_equal(p->origin.ended, 1);
+}
 
 static void test_framing(void **state)
 {

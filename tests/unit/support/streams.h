@@ -37,7 +37,8 @@ struct peer_line {
  * struct peer with the members options (of the session), now, is_stuck and origin. Codes of streams
  * that are reset: PEER_MALFORMED for a malformed message, PEER_FAILED where the application failed.
  * Codes of connections: PEER_EXCESSIVE for clients that ask for too much. PEER_END_FRAMES: DATA
- * frames of an end that comes when the head is already sent. */
+ * frames of an end that comes when the head is already sent. PEER_STREAM_COST: memory of an open
+ * stream, that is of the exchange, 16 lines, the first chunk of an arena, the library's stream. */
 
 struct peer;
 
@@ -67,6 +68,8 @@ static inline void peer_fin(struct peer *p, int64_t id);
 static inline void peer_cancel(struct peer *p, int64_t id);
 /* Whatever a connection does, until nothing moves. */
 static inline void peer_turn(struct peer *p);
+/* Gives the client's own bytes back, so that what is held is the session's. */
+static inline void peer_forget(struct peer *p);
 /* Empty if nothing came; of the latest PEER_ANSWERS streams. */
 static inline struct peer_answer *peer_answer(struct peer *p, int64_t id);
 

@@ -203,6 +203,16 @@ static inline void client_settle(struct client *c)
     assert_int_equal(byte, '!');
 }
 
+/* What a later connection may begin with, to be freed; this one is closed. */
+static inline gnutls_datum_t client_take_ticket(struct client *c)
+{
+    gnutls_datum_t ticket;
+    client_settle(c);
+    pki_ok(gnutls_session_get_data2(c->tls, &ticket));
+    client_close(c);
+    return ticket;
+}
+
 /* The peer's alert, after client_carry; -1: none came. */
 static inline int client_alert(struct client *c)
 {

@@ -125,6 +125,15 @@ static void open_showing(struct client *c, struct tls_context *context, int whic
     gnutls_certificate_set_retrieve_function2(c->credentials, show_anything);
 }
 
+/* A whole handshake that shows a certificate, and the ticket of it. */
+static gnutls_datum_t ticket_of(struct tls_context *context, int which, const char *version)
+{
+    struct client c;
+    open_showing(&c, context, which, version, NULL);
+    assert_int_equal(client_shake(&c), ROUTED_OK);
+    return client_take_ticket(&c);
+}
+
 static void check_peer(const struct client *c, int which)
 {
     const struct tls_peer *peer = tls_session_peer(c->server);
@@ -211,14 +220,9 @@ static void test_resumption(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         struct client c;
-        gnutls_datum_t ticket;
         struct failure why;
         struct tls_context *context = open_context(modes[i / 2]);
-        open_showing(&c, context, GOOD, versions[i % 2], NULL);
-        assert_int_equal(client_shake(&c), ROUTED_OK);
-        client_settle(&c);
-        pki_ok(gnutls_session_get_data2(c.tls, &ticket));
-        client_close(&c);
+        gnutls_datum_t ticket = ticket_of(context, GOOD, versions[i % 2]);
 
         open_showing(&c, context, NOTHING, versions[i % 2], &ticket);
         assert_int_equal(client_shake(&c), ROUTED_OK);
@@ -236,11 +240,7 @@ static void test_resumption(void **state)
         /* Nor do tickets of a listener that asks for nothing open one that does. */
         struct tls_context *off = open_context(TLS_CLIENT_CERTIFICATE_OFF);
         gnutls_free(ticket.data);
-        open_showing(&c, off, NOTHING, versions[i % 2], NULL);
-        assert_int_equal(client_shake(&c), ROUTED_OK);
-        client_settle(&c);
-        pki_ok(gnutls_session_get_data2(c.tls, &ticket));
-        client_close(&c);
+        ticket = ticket_of(off, NOTHING, versions[i % 2]);
         open_showing(&c, context, NOTHING, versions[i % 2], &ticket);
         assert_int_equal(client_shake(&c), i / 2 ? ROUTED_ERROR_TLS : ROUTED_OK);
         assert_false(tls_session_is_resumed(c.server));
@@ -269,15 +269,10 @@ static void test_expired_since(void **state)
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         struct client c;
-        gnutls_datum_t ticket;
         struct tls_context *context = open_context(modes[i / 2]);
         pki_release(&clients[GOOD]);
         make_client(GOOD, &authority, GNUTLS_KP_TLS_WWW_CLIENT, -60, 60);
-        open_showing(&c, context, GOOD, versions[i % 2], NULL);
-        assert_int_equal(client_shake(&c), ROUTED_OK);
-        client_settle(&c);
-        pki_ok(gnutls_session_get_data2(c.tls, &ticket));
-        client_close(&c);
+        gnutls_datum_t ticket = ticket_of(context, GOOD, versions[i % 2]);
 
         ahead = 120;
         gnutls_global_set_time_function(later);

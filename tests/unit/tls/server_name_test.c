@@ -239,13 +239,9 @@ static void test_covered_authorities(void **state)
 static gnutls_datum_t get_ticket(struct tls_context *of, const char *name, const char *priorities)
 {
     struct client c;
-    gnutls_datum_t ticket = {NULL, 0};
     client_connect(&c, of, &(struct client_wish){.name = name, .priorities = priorities});
     assert_false(tls_session_is_resumed(c.server));
-    client_settle(&c);
-    pki_ok(gnutls_session_get_data2(c.tls, &ticket));
-    client_close(&c);
-    return ticket;
+    return client_take_ticket(&c);
 }
 
 static bool resumes(struct tls_context *with, const gnutls_datum_t *ticket, const char *name,
