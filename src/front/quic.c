@@ -184,6 +184,16 @@ static void on_handshake_over(void *host, const struct http3_address *peer)
     address_table_leave(q->worker->shared->shaking, key_of(q, peer));
 }
 
+static void on_handshake_failed(void *host, const struct http3_address *peer, const char *why)
+{
+    const struct front_quic *q = host;
+    struct socket_address address = front_sockets_address(peer);
+    char text[SOCKET_TEXT_MAX];
+    size_t size = socket_address_text(&address, text);
+    log_write(&q->worker->shared->log, LOG_DEBUG, "QUIC handshake with %.*s: %s", (int)size, text,
+              why);
+}
+
 static int on_connection(void *host, struct http3_connection *connection, struct session_host *out)
 {
     struct front_quic *q = host;
@@ -242,7 +252,7 @@ static void on_forwarded(struct front_forwards *f, const struct http3_datagram *
     if (!q->endpoint)
         return;
     tell_time(q);
-    http3_endpoint_receive(q->endpoint, datagram);
+    http3_endpoint_take(q->endpoint, datagram);
     want_turn(q);
 }
 
@@ -339,6 +349,7 @@ static int open_endpoint(struct front_quic *q)
                  .forward = on_forward,
                  .on_handshake = on_handshake,
                  .on_handshake_over = on_handshake_over,
+                 .on_handshake_failed = on_handshake_failed,
                  .on_connection = on_connection,
                  .on_turn = on_turn,
                  .on_closed = on_closed,

@@ -42,6 +42,8 @@ static void close_with_transport_error(struct http3_connection *c, int result)
 
 void http3_connection_fail(struct http3_connection *c, int result)
 {
+    if (c->ending == HTTP3_STAYS)
+        c->result = result;
     switch (c->ending == HTTP3_STAYS ? result : 0) {
     case 0:
         return;
@@ -206,7 +208,7 @@ static bool finish(struct http3_connection *c)
     struct http3_endpoint *e = c->endpoint;
     enum http3_phase phase = HTTP3_DRAINING;
     if (c->phase == HTTP3_SHAKING)
-        e->counts[HTTP3_HANDSHAKES_FAILED]++;
+        http3_handshake_failed(c);
     http3_handshake_leave(c);
     http3_recovery_end(c);
     end_session(c);

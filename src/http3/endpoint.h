@@ -55,6 +55,8 @@ struct http3_endpoint_host {
      * an address may have as many as there is room for. */
     bool (*on_handshake)(void *host, const struct http3_address *peer);
     void (*on_handshake_over)(void *host, const struct http3_address *peer);
+    /* A handshake failed, for the log; `why` lives for the call. NULL: nobody is told. */
+    void (*on_handshake_failed)(void *host, const struct http3_address *peer, const char *why);
     /* A handshake is done: *out is what its session calls, and `out->host` the front's own state of
      * the connection, which is told once more, by on_closed. ROUTED_OK, or the connection is closed
      * (CONNECTION_REFUSED, no place for another). */
@@ -150,6 +152,8 @@ void http3_endpoint_free(struct http3_endpoint *e, int error);
 /* Takes one datagram. Answers of connections wait for http3_endpoint_run; those that belong to no
  * connection are sent at once, or not at all while the socket takes no more. */
 void http3_endpoint_receive(struct http3_endpoint *e, const struct http3_datagram *datagram);
+/* The same for one that another worker has received, counted and forwarded. */
+void http3_endpoint_take(struct http3_endpoint *e, const struct http3_datagram *datagram);
 /* Runs the connections that have something to send or whose time has come. True: it stopped after
  * a bounded share of work and has more; run again after the other work of the turn. */
 bool http3_endpoint_run(struct http3_endpoint *e);

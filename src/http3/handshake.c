@@ -130,6 +130,52 @@ static int on_send_key(ngtcp2_conn *conn, ngtcp2_encryption_level level, void *u
     return result;
 }
 
+/* ---- the handshake failed ---- */
+
+/* RFC 9001 section 4.8: of the codes of transport errors, those of alerts. */
+#define ALERTS     0x100
+#define ALERTS_END 0x200
+
+static const char *words_of_client(const struct http3_connection *c)
+{
+    const ngtcp2_ccerr *told = ngtcp2_conn_get_ccerr(c->conn);
+    bool is_alert = told->type == NGTCP2_CCERR_TYPE_TRANSPORT && told->error_code >= ALERTS &&
+                    told->error_code < ALERTS_END;
+    return is_alert ? tls_quic_alert_text((uint8_t)(told->error_code - ALERTS))
+                    : "the client closed the connection";
+}
+
+static const char *words_of_tls(const struct http3_connection *c)
+{
+    const char *words = tls_session_failure(c->tls);
+    return *words ? words : tls_quic_alert_text(ngtcp2_conn_get_tls_alert(c->conn));
+}
+
+static const char *words_of(const struct http3_connection *c)
+{
+    switch (c->result) {
+    case 0:
+        return error_entry(c->error)->text;
+    case NGTCP2_ERR_CRYPTO:
+        return words_of_tls(c);
+    case NGTCP2_ERR_DRAINING:
+        return words_of_client(c);
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+    case NGTCP2_ERR_IDLE_CLOSE:
+        return error_entry(ROUTED_ERROR_TIMEOUT)->text;
+    default:
+        return ngtcp2_strerror(c->result);
+    }
+}
+
+void http3_handshake_failed(struct http3_connection *c)
+{
+    const struct http3_endpoint_host *host = &c->endpoint->options.host;
+    c->endpoint->counts[HTTP3_HANDSHAKES_FAILED]++;
+    if (host->on_handshake_failed)
+        host->on_handshake_failed(host->host, &c->peer, words_of(c));
+}
+
 void http3_handshake_callbacks(struct http3_endpoint *e)
 {
     tls_quic_callbacks(&e->callbacks);

@@ -52,6 +52,7 @@ struct http3_connection {
     enum http3_phase phase;
     enum http3_ending ending;
     int error;        /* of its exchanges when it ends */
+    int result;       /* of ngtcp2, where it ended by that; else 0 */
     ngtcp2_ccerr why; /* of CONNECTION_CLOSE */
     ngtcp2_conn *conn;
     struct tls_session *tls;
@@ -143,6 +144,8 @@ void http3_connection_finish(struct http3_connection *c);
 /* ---- handshake.c ---- */
 
 void http3_handshake_callbacks(struct http3_endpoint *e);
+/* It ended before it was done: counts and tells. */
+void http3_handshake_failed(struct http3_connection *c);
 /* Its place among the handshakes of its address is free, if it had one. */
 void http3_handshake_leave(struct http3_connection *c);
 /* The first datagram of a connection that nobody knows: answers, makes a connection, or drops. */

@@ -94,6 +94,7 @@ static void too_many_handshakes_are_dropped(void **state)
     stage_run(s, 11 * STAGE_SECOND);
     assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
     assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 2);
+    assert_string_equal(s->failure, "the wait ended first");
     s->fate = NULL;
     stage_connect(s, NULL);
     stage_close(s);

@@ -80,6 +80,7 @@ struct stage {
     int end_error; /* the latest */
     uint64_t content;
     struct exchange *later; /* of the latest "/later", whose content waits for the test's grant */
+    char failure[128];      /* of the latest handshake that failed */
     unsigned shaking;       /* handshakes of who has proved the address */
     unsigned shaking_max;   /* 0: any */
     bool refuses;           /* on_connection fails */
@@ -247,6 +248,14 @@ static inline void stage_on_handshake_over(void *host, const struct http3_addres
     assert_int_equal(peer->size, sizeof(struct sockaddr_in));
     assert_true(s->shaking > 0);
     s->shaking--;
+}
+
+static inline void stage_on_handshake_failed(void *host, const struct http3_address *peer,
+                                             const char *why)
+{
+    struct stage *s = host;
+    assert_int_equal(peer->size, sizeof(struct sockaddr_in));
+    snprintf(s->failure, sizeof(s->failure), "%s", why);
 }
 
 static inline int stage_on_connection(void *host, struct http3_connection *c,
@@ -552,6 +561,7 @@ static inline struct stage *stage_new(void)
                  .forward = stage_forward,
                  .on_handshake = stage_on_handshake,
                  .on_handshake_over = stage_on_handshake_over,
+                 .on_handshake_failed = stage_on_handshake_failed,
                  .on_connection = stage_on_connection,
                  .on_turn = stage_on_turn,
                  .on_closed = stage_on_closed,
