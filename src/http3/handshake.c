@@ -171,6 +171,8 @@ static const char *words_of(const struct http3_connection *c)
 void http3_handshake_failed(struct http3_connection *c)
 {
     const struct http3_endpoint_host *host = &c->endpoint->options.host;
+    if (c->result == NGTCP2_ERR_RETRY) /* it begins anew, with a token */
+        return;
     c->endpoint->counts[HTTP3_HANDSHAKES_FAILED]++;
     if (host->on_handshake_failed)
         host->on_handshake_failed(host->host, &c->peer, words_of(c));

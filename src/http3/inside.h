@@ -144,7 +144,7 @@ void http3_connection_finish(struct http3_connection *c);
 /* ---- handshake.c ---- */
 
 void http3_handshake_callbacks(struct http3_endpoint *e);
-/* It ended before it was done: counts and tells. */
+/* It ended before it was done: counts and tells, unless a Retry was the reason. */
 void http3_handshake_failed(struct http3_connection *c);
 /* Its place among the handshakes of its address is free, if it had one. */
 void http3_handshake_leave(struct http3_connection *c);
