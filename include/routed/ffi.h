@@ -17,7 +17,9 @@
  * at a time each. None blocks but those that say so. Processes: a server belongs to the process
  * that started it; after a fork only that one may use it.
  *
- * Errors: functions that return int32_t return 0 or a negative code of routed/error.h. */
+ * Errors: functions that return int32_t return 0 or a negative code of routed/error.h. A server
+ * that is NULL, as after a start that failed, is ROUTED_ERROR_ARGUMENT for those, and for others
+ * one that has nothing and does nothing. */
 #ifndef ROUTED_FFI_H
 #define ROUTED_FFI_H
 

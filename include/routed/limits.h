@@ -52,7 +52,8 @@ typedef struct routed_limits {
     uint64_t stall_timeout;  /* 30,000 without a byte in a body or of an answer */
     uint64_t rate;           /* 500 bytes a second at least, both ways, */
     uint64_t rate_grace;     /* after 20,000 */
-    uint64_t linger_timeout; /* 1,000 for late input before a close */
+    uint64_t linger_timeout; /* 1,000 for late input before a close, and for the rest of a handshake
+                                and a first request when the server stops */
 
     /* The exchange. */
     uint64_t window; /* 262,144 bytes of content in flight, each way, for each exchange */

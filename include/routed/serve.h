@@ -101,7 +101,8 @@ typedef struct routed_serve_options {
     int log_level; /* enum routed_log_level: lines below are dropped */
 
     /* TLS. The certificate's file holds the chain, the certificate first; the key is PKCS#8,
-     * PKCS#1 or SEC1, in the same file where tls_key is NULL. */
+     * PKCS#1 or SEC1, in the same file where tls_key is NULL. One in the clear that every user may
+     * read is told in the log. */
     const char *tls_certificate;
     const char *tls_key;
     const char *tls_key_password; /* of an encrypted key */

@@ -273,6 +273,8 @@ int exchange_send(struct exchange *x, struct slice body)
 static int check_trailers(struct response_check *check, struct arena *arena,
                           const struct field_list *trailers)
 {
+    if (trailers->count > EXCHANGE_RESPONSE_FIELDS_MAX)
+        return ROUTED_ERROR_RESPONSE;
     for (size_t i = 0; i < trailers->count; i++) {
         const struct field *f = &trailers->items[i];
         if (field_is_forbidden_trailer(f->name, f->text))

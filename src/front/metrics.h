@@ -11,7 +11,10 @@ enum front_metric {
     FRONT_CONNECTIONS_ACCEPTED,
     FRONT_CONNECTIONS_OPEN,
     FRONT_CONNECTIONS_IDLE,
-    FRONT_CONNECTIONS_EVICTED, /* idle ones closed to make room */
+    FRONT_CONNECTIONS_EVICTED,     /* idle ones closed to make room */
+    FRONT_CONNECTIONS_OVER_BUDGET, /* of HTTP/2 and HTTP/3, closed for what has no limit of its own:
+                                    * memory out of proportion, oversized or too many odd messages
+                                    */
     FRONT_ACCEPT_FAILURES,
     FRONT_REQUESTS,         /* heads that became an exchange */
     FRONT_REQUESTS_REFUSED, /* answered before they became one */

@@ -4,33 +4,22 @@
 #include "front/forward.h"
 #include "front/patience.h"
 #include "front/request.h"
+#include "front/sockets.h"
 
-#define SECOND           UINT64_C(1000000000)
-#define SOCKETS_MAX      8
-#define TIME_MAX_MS      (UINT64_C(365) * 86400 * 1000)
-#define IDLE_SLACK_MS    1000 /* so that the session's own idle time ends first, with a GOAWAY */
-#define DATAGRAMS_A_TURN 256  /* so that a flood leaves the rest of the turn to others */
-
-struct quic_socket {
-    struct loop_handle handle;
-    struct datagram_socket socket;
-    struct front_quic *quic;
-    bool is_readable; /* it may have more */
-    bool is_full;     /* hears of room for output */
-};
+#define SECOND        UINT64_C(1000000000)
+#define TIME_MAX_MS   (UINT64_C(365) * 86400 * 1000)
+#define IDLE_SLACK_MS 1000 /* so that the session's own idle time ends first, with a GOAWAY */
 
 struct front_quic {
     struct front_worker *worker;
     struct http3_endpoint *endpoint; /* NULL once closed */
-    struct datagram_inbox *inbox;
     nanoseconds now;
     struct loop_task task;
     struct loop_alarm alarm;
     uint64_t counted[HTTP3_COUNT];  /* what the metrics have */
     size_t connections;             /* the same */
     struct front_forwards forwards; /* in our mailbox */
-    unsigned socket_count;
-    struct quic_socket sockets[SOCKETS_MAX];
+    struct front_sockets sockets;
 };
 
 struct front_quic_connection {
@@ -52,23 +41,6 @@ static void want_turn(struct front_quic *q)
 }
 
 /* ---- addresses ---- */
-
-static struct http3_address address_from(const struct socket_address *a)
-{
-    struct http3_address out = {.size = 0};
-    if (a->size <= sizeof(out.storage)) {
-        memcpy(out.storage, a->storage, a->size);
-        out.size = (uint8_t)a->size;
-    }
-    return out;
-}
-
-static struct socket_address address_of(const struct http3_address *a)
-{
-    struct socket_address out = {.size = a->size};
-    memcpy(out.storage, a->storage, a->size);
-    return out;
-}
 
 static bool is_same(const struct http3_address *a, const struct http3_address *b)
 {
@@ -156,7 +128,7 @@ static void follow(struct front_quic_connection *c)
     if (is_same(peer, &c->peer))
         return;
     c->peer = *peer;
-    struct socket_address address = address_of(peer);
+    struct socket_address address = front_sockets_address(peer);
     front_client_move(&c->client, &address);
 }
 
@@ -176,36 +148,9 @@ static void on_ready(void *host)
 
 /* ---- what the endpoint calls ---- */
 
-static struct quic_socket *socket_for(struct front_quic *q, const struct http3_address *local)
-{
-    struct quic_socket *any = &q->sockets[0];
-    for (unsigned i = 0; i < q->socket_count; i++) {
-        struct quic_socket *s = &q->sockets[i];
-        if (s->socket.bound.size != local->size)
-            continue;
-        if (memcmp(s->socket.bound.storage, local->storage, local->size) == 0)
-            return s;
-        any = s;
-    }
-    return any;
-}
-
 static size_t on_send(void *host, const struct http3_batch *batch)
 {
-    struct front_quic *q = host;
-    struct quic_socket *s = socket_for(q, &batch->local);
-    struct socket_address local = address_of(&batch->local), remote = address_of(&batch->remote);
-    struct datagram_batch out = {.local = &local,
-                                 .remote = &remote,
-                                 .bytes = batch->bytes,
-                                 .segment = batch->segment,
-                                 .ecn = batch->ecn};
-    size_t gone = datagram_send(&s->socket, &out);
-    if (gone < batch->bytes.size && !s->is_full) {
-        s->is_full = true;
-        loop_hear_output(q->worker->loop, &s->handle, true);
-    }
-    return gone;
+    return front_sockets_send(&((struct front_quic *)host)->sockets, batch);
 }
 
 static uint64_t on_round_trip(void *host)
@@ -213,13 +158,49 @@ static uint64_t on_round_trip(void *host)
     return round_trip(host);
 }
 
+/* ---- handshakes of an address ---- */
+
+static uint64_t key_of(const struct front_quic *q, const struct http3_address *peer)
+{
+    struct socket_address address = front_sockets_address(peer);
+    return socket_address_key(&address, q->worker->shared->address_seed);
+}
+
+/* As many as it may have connections: otherwise one client could take every place. */
+static bool on_handshake(void *host, const struct http3_address *peer)
+{
+    struct front_quic *q = host;
+    const struct front_shared *shared = q->worker->shared;
+    bool is_allowed = address_table_enter(shared->shaking, key_of(q, peer),
+                                          shared->limits.connections_per_address);
+    if (!is_allowed)
+        front_metrics_hit(&q->worker->metrics, offsetof(routed_limits, connections_per_address));
+    return is_allowed;
+}
+
+static void on_handshake_over(void *host, const struct http3_address *peer)
+{
+    const struct front_quic *q = host;
+    address_table_leave(q->worker->shared->shaking, key_of(q, peer));
+}
+
+static void on_handshake_failed(void *host, const struct http3_address *peer, const char *why)
+{
+    const struct front_quic *q = host;
+    struct socket_address address = front_sockets_address(peer);
+    char text[SOCKET_TEXT_MAX];
+    size_t size = socket_address_text(&address, text);
+    log_write(&q->worker->shared->log, LOG_DEBUG, "QUIC handshake with %.*s: %s", (int)size, text,
+              why);
+}
+
 static int on_connection(void *host, struct http3_connection *connection, struct session_host *out)
 {
     struct front_quic *q = host;
     struct front_worker *w = q->worker;
     const struct http3_address *peer = http3_connection_peer(connection);
-    struct socket_address address = address_of(peer);
-    uint64_t key = socket_address_key(&address, w->shared->address_seed);
+    struct socket_address address = front_sockets_address(peer);
+    uint64_t key = key_of(q, peer);
     if (!front_worker_has_room(w) || !front_worker_admit(w, key))
         return ROUTED_ERROR_LIMIT;
     struct front_quic_connection *c = memory_new_zeroed(sizeof(*c));
@@ -271,7 +252,7 @@ static void on_forwarded(struct front_forwards *f, const struct http3_datagram *
     if (!q->endpoint)
         return;
     tell_time(q);
-    http3_endpoint_receive(q->endpoint, datagram);
+    http3_endpoint_take(q->endpoint, datagram);
     want_turn(q);
 }
 
@@ -287,31 +268,9 @@ static void on_forward(void *host, unsigned worker, const struct http3_datagram 
 
 /* ---- a turn ---- */
 
-static void on_datagram(void *user, const struct datagram *d)
+static void on_datagram(void *user, const struct http3_datagram *datagram)
 {
-    struct front_quic *q = user;
-    struct http3_datagram in = {.local = address_from(&d->local),
-                                .remote = address_from(&d->remote),
-                                .bytes = d->bytes,
-                                .ecn = d->ecn};
-    http3_endpoint_receive(q->endpoint, &in);
-}
-
-/* True: there is more. */
-static bool receive(struct front_quic *q)
-{
-    unsigned count = 0;
-    bool has_more = false;
-    for (unsigned i = 0; i < q->socket_count; i++) {
-        struct quic_socket *s = &q->sockets[i];
-        while (s->is_readable && count < DATAGRAMS_A_TURN) {
-            bool is_drained;
-            count += datagram_receive(&s->socket, q->inbox, on_datagram, q, &is_drained);
-            s->is_readable = !is_drained;
-        }
-        has_more |= s->is_readable;
-    }
-    return has_more;
+    http3_endpoint_receive(((struct front_quic *)user)->endpoint, datagram);
 }
 
 static void note_numbers(struct front_quic *q)
@@ -324,6 +283,7 @@ static void note_numbers(struct front_quic *q)
         q->counted[i] = count;
         metric_add(metrics, FRONT_QUIC + i, more[i]);
     }
+    metric_add(metrics, FRONT_CONNECTIONS_OVER_BUDGET, more[HTTP3_OVER_BUDGET]);
     metric_add(metrics, FRONT_BYTES_READ, more[HTTP3_BYTES_IN]);
     metric_add(metrics, FRONT_BYTES_WRITTEN, more[HTTP3_BYTES_OUT]);
     front_metrics_hits(metrics, offsetof(routed_limits, http3_retry_from), more[HTTP3_RETRIES]);
@@ -343,7 +303,7 @@ static void on_task(struct loop_task *t)
 {
     struct front_quic *q = LIST_ITEM(t, struct front_quic, task);
     tell_time(q);
-    bool has_more = receive(q);
+    bool has_more = front_sockets_receive(&q->sockets, on_datagram, q);
     has_more |= http3_endpoint_run(q->endpoint);
     note_numbers(q);
     loop_alarm_set(q->worker->loop, &q->alarm, http3_endpoint_deadline(q->endpoint));
@@ -356,16 +316,11 @@ static void on_alarm(struct loop_alarm *a)
     want_turn(LIST_ITEM(a, struct front_quic, alarm));
 }
 
-static void on_socket(struct loop_handle *h, unsigned events)
+static void on_sockets(struct front_sockets *s, bool has_room)
 {
-    struct quic_socket *s = LIST_ITEM(h, struct quic_socket, handle);
-    struct front_quic *q = s->quic;
-    if (events & LOOP_WRITABLE && s->is_full) {
-        s->is_full = false;
-        loop_hear_output(q->worker->loop, h, false);
+    struct front_quic *q = LIST_ITEM(s, struct front_quic, sockets);
+    if (has_room)
         http3_endpoint_writable(q->endpoint);
-    }
-    s->is_readable = true;
     want_turn(q);
 }
 
@@ -392,6 +347,9 @@ static int open_endpoint(struct front_quic *q)
         .tls = shared->tls,
         .host = {.send = on_send,
                  .forward = on_forward,
+                 .on_handshake = on_handshake,
+                 .on_handshake_over = on_handshake_over,
+                 .on_handshake_failed = on_handshake_failed,
                  .on_connection = on_connection,
                  .on_turn = on_turn,
                  .on_closed = on_closed,
@@ -399,6 +357,7 @@ static int open_endpoint(struct front_quic *q)
         .qlog = front_qlog_of(w),
         .loop = w->loop,
         .now = &q->now,
+        .spent = shared->spent,
         .token_time = (uint64_t)loop_wall_seconds(w->loop) * SECOND - q->now,
         .worker = w->number,
         .workers = shared->worker_count,
@@ -423,8 +382,11 @@ int front_quic_open(struct front_quic **out, struct front_worker *w)
     loop_task_init(&q->task, on_task);
     loop_alarm_init(&q->alarm, on_alarm);
     tell_time(q);
-    q->inbox = datagram_inbox_new();
-    int error = q->inbox ? open_endpoint(q) : ROUTED_ERROR_MEMORY;
+    q->sockets.loop = w->loop;
+    q->sockets.on_ready = on_sockets;
+    int error = front_sockets_init(&q->sockets);
+    if (!error)
+        error = open_endpoint(q);
     if (error) {
         front_quic_free(q);
         return error;
@@ -433,29 +395,14 @@ int front_quic_open(struct front_quic **out, struct front_worker *w)
     return ROUTED_OK;
 }
 
-int front_quic_add_socket(struct front_quic *q, struct datagram_socket *given)
+int front_quic_add_socket(struct front_quic *q, struct datagram_socket *s)
 {
-    struct quic_socket *s = &q->sockets[q->socket_count];
-    int error = q->socket_count < SOCKETS_MAX ? ROUTED_OK : ROUTED_ERROR_LIMIT;
-    if (!error) {
-        *s = (struct quic_socket){
-            .handle = {.fd = given->fd, .on_ready = on_socket}, .socket = *given, .quic = q};
-        error = loop_watch_input(q->worker->loop, &s->handle);
-    }
-    if (error)
-        datagram_close(given);
-    else
-        q->socket_count++;
-    return error;
+    return front_sockets_add(&q->sockets, s);
 }
 
 void front_quic_drop_sockets(struct front_quic *q)
 {
-    while (q->socket_count) {
-        struct quic_socket *last = &q->sockets[--q->socket_count];
-        loop_forget(q->worker->loop, &last->handle);
-        datagram_close(&last->socket);
-    }
+    front_sockets_close(&q->sockets);
 }
 
 void front_quic_shut(struct front_quic *q)
@@ -476,13 +423,13 @@ void front_quic_close(struct front_quic *q)
     q->connections = 0;
     loop_task_cancel(&q->task);
     loop_alarm_clear(&q->alarm);
-    front_quic_drop_sockets(q);
+    front_sockets_close(&q->sockets);
 }
 
 void front_quic_free(struct front_quic *q)
 {
     if (!q)
         return;
-    datagram_inbox_free(q->inbox);
+    front_sockets_release(&q->sockets);
     memory_free(q);
 }

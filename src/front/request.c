@@ -1,10 +1,12 @@
 #include "front/request.h"
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "front/client.h"
 
-#define REQUEST_ID_MAX  64
-#define REQUEST_ID_SIZE 32
+#define REQUEST_ID_MAX    64
+#define REQUEST_ID_SIZE   32
+#define ENHANCE_YOUR_CALM 0xb /* RFC 9113 section 7 */
 
 /* ---- identity ---- */
 
@@ -124,6 +126,15 @@ void front_request_begin(void *host, struct exchange *x)
 
 /* ---- the end ---- */
 
+/* What HTTP/2 and HTTP/3 end a connection for because there was too much of it: the session reports
+ * it once, and all of its exchanges end with it. */
+static bool is_of_connection(const struct exchange *x, int error)
+{
+    const struct error_entry *entry = error_entry(error);
+    return x->request.protocol >= HTTP_2 && entry->reach == ERROR_REACH_CONNECTION &&
+           entry->http2 == ENHANCE_YOUR_CALM;
+}
+
 /* Budgets of HTTP/2 and HTTP/3 share their errors, not their limits. */
 static void count_limit(struct front_worker *w, const struct exchange *x, int error)
 {
@@ -142,7 +153,10 @@ static void count_limit(struct front_worker *w, const struct exchange *x, int er
             return;
         }
     }
-    front_metrics_error(&w->metrics, error);
+    if (error == ROUTED_ERROR_BUDGET && is_of_connection(x, error))
+        metric_add(&w->metrics, FRONT_CONNECTIONS_OVER_BUDGET, 1);
+    else
+        front_metrics_error(&w->metrics, error);
 }
 
 static void count_end(struct front_worker *w, const struct exchange *x, int error)
@@ -152,7 +166,7 @@ static void count_end(struct front_worker *w, const struct exchange *x, int erro
         metric_add(&w->metrics, FRONT_EXCHANGES_CANCELLED, 1);
     else if (error)
         metric_add(&w->metrics, FRONT_EXCHANGES_FAILED, 1);
-    if (error)
+    if (error && !is_of_connection(x, error))
         count_limit(w, x, error);
 }
 

@@ -120,6 +120,17 @@ void front_make_secret(uint8_t out[FRONT_QUIC_SECRET_SIZE])
     }
 }
 
+/* An address for each handshake, but never more than connections. */
+static bool init_quic(struct front_server *s)
+{
+    const routed_limits *limits = &s->shared.limits;
+    uint64_t most = limits->connections / s->count;
+    uint64_t each = limits->http3_handshakes < most ? limits->http3_handshakes : most;
+    s->shared.shaking = address_table_new(each * s->count);
+    s->shared.spent = memory_new_zeroed(sizeof(*s->shared.spent));
+    return s->shared.shaking && s->shared.spent;
+}
+
 static int init_shared(struct front_server *s, const struct front_options *options,
                        struct failure *why)
 {
@@ -144,6 +155,8 @@ static int init_shared(struct front_server *s, const struct front_options *optio
     resolve_limits(s, options);
     s->shared.addresses = address_table_new(s->shared.limits.connections);
     if (!s->shared.addresses)
+        return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    if (s->shared.has_http3 && !init_quic(s))
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
     if (options->unix_path) {
         s->unix_path = memory_copy_text(options->unix_path);
@@ -292,6 +305,8 @@ void front_server_free(struct front_server *s)
     front_qlog_close(&s->shared.qlog);
     tls_context_release(s->shared.tls);
     address_table_free(s->shared.addresses);
+    address_table_free(s->shared.shaking);
+    memory_free(s->shared.spent);
     memory_free(s->unix_path);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->opened);

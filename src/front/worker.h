@@ -44,6 +44,9 @@ struct front_shared {
     struct access_log access_log; /* .path is NULL without one */
     struct front_qlog qlog;
     struct address_table *addresses;
+    /* With HTTP/3, else NULL: addresses that were proved, in handshakes of QUIC; tokens. */
+    struct address_table *shaking;
+    struct http3_spent *spent;
     uint64_t address_seed;
     atomic_uint_fast64_t connections;
 };

@@ -164,6 +164,7 @@ static int on_send_data(nghttp2_session *machine, nghttp2_frame *frame, const ui
     http2_budget_sent(&s->budget, size);
     t->outlet.uncredited += size;
     t->sent += size;
+    s->content_out += size;
     if (size)
         http2_state_is_due(s, t);
     while (size) {

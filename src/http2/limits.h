@@ -42,7 +42,7 @@ struct http2_limits {
     uint32_t overhead_share;
     uint64_t overhead_slack;
     /* A response that waits for the client's flow control: under send_rate bytes a second after
-     * send_grace milliseconds it is cut with ROUTED_ERROR_TOO_SLOW. */
+     * send_grace milliseconds it is cut with ROUTED_ERROR_TOO_SLOW. 0: it never is. */
     uint32_t send_rate;
     uint32_t send_grace;
     /* What the fields of all open requests take, in this room and in nghttp2, may be memory_share

@@ -205,6 +205,8 @@ static void receive_content(struct http2_session *s, struct http2_stream *t, str
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
                                        s->input, bytes, &taken);
     give_taken(s, t, taken);
+    if (!http2_state_is_awaited(t))
+        exchange_arrival_stop(&t->arrival);
     if (error)
         exchange_outlet_fail(&t->exchange, error);
 }
@@ -216,6 +218,7 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
+    s->content_in += size;
     nghttp2_session_consume_connection(machine, size);
     if (!t)
         return 0;

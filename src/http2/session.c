@@ -209,6 +209,7 @@ static size_t session_drain(struct session *base, struct span *out, size_t max)
 {
     struct http2_session *s = http2_state_of(base);
     enter(s);
+    http2_streams_cut_starved(s);
     pull(s);
     http2_streams_cut_slow(s);
     if (s->input_ended && s->output.size == 0)

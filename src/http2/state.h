@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
+#include "exchange/arrival.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
 #include "exchange/window.h"
@@ -52,9 +53,11 @@ struct http2_stream {
     int error;                     /* why it failed */
     struct exchange_inlet inlet;   /* of request content */
     struct exchange_window window; /* of the stream, for that */
-    uint64_t response_end;         /* of the output, once the last frame is in it; 0 before */
-    uint64_t sent;                 /* response content that went into the output, ever */
-    uint64_t sent_before;          /* when it was blocked */
+    struct exchange_arrival arrival;
+    uint64_t response_end; /* of the output, once the last frame is in it; 0 before */
+    uint64_t sent;         /* response content that went into the output, ever */
+    uint64_t sent_before;  /* when it was blocked, or last looked at; */
+    uint64_t sent_by_all;  /* and what all had sent then */
     milliseconds blocked_at;
     bool is_blocked;    /* nghttp2 does not take content that is here */
     bool is_exchange;   /* the host knows it */
@@ -85,6 +88,9 @@ struct http2_session {
     struct http_heads heads;         /* of requests */
     struct exchange_windows windows; /* of uploads */
     size_t idle_memory;              /* of nghttp2 at the beginning */
+    uint64_t content_in;             /* of all requests, ever */
+    uint64_t content_out;            /* of all answers */
+    milliseconds look_at;            /* at what comes for those who wait */
     nghttp2_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */
@@ -111,6 +117,13 @@ static inline struct http2_session *http2_state_of(struct session *s)
 static inline struct http2_stream *http2_state_stream(struct exchange *x)
 {
     return (struct http2_stream *)(void *)x;
+}
+
+/* Is it the client's turn to send content? */
+static inline bool http2_state_is_awaited(const struct http2_stream *t)
+{
+    return !t->exchange.is_tunnel && !t->inlet.has_ended &&
+           exchange_inlet_is_waiting(&t->inlet, &t->exchange);
 }
 
 /* What the application's calls may leave for settle. */
@@ -141,6 +154,8 @@ void http2_streams_end_input(struct http2_session *s);
 void http2_streams_cut_blocked(struct http2_session *s);
 /* Ends the answers whose client opens its window too slowly (limits.send_rate). */
 void http2_streams_cut_slow(struct http2_session *s);
+/* Ends the requests that too little content comes for, whatever else comes (exchange/arrival.h). */
+void http2_streams_cut_starved(struct http2_session *s);
 /* Ends the requests whose content did not come in time; false when there is none. */
 bool http2_streams_fail_waiting(struct http2_session *s, int error);
 /* What the most urgent of the streams, of which there is one, waits for. */

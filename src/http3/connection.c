@@ -42,6 +42,8 @@ static void close_with_transport_error(struct http3_connection *c, int result)
 
 void http3_connection_fail(struct http3_connection *c, int result)
 {
+    if (c->ending == HTTP3_STAYS)
+        c->result = result;
     switch (c->ending == HTTP3_STAYS ? result : 0) {
     case 0:
         return;
@@ -57,6 +59,13 @@ void http3_connection_fail(struct http3_connection *c, int result)
     default:
         close_with_transport_error(c, result);
     }
+}
+
+void http3_connection_close_over_budget(struct http3_connection *c)
+{
+    if (c->ending == HTTP3_STAYS)
+        c->endpoint->counts[HTTP3_OVER_BUDGET]++;
+    http3_connection_close(c, ROUTED_ERROR_BUDGET);
 }
 
 void http3_connection_close(struct http3_connection *c, int error)
@@ -85,7 +94,7 @@ static void check_memory(struct http3_connection *c)
     const struct http3_limits *limits = &c->endpoint->options.session.limits;
     uint64_t fixed = HTTP3_CONNECTION_COST + limits->memory_slack;
     if (c->heap.held > fixed + limits->memory_share * c->bytes_in + c->most_in_flight)
-        http3_connection_close(c, ROUTED_ERROR_BUDGET);
+        http3_connection_close_over_budget(c);
 }
 
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram)
@@ -117,6 +126,7 @@ int http3_connection_receive(struct http3_connection *c, const struct http3_data
 void http3_connection_forget(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
+    http3_handshake_leave(c);
     while (!list_is_empty(&c->routes))
         http3_table_remove(&e->table, LIST_ITEM(c->routes.next, struct http3_route, link));
     http3_deadlines_set(&e->deadlines, &c->deadline, CLOCK_NEVER);
@@ -198,7 +208,8 @@ static bool finish(struct http3_connection *c)
     struct http3_endpoint *e = c->endpoint;
     enum http3_phase phase = HTTP3_DRAINING;
     if (c->phase == HTTP3_SHAKING)
-        e->counts[HTTP3_HANDSHAKES_FAILED]++;
+        http3_handshake_failed(c);
+    http3_handshake_leave(c);
     http3_recovery_end(c);
     end_session(c);
     if (c->ending == HTTP3_CLOSES && say_goodbye(c))

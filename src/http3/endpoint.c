@@ -80,9 +80,14 @@ static void receive_unknown(struct http3_endpoint *e, const struct http3_datagra
 
 void http3_endpoint_receive(struct http3_endpoint *e, const struct http3_datagram *datagram)
 {
-    ngtcp2_version_cid ids;
     e->counts[HTTP3_DATAGRAMS_IN]++;
     e->counts[HTTP3_BYTES_IN] += datagram->bytes.size;
+    http3_endpoint_take(e, datagram);
+}
+
+void http3_endpoint_take(struct http3_endpoint *e, const struct http3_datagram *datagram)
+{
+    ngtcp2_version_cid ids;
     int result = datagram->bytes.size && http3_path_is_usable(datagram)
                      ? ngtcp2_pkt_decode_version_cid(&ids, datagram->bytes.data,
                                                      datagram->bytes.size, HTTP3_IDENTIFIER_SIZE)

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "exchange/session.h"
 #include "http3/session.h"
+#include "http3/spent.h"
 #include "tls/context.h"
 
 #define HTTP3_ADDRESS_MAX  28 /* a struct sockaddr_in6 */
@@ -49,6 +50,13 @@ struct http3_endpoint_host {
     size_t (*send)(void *host, const struct http3_batch *batch);
     /* A datagram of a connection that another worker owns. */
     void (*forward)(void *host, unsigned worker, const struct http3_datagram *datagram);
+    /* A client that has proved its address by a token wants to begin a handshake: may it? Each true
+     * is followed by one on_handshake_over, before on_connection where it comes to that. Both NULL:
+     * an address may have as many as there is room for. */
+    bool (*on_handshake)(void *host, const struct http3_address *peer);
+    void (*on_handshake_over)(void *host, const struct http3_address *peer);
+    /* A handshake failed, for the log; `why` lives for the call. NULL: nobody is told. */
+    void (*on_handshake_failed)(void *host, const struct http3_address *peer, const char *why);
     /* A handshake is done: *out is what its session calls, and `out->host` the front's own state of
      * the connection, which is told once more, by on_closed. ROUTED_OK, or the connection is closed
      * (CONNECTION_REFUSED, no place for another). */
@@ -88,7 +96,8 @@ enum http3_endpoint_count {
     HTTP3_MIGRATIONS, /* paths that were validated after the first */
     HTTP3_EARLY_DATA, /* connections with accepted 0-RTT */
     HTTP3_KEY_UPDATES,
-    HTTP3_REFUSALS, /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
+    HTTP3_REFUSALS,    /* Initials answered by CONNECTION_CLOSE: no place, stopping, a bad token */
+    HTTP3_OVER_BUDGET, /* connections closed for what QUIC itself cost: memory, connection ids */
     /* Of each connection that ends after its handshake: the smoothed round trip (RFC 9002 section
      * 5.3) that it had last, and the least. Sums are microseconds. */
     HTTP3_RTT_COUNT,
@@ -124,6 +133,7 @@ struct http3_endpoint_options {
     unsigned workers;            /* of the server: datagrams for a higher one are nobody's */
     uint8_t secret[32];          /* of the server: all its workers, and the process after it, share
                                   * it: connection ids, tokens, stateless resets */
+    struct http3_spent *spent;   /* tokens, of all endpoints with the secret that share memory */
     size_t connections_max;      /* of this endpoint: more are refused */
     unsigned handshakes_max;     /* under way: datagrams of more are dropped */
     unsigned retry_from;         /* handshakes under way from which on a Retry is asked for; 0:
@@ -142,6 +152,8 @@ void http3_endpoint_free(struct http3_endpoint *e, int error);
 /* Takes one datagram. Answers of connections wait for http3_endpoint_run; those that belong to no
  * connection are sent at once, or not at all while the socket takes no more. */
 void http3_endpoint_receive(struct http3_endpoint *e, const struct http3_datagram *datagram);
+/* The same for one that another worker has received, counted and forwarded. */
+void http3_endpoint_take(struct http3_endpoint *e, const struct http3_datagram *datagram);
 /* Runs the connections that have something to send or whose time has come. True: it stopped after
  * a bounded share of work and has more; run again after the other work of the turn. */
 bool http3_endpoint_run(struct http3_endpoint *e);

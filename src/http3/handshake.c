@@ -29,9 +29,7 @@ static int on_identifier_wanted(ngtcp2_conn *conn, ngtcp2_cid *id, uint8_t *toke
     (void)conn;
     (void)size;
     if (!bucket_take(&c->identifiers, &HTTP3_IDENTIFIERS, http3_now_milliseconds(e))) {
-        ngtcp2_ccerr_set_application_error(&c->why, error_entry(ROUTED_ERROR_BUDGET)->http3, NULL,
-                                           0);
-        http3_connection_end(c, HTTP3_CLOSES, ROUTED_ERROR_BUDGET);
+        http3_connection_close_over_budget(c);
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     if (!http3_identifier_make(&e->key, e->options.worker, id) ||
@@ -132,6 +130,54 @@ static int on_send_key(ngtcp2_conn *conn, ngtcp2_encryption_level level, void *u
     return result;
 }
 
+/* ---- the handshake failed ---- */
+
+/* RFC 9001 section 4.8: of the codes of transport errors, those of alerts. */
+#define ALERTS     0x100
+#define ALERTS_END 0x200
+
+static const char *words_of_client(const struct http3_connection *c)
+{
+    const ngtcp2_ccerr *told = ngtcp2_conn_get_ccerr(c->conn);
+    bool is_alert = told->type == NGTCP2_CCERR_TYPE_TRANSPORT && told->error_code >= ALERTS &&
+                    told->error_code < ALERTS_END;
+    return is_alert ? tls_quic_alert_text((uint8_t)(told->error_code - ALERTS))
+                    : "the client closed the connection";
+}
+
+static const char *words_of_tls(const struct http3_connection *c)
+{
+    const char *words = tls_session_failure(c->tls);
+    return *words ? words : tls_quic_alert_text(ngtcp2_conn_get_tls_alert(c->conn));
+}
+
+static const char *words_of(const struct http3_connection *c)
+{
+    switch (c->result) {
+    case 0:
+        return error_entry(c->error)->text;
+    case NGTCP2_ERR_CRYPTO:
+        return words_of_tls(c);
+    case NGTCP2_ERR_DRAINING:
+        return words_of_client(c);
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+    case NGTCP2_ERR_IDLE_CLOSE:
+        return error_entry(ROUTED_ERROR_TIMEOUT)->text;
+    default:
+        return ngtcp2_strerror(c->result);
+    }
+}
+
+void http3_handshake_failed(struct http3_connection *c)
+{
+    const struct http3_endpoint_host *host = &c->endpoint->options.host;
+    if (c->result == NGTCP2_ERR_RETRY) /* it begins anew, with a token */
+        return;
+    c->endpoint->counts[HTTP3_HANDSHAKES_FAILED]++;
+    if (host->on_handshake_failed)
+        host->on_handshake_failed(host->host, &c->peer, words_of(c));
+}
+
 void http3_handshake_callbacks(struct http3_endpoint *e)
 {
     tls_quic_callbacks(&e->callbacks);
@@ -154,7 +200,29 @@ struct greeting {
     ngtcp2_pkt_hd initial;
     enum tls_quic_token token;
     ngtcp2_cid original; /* with TLS_QUIC_TOKEN_RETRY */
+    bool has_place;      /* among the handshakes of its address */
 };
+
+/* Only of who has proved the address: others could use up the places of somebody else. */
+static bool take_place(const struct http3_endpoint *e, struct greeting *g)
+{
+    const struct http3_endpoint_host *host = &e->options.host;
+    bool is_counted = g->token != TLS_QUIC_TOKEN_NONE && host->on_handshake;
+    g->has_place = is_counted && host->on_handshake(host->host, &g->datagram->remote);
+    return !is_counted || g->has_place;
+}
+
+static void give_place(const struct http3_endpoint *e, const struct http3_address *peer)
+{
+    e->options.host.on_handshake_over(e->options.host.host, peer);
+}
+
+void http3_handshake_leave(struct http3_connection *c)
+{
+    if (c->has_place)
+        give_place(c->endpoint, &c->peer);
+    c->has_place = false;
+}
 
 static void write_settings(struct http3_endpoint *e, const struct greeting *g,
                            ngtcp2_settings *settings)
@@ -235,10 +303,13 @@ static int make_conn(struct http3_connection *c, const struct greeting *g)
 static struct http3_connection *make_connection(struct http3_endpoint *e, const struct greeting *g)
 {
     struct http3_connection *c = memory_new_zeroed(sizeof(*c));
+    if (!c && g->has_place)
+        give_place(e, &g->datagram->remote);
     if (!c)
         return NULL;
     c->endpoint = e;
     c->peer = g->datagram->remote;
+    c->has_place = g->has_place;
     c->moves = bucket_full(&HTTP3_MOVES, http3_now_milliseconds(e));
     c->identifiers = bucket_full(&HTTP3_IDENTIFIERS, http3_now_milliseconds(e));
     c->streams_told = e->options.session.limits.streams_max;
@@ -264,7 +335,7 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
     g->token = tls_quic_judge_token(&g->initial, e->options.secret, &path.path.remote,
                                     http3_token_time(e), &g->original);
     if (g->token == TLS_QUIC_TOKEN_REGULAR &&
-        !http3_spent_take(&e->spent, span_of(g->initial.token, g->initial.tokenlen))) {
+        !http3_spent_take(e->options.spent, span_of(g->initial.token, g->initial.tokenlen))) {
         e->counts[HTTP3_TOKENS_SPENT]++;
         g->token = TLS_QUIC_TOKEN_NONE;
     }
@@ -281,11 +352,15 @@ static bool is_welcome(struct http3_endpoint *e, struct greeting *g)
         http3_stateless_retry(e, g->datagram, &g->initial);
         return false;
     }
-    if (e->handshakes < e->options.handshakes_max)
-        return true;
-    e->counts[HTTP3_DATAGRAMS_DROPPED]++;
-    e->counts[HTTP3_HANDSHAKES_DROPPED]++;
-    return false;
+    if (e->handshakes >= e->options.handshakes_max) {
+        e->counts[HTTP3_DATAGRAMS_DROPPED]++;
+        e->counts[HTTP3_HANDSHAKES_DROPPED]++;
+        return false;
+    }
+    bool has_place = take_place(e, g);
+    if (!has_place)
+        http3_stateless_refuse(e, g->datagram, &g->initial, NGTCP2_CONNECTION_REFUSED);
+    return has_place;
 }
 
 void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram *datagram)

@@ -15,7 +15,6 @@
 #include "http3/endpoint.h"
 #include "http3/identifier.h"
 #include "http3/output.h"
-#include "http3/spent.h"
 #include "http3/table.h"
 #include "tls/quic.h"
 
@@ -53,10 +52,12 @@ struct http3_connection {
     enum http3_phase phase;
     enum http3_ending ending;
     int error;        /* of its exchanges when it ends */
+    int result;       /* of ngtcp2, where it ended by that; else 0 */
     ngtcp2_ccerr why; /* of CONNECTION_CLOSE */
     ngtcp2_conn *conn;
     struct tls_session *tls;
     struct http3_session *session; /* once the handshake is done, or early data was accepted */
+    bool has_place;                /* among the handshakes of its address */
     bool is_told;                  /* its host knows it */
     void *front;                   /* its host's state */
     struct heap heap;              /* of ngtcp2 */
@@ -106,7 +107,6 @@ struct http3_endpoint {
     ngtcp2_callbacks callbacks;
     ngtcp2_update_key update_key;
     uint64_t counts[HTTP3_COUNT];
-    struct http3_spent spent;
 };
 
 static inline nanoseconds http3_now(const struct http3_endpoint *e)
@@ -131,6 +131,8 @@ static inline milliseconds http3_now_milliseconds(const struct http3_endpoint *e
 void http3_connection_end(struct http3_connection *c, enum http3_ending ending, int error);
 /* For a negative result of ngtcp2. */
 void http3_connection_fail(struct http3_connection *c, int result);
+/* With H3_EXCESSIVE_LOAD, and counted. */
+void http3_connection_close_over_budget(struct http3_connection *c);
 /* The result of ngtcp2, which has had its effect. */
 int http3_connection_receive(struct http3_connection *c, const struct http3_datagram *datagram);
 /* False: it is forgotten. */
@@ -142,6 +144,10 @@ void http3_connection_finish(struct http3_connection *c);
 /* ---- handshake.c ---- */
 
 void http3_handshake_callbacks(struct http3_endpoint *e);
+/* It ended before it was done: counts and tells, unless a Retry was the reason. */
+void http3_handshake_failed(struct http3_connection *c);
+/* Its place among the handshakes of its address is free, if it had one. */
+void http3_handshake_leave(struct http3_connection *c);
 /* The first datagram of a connection that nobody knows: answers, makes a connection, or drops. */
 void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram *datagram);
 

@@ -50,11 +50,40 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
 static void receive_content(struct http3_session *s, struct http3_stream *t, struct span bytes)
 {
     size_t taken = 0;
+    s->content_in += bytes.size;
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
                                        NULL, bytes, &taken);
     grant_taken(s, t, taken);
     if (error)
         exchange_outlet_fail(&t->exchange, error);
+}
+
+/* ---- slow uploads ---- */
+
+#define LOOK_MS 1000
+
+static void look_at_arrival(struct http3_session *s, struct http3_stream *t,
+                            const struct exchange_arrivals *all)
+{
+    if (t->wait != HTTP3_WAIT_BODY ||
+        !exchange_arrival_is_late(&t->arrival, &t->exchange, all, *s->options->now))
+        return;
+    session_hit(&s->session, offsetof(routed_limits, rate));
+    exchange_outlet_fail(&t->exchange, ROUTED_ERROR_TOO_SLOW);
+}
+
+void http3_receive_cut_starved(struct http3_session *s)
+{
+    milliseconds now = *s->options->now;
+    if (s->is_over || !s->waits[HTTP3_WAIT_BODY] || now < s->look_at)
+        return;
+    s->look_at = now + LOOK_MS;
+    struct exchange_arrivals all = {.received = s->content_in,
+                                    .awaited = s->waits[HTTP3_WAIT_BODY],
+                                    .rate = s->options->limits.send_rate,
+                                    .grace = s->options->limits.send_grace};
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        look_at_arrival(s, LIST_ITEM(l, struct http3_stream, link), &all);
 }
 
 /* ---- frames ---- */

@@ -98,6 +98,7 @@ void http3_session_enter(struct http3_session *s)
 int http3_session_leave(struct http3_session *s)
 {
     if (s->session.inside == 1) {
+        http3_receive_cut_starved(s);
         if (!is_settled(s))
             settle(s);
         s->session.wait = wait_of(s);

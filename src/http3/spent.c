@@ -12,9 +12,6 @@ static uint64_t mark_of(struct span token)
 bool http3_spent_take(struct http3_spent *s, struct span token)
 {
     uint64_t mark = mark_of(token);
-    uint64_t *place = &s->marks[(mark >> 32) % HTTP3_SPENT_TOKENS];
-    if (*place == mark)
-        return false;
-    *place = mark;
-    return true;
+    atomic_uint_fast64_t *place = &s->marks[(mark >> 32) % HTTP3_SPENT_TOKENS];
+    return atomic_exchange_explicit(place, mark, memory_order_relaxed) != mark;
 }

@@ -13,6 +13,7 @@
 #include "base/bucket.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "exchange/arrival.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
 #include "exchange/window.h"
@@ -74,10 +75,11 @@ struct http3_stream {
     struct http3_frames frames;
     struct exchange_inlet inlet;
     struct exchange_window window;
-    size_t given_whole;           /* slices of the content that nghttp3 has, from the front */
-    size_t given_part;            /* bytes of the next one that it has */
-    size_t unacknowledged;        /* bytes of all that */
-    uint64_t announced;           /* request content, by the frames that came */
+    size_t given_whole;    /* slices of the content that nghttp3 has, from the front */
+    size_t given_part;     /* bytes of the next one that it has */
+    size_t unacknowledged; /* bytes of all that */
+    uint64_t announced;    /* request content, by the frames that came */
+    struct exchange_arrival arrival;
     uint64_t acknowledged;        /* response content, ever */
     uint64_t acknowledged_before; /* when content began to wait; and the whole session's */
     uint64_t acknowledged_elsewhere;
@@ -175,6 +177,8 @@ struct http3_session {
     int64_t control_stream; /* of ours */
     uint64_t control_unacknowledged;
     uint64_t streams_closed; /* request streams, ever */
+    uint64_t content_in;     /* of all requests, ever */
+    milliseconds look_at;    /* at what comes for those who wait */
     uint64_t acknowledged;   /* response content, ever */
     size_t unacknowledged;   /* response content that nghttp3 has, of all streams */
     int64_t latest_stream;   /* what next said last */
@@ -337,6 +341,8 @@ void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool 
 void http3_receive_resume(struct http3_session *s, struct http3_stream *t, struct span held);
 /* Delivers held content as far as credit goes, and then the end. */
 void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t);
+/* Ends the requests that too little content comes for, whatever else comes (exchange/arrival.h). */
+void http3_receive_cut_starved(struct http3_session *s);
 /* Nobody wants the rest of the content. */
 void http3_receive_give_up(struct http3_session *s, struct http3_stream *t);
 

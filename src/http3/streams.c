@@ -139,6 +139,8 @@ static void note_wait(struct http3_session *s, struct http3_stream *t)
     s->waits[t->wait]--;
     t->wait = wait_of_stream(t);
     s->waits[t->wait]++;
+    if (t->wait != HTTP3_WAIT_BODY)
+        exchange_arrival_stop(&t->arrival);
 }
 
 /* ---- the end of streams ---- */
@@ -245,6 +247,7 @@ void http3_streams_cut_slow(struct http3_session *s)
             elapsed < s->options->limits.send_grace)
             continue;
         if (is_too_slow(s, t, elapsed)) {
+            session_hit(&s->session, offsetof(routed_limits, rate));
             t->error = ROUTED_ERROR_TOO_SLOW;
             http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
         } else {

@@ -159,6 +159,7 @@ int http3_transport_start(struct http3_connection *c)
                                         .reset = reset_stream,
                                         .stop = stop_stream,
                                         .transport = c};
+    http3_handshake_leave(c);
     int result = e->options.host.on_connection(e->options.host.host, c, &host);
     if (result != ROUTED_OK) {
         ngtcp2_ccerr_set_transport_error(&c->why, NGTCP2_CONNECTION_REFUSED, NULL, 0);

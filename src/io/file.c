@@ -118,6 +118,12 @@ bool file_stamp_equals(const struct file_stamp *a, const struct file_stamp *b)
            a->modified_nanoseconds == b->modified_nanoseconds;
 }
 
+bool file_is_open_to_all(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && s.st_mode & S_IROTH;
+}
+
 bool file_is_folder(const char *path)
 {
     struct stat s;

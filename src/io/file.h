@@ -15,6 +15,9 @@ int file_read(const char *path, size_t max, struct buffer *out, const char **why
 /* The same for a file with a secret: one that everybody may read, write or run is refused. */
 int file_read_private(const char *path, size_t max, struct buffer *out, const char **why);
 
+/* May every user of the machine read it? False where there is none. */
+bool file_is_open_to_all(const char *path);
+
 /* What changes when a file is written, replaced or removed. All zero: there is none. */
 struct file_stamp {
     uint64_t device;

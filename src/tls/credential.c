@@ -95,8 +95,15 @@ static int load_names(struct tls_credential *c)
     return result == ROUTED_OK && seen == 0 ? append_common_name(c) : result;
 }
 
-static void warn(const struct tls_credential *c, const char *path, const struct log *log)
+static const char *key_path(const struct tls_certificate_files *files)
 {
+    return files->key ? files->key : files->certificate;
+}
+
+static void warn(const struct tls_credential *c, const struct tls_certificate_files *files,
+                 const struct log *log)
+{
+    const char *path = files->certificate;
     time_t now = time(NULL);
     unsigned bits = 0;
     if (gnutls_x509_crt_get_expiration_time(c->chain[0]) < now)
@@ -108,6 +115,9 @@ static void warn(const struct tls_credential *c, const char *path, const struct 
         log_write(log, LOG_WARNING, "tls: %s: an RSA key of %u bits is too short", path, bits);
     if (c->names.count == 0)
         log_write(log, LOG_WARNING, "tls: %s: the certificate names no host", path);
+    if (!files->password && file_is_open_to_all(key_path(files)))
+        log_write(log, LOG_WARNING, "tls: %s: every user may read the key: chmod o= it",
+                  key_path(files));
 }
 
 /* ---- key ---- */
@@ -138,7 +148,7 @@ static int import_key(struct tls_credential *c, const char *path, const struct b
 static int load_key(struct tls_credential *c, const struct tls_certificate_files *files,
                     struct failure *why)
 {
-    const char *path = files->key ? files->key : files->certificate;
+    const char *path = key_path(files);
     struct buffer pem = BUFFER_EMPTY;
     int result = tls_file_read(path, &pem, why);
     if (result == ROUTED_OK)
@@ -161,7 +171,7 @@ static int check_pair(struct tls_credential *c, const struct tls_certificate_fil
                            gnutls_strerror(result));
     if (!span_equals(span_of(of_key, key_size), span_of(of_certificate, certificate_size)))
         return failure_set(why, ROUTED_ERROR_FILE, "%s: the key does not belong to %s",
-                           files->key ? files->key : files->certificate, files->certificate);
+                           key_path(files), files->certificate);
     c->algorithm = gnutls_x509_privkey_get_pk_algorithm(c->key);
     return ROUTED_OK;
 }
@@ -185,7 +195,7 @@ static int load(struct tls_credential *c, const struct tls_certificate_files *fi
     if (result == ROUTED_OK && files->ocsp)
         result = tls_file_read(files->ocsp, &c->ocsp, why);
     if (result == ROUTED_OK)
-        warn(c, files->certificate, log);
+        warn(c, files, log);
     return result;
 }
 

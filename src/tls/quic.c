@@ -104,6 +104,12 @@ int tls_quic_send_ticket(struct tls_session *s)
     return gnutls_session_ticket_send(s->tls, 1, 0) < 0 ? ROUTED_ERROR_MEMORY : ROUTED_OK;
 }
 
+const char *tls_quic_alert_text(uint8_t alert)
+{
+    const char *name = gnutls_alert_get_name((gnutls_alert_description_t)alert);
+    return name ? name : "an alert without a name";
+}
+
 bool tls_quic_is_early(const struct tls_session *s)
 {
     return gnutls_session_get_flags(s->tls) & GNUTLS_SFLAGS_EARLY_DATA;

@@ -28,6 +28,8 @@ struct tls_session *tls_quic_new(struct tls_context *context, ngtcp2_conn *conn,
 int tls_quic_note_peer(struct tls_session *s);
 /* The handshake is done: a ticket for the next one. ROUTED_OK or ROUTED_ERROR_MEMORY. */
 int tls_quic_send_ticket(struct tls_session *s);
+/* What an alert (RFC 8446 section 6) means. Static. */
+const char *tls_quic_alert_text(uint8_t alert);
 /* Was early data accepted? */
 bool tls_quic_is_early(const struct tls_session *s);
 

@@ -156,8 +156,10 @@ const struct tls_identity *tls_snapshot_identity(const struct tls_snapshot *s, s
 
 /* ---- tickets ---- */
 
-/* Every ticket may be used again while it is fresh: early data is for requests that may be
- * repeated (RFC 8470), and no memory that processes share could tell otherwise. */
+/* Every ticket may be used again: early data is for requests that may be repeated (RFC 8470), and
+ * besides the ticket it needs a token that counts once (tls/quic.h). GnuTLS's own window is of no
+ * use: whenever it has passed, GnuTLS refuses early data with every ticket of before, so on a busy
+ * server most of them. */
 static int accept_again(void *unused, time_t expires, const gnutls_datum_t *key,
                         const gnutls_datum_t *value)
 {
@@ -180,6 +182,7 @@ static int load_anti_replay(struct tls_snapshot *s, struct failure *why)
 {
     if (gnutls_anti_replay_init(&s->replays) < 0 || gnutls_anti_replay_init(&s->no_replays) < 0)
         return failure_set(why, ROUTED_ERROR_MEMORY, "out of memory");
+    gnutls_anti_replay_set_window(s->replays, TLS_TICKET_KEY_LIFETIME);
     gnutls_anti_replay_set_add_function(s->replays, accept_again);
     gnutls_anti_replay_set_add_function(s->no_replays, accept_none);
     return ROUTED_OK;

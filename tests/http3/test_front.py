@@ -16,7 +16,9 @@ import pytest
 
 import pki
 from http3_clients import cycle
-from quic_peer import CONNECTION_REFUSED, H3_NO_ERROR, Peer, Reset
+from quic_peer import (
+    CONNECTION_REFUSED, H3_EXCESSIVE_LOAD, H3_NO_ERROR, Peer, Reset, frame, head,
+)  # fmt: skip
 from showcase import BINARY, MODES, Showcase, eventually, lasting_port
 
 MIB = 1 << 20
@@ -280,6 +282,24 @@ def test_connections_of_one_address(start_site):
         assert first.ask().status == 200
 
 
+def test_handshakes_of_one_address(start_site):
+    """Who has proved the address by a Retry and then falls silent takes no more places than
+    connections."""
+    site = start_site("--workers", "1", "--limit", "connections_per_address=2", "--limit", "http3_retry_from=1")
+    silent = [site.peer(connect=False) for _ in range(2)]
+    for peer in silent:
+        peer.flush()
+        peer.turn()  # takes the Retry
+        peer.flush()
+    assert eventually(lambda: site.count("quic.connections") == 2)
+    with pytest.raises(Reset) as refused, site.peer() as third:
+        third.ask()
+    assert refused.value.code == CONNECTION_REFUSED
+    with site.peer(source="127.0.0.9") as other:
+        assert other.ask().status == 200
+    assert site.count("limit.connections_per_address") >= 1
+
+
 def test_idle_connection_makes_room(start_site):
     site = start_site("--limit", "connections=2", "--workers", "1")
     with site.peer() as oldest:
@@ -337,6 +357,43 @@ def test_content_that_stalls(start_site):
         peer.wait(lambda: peer.streams[stream].ended or peer.streams[stream].reset is not None)
         assert peer.ask().status == 200
     site.assert_counts({"limit.stall_timeout": 1})
+
+
+def test_budgets_that_are_spent_count_once(start_site):
+    """Not once more for each request that ends with the connection."""
+    site = start_site("--limit", "http3_resets=4")
+    with site.peer() as peer:
+        for _ in range(3):
+            peer.raw(head("/hang"))
+        peer.wait(lambda: site.count("exchanges.open") == 3)
+        peer.raw(frame(0x21, bytes(65537)), 2)
+        assert peer.wait_closed() == (H3_EXCESSIVE_LOAD, True)
+    assert eventually(lambda: site.count("exchanges.open") == 0)
+    assert site.count("connections.over_budget") == 1
+    assert site.count("quic.over_budget") == site.count("limit.chunk_overhead") == 0
+    with site.peer() as peer:
+        for _ in range(3):
+            peer.raw(head("/hang"))
+        peer.wait(lambda: site.count("exchanges.open") == 3)
+        for _ in range(8):
+            peer.quic.reset_stream(peer.raw(head("/hang")), 0x10C)
+            peer.turn(0)
+        assert peer.wait_closed() == (H3_EXCESSIVE_LOAD, True)
+    assert eventually(lambda: site.count("exchanges.open") == 0)
+    assert site.count("limit.http3_resets") == 1
+
+
+def test_connection_ids_that_are_retired_again_and_again(start_site):
+    site = start_site()
+    with site.peer() as peer:
+        peer.confirm()
+        for _ in range(500):
+            peer.turn(0.01)
+            if peer.closed:
+                break
+            peer.quic.change_connection_id()
+        assert peer.wait_closed() == (H3_EXCESSIVE_LOAD, True)
+    assert site.count("quic.over_budget") == site.count("connections.over_budget") == 1
 
 
 def test_requests_of_one_connection(start_site):

@@ -94,8 +94,57 @@ static void too_many_handshakes_are_dropped(void **state)
     stage_run(s, 11 * STAGE_SECOND);
     assert_int_equal(http3_endpoint_connections(s->endpoint), 0);
     assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 2);
+    assert_string_equal(s->failure, "the wait ended first");
     s->fate = NULL;
     stage_connect(s, NULL);
+    stage_close(s);
+}
+
+static enum stage_fate only_retries(struct stage *s, const struct stage_datagram *d, unsigned nth)
+{
+    (void)s;
+    (void)nth;
+    return d->to_server || (d->bytes[0] & 0xf0) == 0xf0 ? STAGE_PASSES : STAGE_LOST;
+}
+
+static void places_for_handshakes_are_given_and_taken(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    always_asked(s);
+    s->shaking_max = 2;
+    s->fate = only_retries;
+    for (int i = 0; i < 4; i++)
+        stage_client(s, NULL);
+    stage_run(s, STAGE_SECOND / 2);
+    assert_int_equal(http3_endpoint_connections(s->endpoint), 2);
+    assert_int_equal(s->shaking, 2);
+    assert_true(stage_count(s, HTTP3_REFUSALS) >= 2);
+
+    for (int i = 0; i < 4; i++)
+        s->clients[i].is_silent = true;
+    stage_run(s, 11 * STAGE_SECOND);
+    assert_int_equal(s->shaking, 0);
+    s->fate = NULL;
+    for (int i = 0; i < 3; i++)
+        stage_connect(s, NULL);
+    assert_int_equal(s->shaking, 0);
+    stage_close(s);
+}
+
+/* Nobody takes a place for an address that may not be his own. */
+static void only_proved_addresses_have_places(void **state)
+{
+    (void)state;
+    struct stage *s = stage_new();
+    stage_open(s);
+    s->shaking_max = 1;
+    s->fate = stage_lose_answers;
+    for (int i = 0; i < 3; i++)
+        stage_client(s, NULL);
+    stage_run(s, STAGE_SECOND / 10);
+    assert_int_equal(http3_endpoint_connections(s->endpoint), 3);
+    assert_int_equal(s->shaking, 0);
     stage_close(s);
 }
 
@@ -346,6 +395,8 @@ int main(void)
         cmocka_unit_test(no_state_before_a_valid_token),
         cmocka_unit_test(retry_begins_with_the_named_handshake),
         cmocka_unit_test(too_many_handshakes_are_dropped),
+        cmocka_unit_test(places_for_handshakes_are_given_and_taken),
+        cmocka_unit_test(only_proved_addresses_have_places),
         cmocka_unit_test(more_connections_than_the_limit_are_refused),
         cmocka_unit_test(tokens_that_do_not_hold_are_as_none),
         cmocka_unit_test(tokens_hold_for_an_hour),

@@ -58,6 +58,7 @@ static void other_protocols_are_refused(void **state)
         stage_run(s, STAGE_SECOND);
         expect_closed(c, NGTCP2_CCERR_TYPE_TRANSPORT, 0x100 + 120); /* no_application_protocol */
         assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 1);
+        assert_string_equal(s->failure, "No supported application protocol could be negotiated");
         assert_int_equal(s->opened, 0);
         stage_close(s);
     }
@@ -95,9 +96,11 @@ static void clients_show_certificates(void **state)
     struct client *c = stage_client(s, NULL);
     stage_run(s, STAGE_SECOND);
     assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
+    assert_string_equal(s->failure, "Certificate is required");
     c = stage_client(s, &(struct client_wish){.identity = &stranger});
     stage_run(s, STAGE_SECOND);
     assert_int_equal(c->result, NGTCP2_ERR_DRAINING);
+    assert_string_equal(s->failure, "Certificate is required"); /* this one is not even shown */
     assert_int_equal(s->opened, 1);
     assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 2);
     pki_release(&authority);

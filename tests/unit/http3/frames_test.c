@@ -273,6 +273,27 @@ static void parameters_of_servers_are_refused(void **state)
     expect_refused_hello(SPAN("\x00\x39\x00"), false, SPAN("\x7a\x7a\x00"), CRYPTO_ERROR + 109);
 }
 
+/* The second half of a ClientHello that came before the first has to prove its address, and that is
+ * no handshake that failed. */
+static void a_hello_without_its_beginning_gets_a_retry(void **state)
+{
+    (void)state;
+    struct stage *s = stage_start();
+    wanted = SPAN("\x06\x00"); /* CRYPTO at offset 0 */
+    replacement = SPAN("\x06\x01");
+    client_alter = replace;
+    struct client *c = stage_client(s, NULL);
+    stage_run(s, STAGE_TRANSIT / 2);
+    client_alter = NULL;
+    stage_run(s, STAGE_SECOND);
+    assert_true(c->is_done);
+    assert_int_equal(c->retries, 1);
+    assert_int_equal(stage_count(s, HTTP3_RETRIES), 1);
+    assert_int_equal(stage_count(s, HTTP3_HANDSHAKES_FAILED), 0);
+    assert_int_equal(stage_count(s, HTTP3_HANDSHAKES), 1);
+    stage_close(s);
+}
+
 /* ---- floods of what is allowed ---- */
 
 static void path_challenges_earn_few_answers(void **state)
@@ -390,6 +411,7 @@ int main(void)
         cmocka_unit_test(cut_frames_are_refused),
         cmocka_unit_test(bent_parameters_are_refused),
         cmocka_unit_test(parameters_of_servers_are_refused),
+        cmocka_unit_test(a_hello_without_its_beginning_gets_a_retry),
         cmocka_unit_test(path_challenges_earn_few_answers),
         cmocka_unit_test(retired_ids_have_a_budget),
         cmocka_unit_test(ids_that_push_others_out_are_limited),

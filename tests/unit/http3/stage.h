@@ -53,6 +53,7 @@ struct stage {
     milliseconds now_milliseconds;
     struct http3_endpoint_options options;
     struct http3_endpoint *endpoint;
+    struct http3_spent spent;
     struct tls_context *tls;
     struct client clients[STAGE_CLIENTS];
     struct http3_address behind_nat[STAGE_CLIENTS]; /* what the server sees; size 0: the same */
@@ -79,6 +80,9 @@ struct stage {
     int end_error; /* the latest */
     uint64_t content;
     struct exchange *later; /* of the latest "/later", whose content waits for the test's grant */
+    char failure[128];      /* of the latest handshake that failed */
+    unsigned shaking;       /* handshakes of who has proved the address */
+    unsigned shaking_max;   /* 0: any */
     bool refuses;           /* on_connection fails */
     bool takes_anything;    /* content need not be what the stage sends */
     uint64_t (*round_trip)(void *host); /* what sessions hear of the path; NULL: nothing */
@@ -226,6 +230,32 @@ static inline void stage_on_refused(void *host, const struct exchange *x, int er
     (void)x;
     (void)error;
     (void)status;
+}
+
+static inline bool stage_on_handshake(void *host, const struct http3_address *peer)
+{
+    struct stage *s = host;
+    assert_int_equal(peer->size, sizeof(struct sockaddr_in));
+    if (s->shaking_max && s->shaking == s->shaking_max)
+        return false;
+    s->shaking++;
+    return true;
+}
+
+static inline void stage_on_handshake_over(void *host, const struct http3_address *peer)
+{
+    struct stage *s = host;
+    assert_int_equal(peer->size, sizeof(struct sockaddr_in));
+    assert_true(s->shaking > 0);
+    s->shaking--;
+}
+
+static inline void stage_on_handshake_failed(void *host, const struct http3_address *peer,
+                                             const char *why)
+{
+    struct stage *s = host;
+    assert_int_equal(peer->size, sizeof(struct sockaddr_in));
+    snprintf(s->failure, sizeof(s->failure), "%s", why);
 }
 
 static inline int stage_on_connection(void *host, struct http3_connection *c,
@@ -529,11 +559,15 @@ static inline struct stage *stage_new(void)
         .tls = s->tls,
         .host = {.send = stage_take_batch,
                  .forward = stage_forward,
+                 .on_handshake = stage_on_handshake,
+                 .on_handshake_over = stage_on_handshake_over,
+                 .on_handshake_failed = stage_on_handshake_failed,
                  .on_connection = stage_on_connection,
                  .on_turn = stage_on_turn,
                  .on_closed = stage_on_closed,
                  .host = s},
         .now = &s->now,
+        .spent = &s->spent,
         .worker = 1,
         .workers = 4,
         .connections_max = 1000,
@@ -567,6 +601,7 @@ static inline void stage_close(struct stage *s)
     if (s->endpoint)
         http3_endpoint_free(s->endpoint, ROUTED_ERROR_STOPPING);
     assert_int_equal(s->opened, s->closed);
+    assert_int_equal(s->shaking, 0);
     for (size_t i = 0; i < s->flying_count; i++) {
         free(s->flying[i]->bytes);
         free(s->flying[i]);

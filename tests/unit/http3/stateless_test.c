@@ -156,6 +156,26 @@ static void ids_of_other_workers_are_forwarded(void **state)
     stage_close(s);
 }
 
+/* By the worker whose socket it came to. */
+static void a_datagram_is_counted_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_start();
+    uint8_t bytes[1200] = {0x40};
+    make_identifier(s, s->options.worker, bytes + 1);
+    struct http3_datagram d = {.local = stage_address(1, STAGE_PORT),
+                               .remote = stage_address(2, 10000),
+                               .bytes = span_of(bytes, 60)};
+    http3_endpoint_take(s->endpoint, &d);
+    assert_int_equal(stage_count(s, HTTP3_DATAGRAMS_IN), 0);
+    assert_int_equal(stage_count(s, HTTP3_BYTES_IN), 0);
+    assert_int_equal(stage_count(s, HTTP3_STATELESS_RESETS), 1); /* it was read */
+    http3_endpoint_receive(s->endpoint, &d);
+    assert_int_equal(stage_count(s, HTTP3_DATAGRAMS_IN), 1);
+    assert_int_equal(stage_count(s, HTTP3_BYTES_IN), 60);
+    stage_close(s);
+}
+
 static void long_headers_of_other_workers_are_forwarded(void **state)
 {
     (void)state;
@@ -222,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_reset_is_smaller_than_its_reason),
         cmocka_unit_test(a_client_of_the_process_before_is_reset),
         cmocka_unit_test(ids_of_other_workers_are_forwarded),
+        cmocka_unit_test(a_datagram_is_counted_once),
         cmocka_unit_test(long_headers_of_other_workers_are_forwarded),
         cmocka_unit_test(rubbish_is_dropped),
         cmocka_unit_test(odd_addresses_are_dropped),

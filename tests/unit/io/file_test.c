@@ -34,9 +34,12 @@ static void test_private_files(void **state)
         assert_int_equal(file_read_private(folder_path("new"), 6, &b, &why),
                          ROUTED_ERROR_PERMISSION);
         assert_non_null(strstr(why, "every user"));
+        assert_int_equal(file_is_open_to_all(folder_path("new")), (open[i] & 4) != 0);
     }
     assert_int_equal(chmod(folder_path("new"), 0640), 0);
     assert_int_equal(file_read_private(folder_path("new"), 6, &b, &why), ROUTED_OK);
+    assert_false(file_is_open_to_all(folder_path("new")));
+    assert_false(file_is_open_to_all(folder_path("none")));
     assert_span(buffer_span(&b), "onetwo");
     assert_int_equal(file_read_private(folder_path("new"), 5, &b, &why), ROUTED_ERROR_FILE);
     buffer_release(&b);

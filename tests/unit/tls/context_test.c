@@ -353,6 +353,42 @@ static void test_warnings(void **state)
     }
 }
 
+static void test_keys_that_everybody_may_read(void **state)
+{
+    static const struct {
+        mode_t mode;
+        bool has_password;
+        bool is_told;
+    } cases[] = {{0600, false, false},
+                 {0640, false, false},
+                 {0604, false, true},
+                 {0644, false, true},
+                 {0644, true, false}};
+    struct log log = {.function = on_line};
+    struct pki_pair p;
+    (void)state;
+    pki_make(&p, &(struct pki_wish){.common_name = "w", .names = {"a.example"}});
+    pki_save(&p, "w");
+    pki_release(&p);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct tls_context *context;
+        struct tls_certificate_files files = {.certificate = pki_path("w.pem"),
+                                              .key = pki_path("w-key.pem"),
+                                              .password = cases[i].has_password ? "x" : NULL};
+        logged_count = 0;
+        assert_int_equal(chmod(files.key, cases[i].mode), 0);
+        assert_int_equal(tls_context_new(&context,
+                                         &(struct tls_context_options){.certificates = &files,
+                                                                       .certificate_count = 1},
+                                         &log, &why),
+                         ROUTED_OK);
+        tls_context_release(context);
+        assert_int_equal(logged_count, cases[i].is_told);
+        if (cases[i].is_told)
+            assert_non_null(strstr(logged[0], "w-key.pem: every user may read the key"));
+    }
+}
+
 /* ---- reloading ---- */
 
 static bool serves(struct tls_context *context, const char *name)
@@ -476,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_faults_of_options),
         cmocka_unit_test(test_faults_of_client_rules),
         cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_keys_that_everybody_may_read),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_watched_folder),
     };

@@ -78,6 +78,7 @@ static inline void pki_write(const char *name, const void *data, size_t size)
 {
     FILE *f = fopen(pki_path(name), "wb");
     assert_non_null(f);
+    assert_int_equal(fchmod(fileno(f), 0600), 0); /* it may be a key */
     assert_int_equal(fwrite(data, 1, size, f), size);
     fclose(f);
 }
