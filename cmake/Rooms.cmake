@@ -5,8 +5,7 @@ set(ROUTED_FLOORS
     "base"
     "http io"
     "exchange tls wire websocket"
-    "http1 http2"
-    "http3"
+    "http1 http2 http3"
     "front bridge engine"
     "serve"
     "cli ffi")

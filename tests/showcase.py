@@ -1,10 +1,12 @@
 """Starts and stops the showcase program that the end-to-end tests talk to."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import selectors
 import signal
@@ -27,14 +29,47 @@ STOP_TIMEOUT = 30
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
-def eventually(question, timeout=5.0, every=0.005):
-    """Asks until the answer is true, and returns it; the last answer when time is up."""
+def eventually(question, timeout=20.0, every=0.005):
+    """Asks until the answer is true, and returns it; the last answer when time is up, which is late
+    enough for a sanitizer build on a machine with much else to do."""
     deadline = time.monotonic() + timeout
     while True:
         answer = question()
         if answer or time.monotonic() >= deadline:
             return answer
         time.sleep(every)
+
+
+class TooSlow(AssertionError):
+    """Something took longer than it should have. The machine may have done something else."""
+
+
+def unhurried(attempts):
+    """For a test that takes the time: what is always too slow fails, what the machine held up does
+    not, for it is tried again."""
+
+    def decorate(test):
+        @functools.wraps(test)
+        def run(*arguments, **settings):
+            for _ in range(attempts - 1):
+                with contextlib.suppress(TooSlow):
+                    return test(*arguments, **settings)
+            return test(*arguments, **settings)
+
+        return run
+
+    return decorate
+
+
+def lasting_port():
+    """A free port that the kernel gives to nobody who asks for any: it stays free until it is used."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        address = ("127.0.0.1", random.randrange(10000, max(first, 20000)))
+        with contextlib.suppress(OSError), socket.create_server(address):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                datagrams.bind(address)
+                return address[1]
 
 
 def read_status(pid):
@@ -182,6 +217,16 @@ class Showcase:
             self.process.send_signal(signal.SIGUSR2)
             assert eventually(self.metrics_file.exists), "no metrics were written"
             return json.loads(self.metrics_file.read_text())
+
+    def assert_numbers(self, wanted):
+        """Waits until the numbers named are these: a worker counts when it has sent, and a client may
+        ask before."""
+
+        def differ():
+            now = self.metrics()
+            return {name: now[name] for name, value in wanted.items() if now[name] != value}
+
+        assert eventually(lambda: not differ()), f"{differ()}, not {wanted}"
 
     def refuses(self):
         """Are connections refused by now?"""

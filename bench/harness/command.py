@@ -4,12 +4,28 @@ import datetime
 import json
 import resource
 import shlex
+import shutil
+import signal
 import sys
 import time
 
 from harness import agreement, counted, fixed, machine, options as command_line, page, results, servers, table, turn, workloads
 
 FAILED = 1
+SPARE_DESCRIPTORS = 64  # of the load, beside its connections
+
+
+class Interrupted(KeyboardInterrupt):
+    """By a signal, which everything that was started has to be stopped for as well."""
+
+
+def heed_signals():
+    def interrupt(number, frame):
+        raise Interrupted(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup has its reasons
+            signal.signal(number, interrupt)
 
 
 def say(text):
@@ -26,6 +42,7 @@ class Run:
         self.programs, self.options = programs, options
         self.notes, self.rows, self.rest, self.startup = [], [], [], []
         self.failed = False
+        self.turns = 0
 
     def note(self, text):
         if text not in self.notes:
@@ -68,6 +85,11 @@ class Run:
         if protocol is None:
             self.note(f"{workload.name} is left out: it has no {self.options.protocol}")
             return []
+        wanted, most = workloads.connections_of(workload, self.options), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if wanted + SPARE_DESCRIPTORS > most:
+            self.failed = True
+            self.note(f"{workload.name} is left out: {wanted:,} connections need more than {most:,} descriptors (ulimit -n)")
+            return []
         silent = [case.name for case in cases if case.name in workload.cases and not case.speaks(protocol)]
         if silent and protocol == "h3":
             self.note(f"no h3 here: {', '.join(silent)}")
@@ -75,7 +97,16 @@ class Run:
 
     def do_load(self, workload, cases):
         able = self.able(workload, cases)
-        turns = {case.name: [] for case in able}
+        turns, calls = {case.name: [] for case in able}, {}
+        try:
+            self.take_turns(workload, able, turns)
+            calls = self.count_calls(workload, [case for case in able if turns[case.name]])
+        finally:
+            protocol = workloads.protocol_of(workload, self.options)
+            self.rows += [results.summarise(case.name, workload, protocol, turns[case.name], calls.get(case.name))
+                          for case in able if turns[case.name]]
+
+    def take_turns(self, workload, able, turns):
         for iteration in range(self.options.iterations):
             shift = iteration % max(1, len(able))
             for case in able[shift:] + able[:shift]:
@@ -86,15 +117,11 @@ class Run:
                     self.note(f"{case.name} failed at {workload.name}: {reason}")
                     continue
                 turns[case.name].append(measured)
+                self.turns += 1
                 say(f"[{iteration + 1}/{self.options.iterations}] {workload.name:18} {case.name:25} "
                     f"{measured['requests_per_second']:>11,.0f}/s  p95 {measured['latency']['p95']:>8,} us  "
                     f"CPU {measured['cpu_us']:>9,.2f} us"
                     + (f"  errors {measured['errors']['total']:,}" if measured["errors"]["total"] else ""))
-        calls = self.count_calls(workload, [case for case in able if turns[case.name]])
-        protocol = workloads.protocol_of(workload, self.options)
-        for case in able:
-            if turns[case.name]:
-                self.rows.append(results.summarise(case.name, workload, protocol, turns[case.name], calls.get(case.name)))
 
     def count_calls(self, workload, able):
         counter = None if self.options.no_counted else counted.find_counter()
@@ -105,7 +132,8 @@ class Run:
         counts = {}
         for case in able:
             try:
-                counts[case.name] = counted.count(self.programs, case, workload, self.options, counter)
+                port = case.ports[workloads.protocol_of(workload, self.options)]
+                counts[case.name] = counted.count(self.programs, case, workloads.arguments(workload, self.options), port, counter)
             except turn.LoadFailed as reason:
                 self.note(f"{case.name}: system calls of {workload.name} were not counted: {reason}")
         return counts
@@ -127,11 +155,14 @@ class Run:
                 self.tell_rest(name, workload, found)
 
     def tell_rest(self, name, workload, found):
-        say(f"[1/1] {workload.name:18} {name:25} {found['bytes_per_connection']:>11,.0f} bytes each")
+        say(f"[1/1] {workload.name:18} {name:25} {found['resting']:>11,.0f} bytes each, "
+            f"{found['burst']:,.0f} after a burst")
         row = {"label": name, "workload": workload.name, "protocol": self.options.protocol,
-               "connections": found["connections"], "bytesPerConnection": round(found["bytes_per_connection"], 1)}
-        if found.get("held_per_connection"):
-            row["heldPerConnection"] = round(found["held_per_connection"], 1)
+               "connections": found["connections"], "bytesPerConnection": round(found["resting"], 1),
+               "burstBytesPerConnection": round(found["burst"], 1)}
+        if found.get("resting_held"):
+            row["heldPerConnection"] = round(found["resting_held"], 1)
+            row["burstHeldPerConnection"] = round(found["burst_held"], 1)
         self.rest.append(row)
 
     def do_startup(self, workload):
@@ -151,9 +182,9 @@ class Run:
 
     def report(self, arguments):
         names = dict.fromkeys(self.options.workloads)
-        spoilt, all_turns = sum(row["disturbed"] for row in self.rows), len(self.rows) * self.options.iterations
-        if spoilt * 10 > all_turns:
-            self.note(f"others used the machine in {spoilt} of {all_turns} turns: do not quote these figures")
+        spoilt = sum(row["disturbed"] for row in self.rows)
+        if spoilt * 10 > self.turns:
+            self.note(f"others used the machine in {spoilt} of {self.turns} turns: do not quote these figures")
         rates = results.gate(self.rows, self.options)
         return {
             "options": results.options_of(self.options), "results": self.rows, "gate": rates,
@@ -167,29 +198,61 @@ class Run:
 
 
 def keep(report, options, programs):
-    """The last report always lies beside the build."""
-    folder = programs.parent
-    (folder / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
-    for path in {folder / "bench.html", options.report or folder / "bench.html"}:
-        path.write_text(page.whole(report))
-    say(f"routed-bench: written to {folder / 'bench.json'} and {options.report or folder / 'bench.html'}")
+    """The last report always lies beside the build. False: something could not be written."""
+    folder, whole = programs.parent, page.whole(report)
+    files = {folder / "bench.json": json.dumps(report, indent=2) + "\n", folder / "bench.html": whole}
+    if options.report:
+        files[options.report] = whole
+    written = []
+    for path, content in files.items():
+        try:
+            path.write_text(content)
+            written.append(str(path))
+        except OSError as reason:
+            say(f"routed-bench: {path} is not written: {reason.strerror}")
+    if written:
+        say(f"routed-bench: written to {', '.join(written)}")
+    return len(written) == len(files)
 
 
 def main(arguments, programs):
     options = command_line.read(arguments)
     raise_descriptors()
+    heed_signals()
     if not (programs / "routed-load").exists():
         say(f"routed-bench: there is no {programs / 'routed-load'}: run ./dev build")
         return FAILED
-    if options.check:
-        return agreement.check(programs, options)
-    if options.gate:
-        return fixed.check(programs, options)
-    run = Run(programs, options)
-    run.do_all()
+    missing = [tool for tool in servers.TOOLS if not shutil.which(tool)]
+    if missing:
+        say(f"routed-bench: there is no {' and no '.join(missing)}")
+        return FAILED
+    try:
+        if options.check:
+            return agreement.check(programs, options)
+        if options.gate:
+            return fixed.check(programs, options)
+        return measure(arguments, options, programs)
+    except (turn.LoadFailed, servers.Unavailable, RuntimeError) as reason:
+        say(f"routed-bench: {reason}")
+        return FAILED
+    except Interrupted as interruption:
+        say("routed-bench: interrupted")
+        return 128 + interruption.args[0]
+
+
+def measure(arguments, options, programs):
+    run, interruption = Run(programs, options), None
+    try:
+        run.do_all()
+    except Interrupted as reason:
+        interruption = reason
+        run.note("interrupted: these are the turns that were over by then, and no report was written")
     report = run.report(arguments)
-    keep(report, options, programs)
+    if not interruption:
+        run.failed = not keep(report, options, programs) or run.failed
     print(json.dumps(report, indent=2) if options.json else "\n".join(table.whole(report)))
+    if interruption:
+        raise interruption
     if any(row["errors"] for row in run.rows):
         run.failed = True
         say("routed-bench: some requests failed; the table and the JSON count them")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import turn, workloads
+from harness import machine, servers, turn
 
 EVENT = "raw_syscalls:sys_enter"
 
@@ -39,6 +39,17 @@ def find_counter():
     return Strace if _has_strace() else None
 
 
+def end(process):
+    """What a counter says at its end."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        return process.communicate(timeout=20)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()[1]
+
+
 class Perf:
     """Counts between start and stop, for all threads that these processes have then."""
 
@@ -50,26 +61,29 @@ class Perf:
         names = [f"{folder}/control", f"{folder}/said"]
         for name in names:
             os.mkfifo(name)
+        # Open at both ends from the start, so that a perf that does not come keeps nobody waiting.
+        self.control, self.said = (self.stack.enter_context(open(os.open(name, os.O_RDWR), "r+b", buffering=0))
+                                   for name in names)
         self.process = subprocess.Popen(
-            ["perf", "stat", "-x,", "-e", EVENT, "-D", "-1", f"--control=fifo:{names[0]},{names[1]}",
-             "-p", ",".join(map(str, pids))],
+            machine.bound_to_us(["perf", "stat", "-x,", "-e", EVENT, "-D", "-1",
+                                 f"--control=fifo:{names[0]},{names[1]}", "-p", ",".join(map(str, pids))]),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
-        self.control = self.stack.enter_context(open(names[0], "w", buffering=1))
-        self.said = self.stack.enter_context(open(names[1]))
-        self._tell("enable")
+        self.is_attached = self._tell("enable")
 
     def _tell(self, word):
-        self.control.write(word + "\n")
-        self.said.readline()
+        self.control.write(word.encode() + b"\n")
+        try:
+            return bool(servers.read_line(self.said, "perf"))
+        except RuntimeError:
+            return False
 
     def stop(self):
-        self._tell("disable")
-        self.process.send_signal(signal.SIGINT)
-        said = self.process.communicate(timeout=20)[1]
+        is_counted = self.is_attached and self._tell("disable")
+        said = end(self.process)
         self.stack.close()
         found = re.search(rf"^(\d+),.*{EVENT}", said, re.MULTILINE)
-        return int(found.group(1)) if found else None
+        return int(found.group(1)) if found and is_counted else None
 
 
 class Strace:
@@ -80,27 +94,32 @@ class Strace:
         command = ["strace", "-f", "-c", "-o", self.output.name]
         for pid in pids:
             command += ["-p", str(pid)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(machine.bound_to_us(command), stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True)
         left = len(pids)
-        while left and (line := self.process.stderr.readline()):
-            left -= "attached" in line
+        try:
+            while left and b"ptrace(" not in (line := servers.read_line(self.process.stderr, "strace")):
+                left -= b"attached" in line
+        except RuntimeError:
+            pass
         self.is_attached = left == 0
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=20)
+        end(self.process)
+        if not self.is_attached:
+            return None
         total = re.search(r"^100\.00\s+\S+\s+\S+\s+(\d+)(?:\s+\d+)?\s+total", self.output.read(), re.MULTILINE)
         return int(total.group(1)) if total else None
 
 
-def count(programs, server, workload, options, counter):
-    """System calls per request; None where they cannot be counted."""
-    arguments = workloads.arguments(workload, options)
-    with turn.Load(programs, arguments, server.ports[workloads.protocol_of(workload, options)]) as load:
+def count(programs, server, arguments, port, counter):
+    """System calls per request; LoadFailed where they cannot be counted."""
+    with turn.Load(programs, arguments, port) as load:
         counting = counter(server.pids())
         try:
-            requests = load.go()["requests"]
+            requests = load.go()["requests"] if counting.is_attached else 0
         finally:
             calls = counting.stop()
-    return calls / requests if calls and requests else None
+    if not calls or not requests:
+        raise turn.LoadFailed(f"{counting.name} did not count processes {server.pids()}")
+    return calls / requests

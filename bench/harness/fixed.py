@@ -34,16 +34,6 @@ def one_connection(protocol):
             "--requests", str(REQUESTS)]
 
 
-def count_calls(programs, server, protocol, counter):
-    with turn.Load(programs, one_connection(protocol), server.ports[protocol]) as load:
-        counting = counter(server.pids())
-        try:
-            requests = load.go()["requests"]
-        finally:
-            calls = counting.stop()
-    return calls / requests
-
-
 def count_allocations(programs, server, protocol):
     with turn.Load(programs, one_connection(protocol), server.ports[protocol]) as load:
         before = server.count()["allocations"]
@@ -76,7 +66,7 @@ def measure(programs, limits):
             case, _, protocol = subject.partition("/")
             server = opened.get(case) or opened.setdefault(case, house.open(case))
             found["allocations", subject] = count_allocations(programs, server, protocol)
-            found["calls", subject] = count_calls(programs, server, protocol, counter)
+            found["calls", subject] = counted.count(programs, server, one_connection(protocol), server.ports[protocol], counter)
     for what, subject, _ in limits:
         if what == "instructions":
             found[what, subject] = count_instructions(programs, subject)

@@ -16,6 +16,11 @@ def pinned(core, command):
     return ["taskset", "-c", str(core), *map(str, command)]
 
 
+def bound_to_us(command):
+    """Whatever ends this process, SIGKILL for one, ends that one too."""
+    return ["setpriv", "--pdeathsig", "KILL", *map(str, command)]
+
+
 def family(pid):
     """A process and its descendants that still live."""
     found = [pid]

@@ -103,7 +103,10 @@ def section(part, report):
         return ""
     said = [f"<h2>{html.escape(name)}</h2><p>{html.escape(part['title'])}</p>"]
     if kind == "idle":
-        said.append(figure(bars(rows, "bytesPerConnection", "bytes", 0), "memory of the process for each connection that rests"))
+        said.append(figure(bars(rows, "bytesPerConnection", "bytes", 0),
+                           "memory of the processes for each connection that rests after a request of its own"))
+        said.append(figure(bars(rows, "burstBytesPerConnection", "bytes", 0),
+                           "the same after all of them have asked at once: buffers, and lines from the front to the engine, stay"))
     elif kind == "startup":
         said.append(figure(bars(rows, "startupMillis", "ms"), "from the start of the process to its first answer"))
     else:

@@ -46,6 +46,7 @@ def summarise(label, workload, protocol, turns, system_calls=None):
         "errors": sum(turn["errors"]["total"] for turn in turns),
         "errorKinds": {kind: sum(turn["errors"][kind] for turn in turns) for kind in turns[0]["errors"] if kind != "total"},
         "missed": sum(turn["missed"] for turn in used),
+        "answersFromTable": sum(turn["from_table"] for turn in used) if protocol == "h3" else None,
         "contentBytesPerRequest": round(median(used, lambda turn: turn["content_bytes"] / max(1, turn["requests"])), 1),
         "cpuMicrosPerRequest": round(cpu, 3), "cpuUserMicrosPerRequest": None if share is None else round(cpu * share, 3),
         "cpuSystemMicrosPerRequest": None if share is None else round(cpu * (1 - share), 3),
@@ -96,10 +97,11 @@ def gate(rows, options):
 
 def options_of(options):
     return {
-        "requests": options.requests, "concurrency": options.concurrency, "warmup": options.warmup,
+        "requests": options.requests, "concurrency": options.connections, "warmup": options.warmup,
         "host": options.host, "iterations": options.iterations,
         "minReqPerSecRatio": options.min_req_per_sec_ratio, "maxP95Ratio": options.max_p95_ratio,
         "protocol": options.protocol, "connections": options.connections, "streams": options.streams,
         "pipeline": options.pipeline, "body": options.body, "rate": options.rate, "duration": options.duration,
+        "table": options.table,
         "workloads": options.workloads,
     }

@@ -155,7 +155,10 @@ def start_nginx_http3(house):
 
 def _h2o_has_http3():
     """Since 2.3, which no distribution has yet."""
-    said = subprocess.run(["h2o", "--version"], capture_output=True, text=True).stdout
+    try:
+        said = subprocess.run(["h2o", "--version"], capture_output=True, text=True, timeout=5).stdout
+    except subprocess.TimeoutExpired:
+        return False
     version = re.match(r"h2o version (\d+)\.(\d+)", said)
     return version is not None and tuple(map(int, version.groups())) >= (2, 3)
 

@@ -15,6 +15,7 @@ import time
 from harness import machine, rivals
 
 READY_SECONDS = 15
+TOOLS = ("openssl", "setpriv", "taskset")  # of the machine; rivals and counters may be missing
 OWN = ("routed_io", "routed_ffi", "routed_ffi_processes", "routed_ffi_in_process", "routed_ffi_native_direct")
 NAMES = ("floor", *OWN, *rivals.NAMES)
 
@@ -44,15 +45,16 @@ class Server:
             return None
         self.counter.stdin.write(b"count\n")
         self.counter.stdin.flush()
-        return json.loads(read_line(self.counter, self.name))
+        return json.loads(read_line(self.counter.stdout, self.name))
 
 
-def read_line(process, name):
+def read_line(stream, name):
+    """A line, or RuntimeError when none comes in time."""
     said, deadline = b"", time.monotonic() + READY_SECONDS
     while not said.endswith(b"\n"):
         left = max(0, deadline - time.monotonic())
-        ready = select.select([process.stdout], [], [], left)[0]
-        byte = os.read(process.stdout.fileno(), 1) if ready else b""
+        ready = select.select([stream], [], [], left)[0]
+        byte = os.read(stream.fileno(), 1) if ready else b""
         if not byte:
             raise RuntimeError(f"{name} said nothing: is it still there?")
         said += byte
@@ -83,6 +85,7 @@ class House:
         self.count_allocations = count_allocations
         self.stack = contextlib.ExitStack()
         self.folder = None
+        self.started = []
 
     def __enter__(self):
         self.stack.__enter__()
@@ -98,23 +101,33 @@ class House:
         return self.folder / "certificate.pem", self.folder / "key.pem"
 
     def run(self, command, **options):
-        process = subprocess.Popen(machine.pinned(machine.cores()[0], command), **options)
+        process = subprocess.Popen(machine.bound_to_us(machine.pinned(machine.cores()[0], command)), **options)
+        self.started.append(process)
         self.stack.callback(stop, process)
         return process
 
     def open(self, name):
-        server = self._start(name)
-        if "h1" in server.ports:
-            wait_until_answered(server)
-        else:
-            self.wait_until_answered_by_quic(server)
+        before = len(self.started)
+        try:
+            server = self._start(name)
+            if "h1" in server.ports:
+                wait_until_answered(server)
+            else:
+                self.wait_until_answered_by_quic(server)
+        except Unavailable:
+            for process in self.started[before:]:
+                stop(process)  # what does not serve may be busy all the same
+            raise
         return server
 
     def wait_until_answered_by_quic(self, server):
         """A QUIC client asks again by itself while nobody answers."""
         command = [self.programs / "routed-load", "--protocol", "h3", "--port", str(server.ports["h3"]),
                    "--path", "/bench", "--connections", "1", "--requests", "1"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=READY_SECONDS)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=READY_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Unavailable("it does not answer") from None
         if done.returncode:
             raise Unavailable(done.stderr.strip() or "it does not answer")
 
@@ -135,7 +148,7 @@ class House:
             command = [self.programs / "bench-server", *count, name, *self.certificate]
         process = self.run(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            said = json.loads(read_line(process, name))
+            said = json.loads(read_line(process.stdout, name))
         except RuntimeError as reason:
             raise Unavailable(str(reason)) from None
         ports = {"h1": said["port"]}
@@ -176,4 +189,7 @@ def wait_until_answered(server):
         if b'"ok":true' in said:
             return
         time.sleep(0.001)
+    ended = [root.returncode for root in server.roots if root.poll() is not None]
+    if ended:
+        raise Unavailable(f"it ended with status {ended[0]}")
     raise Unavailable(f"it answers {said[:100]!r}" if said else "it does not listen")

@@ -50,8 +50,10 @@ def of_load(title, rows):
 
 def of_rest(title, rows):
     cells = [[row["label"], _number(row["connections"]), _number(row["bytesPerConnection"]),
-              _number(row.get("heldPerConnection"))] for row in rows]
-    return [title, *lines(["transport", "connections", "bytes each", "of them held by the library"], cells), ""]
+              _number(row.get("heldPerConnection")), _number(row["burstBytesPerConnection"]),
+              _number(row.get("burstHeldPerConnection"))] for row in rows]
+    headings = ["transport", "connections", "bytes each", "held by the library", "after a burst", "held by the library"]
+    return [title, *lines(headings, cells), ""]
 
 
 def of_startup(title, rows):

@@ -19,8 +19,9 @@ class Load:
 
     def __init__(self, programs, arguments, port, core=None):
         core = machine.cores()[1] if core is None else core
+        command = [programs / "routed-load", "--hold", "--core", str(core), "--port", str(port), *arguments]
         self.process = subprocess.Popen(
-            [programs / "routed-load", "--hold", "--core", str(core), "--port", str(port), *arguments],
+            machine.bound_to_us(command),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
 
@@ -30,7 +31,9 @@ class Load:
             raise LoadFailed(self.process.stderr.read().decode().strip() or "routed-load ended")
         return self
 
-    def __exit__(self, *details):
+    def __exit__(self, kind, *details):
+        if kind:  # it may have hours to go
+            self.process.kill()
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
@@ -71,16 +74,24 @@ def take(programs, server, workload, options):
 
 
 def rest(programs, server, workload, options):
-    """Bytes that a connection takes which has had one request and rests."""
-    count = options.connections if options.connections != 64 else workload.connections
+    """Bytes that a connection takes which has had one request and rests: after requests that came one
+    after another, so that nothing but the connections is there, and after all have asked at once,
+    which leaves buffers behind, and lines to the engine."""
+    count = workloads.connections_of(workload, options)
     protocol = workloads.protocol_of(workload, options)
-    before = _held(server)
-    arguments = ["--path", "/bench", "--protocol", protocol, "--connections", str(count), "--warmup", str(count)]
-    with Load(programs, arguments, server.ports[protocol]):
+    before = _settled(server)
+    arguments = ["--path", "/bench", "--protocol", protocol, "--connections", str(count), "--one-by-one",
+                 "--warmup", str(count), "--requests", str(count)]
+    with Load(programs, arguments, server.ports[protocol]) as load:
         resting = _settled(server)
-    result = {"connections": count, "bytes_per_connection": (resting[0] - before[0]) / count}
+        asked = load.go()
+        after = _settled(server)
+    if asked["connects"] or asked["errors"]["total"]:
+        raise LoadFailed(f"of {count} connections {asked['connects']} did not stay, {asked['errors']['total']} requests failed")
+    result = {"connections": count, "resting": (resting[0] - before[0]) / count, "burst": (after[0] - before[0]) / count}
     if before[1] is not None:
-        result["held_per_connection"] = (resting[1] - before[1]) / count
+        result["resting_held"] = (resting[1] - before[1]) / count
+        result["burst_held"] = (after[1] - before[1]) / count
     return result
 
 

@@ -40,6 +40,7 @@ ALL = {
         Workload("tiny", "GET of 30 bytes", EVERYBODY),
         Workload("post", "POST of 1 KiB", (*UPLOADS, "nginx_unix_nginx", "floor", "caddy"), body=KIB),
         Workload("routes", "GET, one of 100 routes with a parameter", ENGINES, "/r{n}/items/7", spread=100),
+        Workload("fields", "GET, answered with 12 lines of fields", ENGINES, "/fields"),
         Workload("pipelined", "GET of 30 bytes, 16 pipelined", EVERYBODY, share=4, extra=("--pipeline", "16"),
                  protocols=("h1", "h1s")),
         Workload("connections-512", "GET of 30 bytes, 512 connections", EVERYBODY, connections=512),
@@ -76,6 +77,8 @@ def protocol_of(workload, options):
 
 
 def connections_of(workload, options):
+    if workload.kind == "idle" and options.connections_given:
+        return options.connections
     return workload.connections or options.connections
 
 
@@ -93,11 +96,13 @@ def arguments(workload, options):
     if depth > 1 and not workload.extra:
         given += ["--pipeline", str(depth)]
     if options.duration:
-        given += ["--duration", f"{options.duration:g}"]
+        given += ["--duration", f"{options.duration:f}"]
     else:
         # Each connection is used, or it would not be measured.
         least = connections_of(workload, options) if workload.connections else 1
         given += ["--requests", str(max(least, round(options.requests * workload.share)))]
+    if options.table is not None:
+        given += ["--table", str(options.table)]
     if options.rate:
-        given += ["--rate", f"{options.rate:g}"]
+        given += ["--rate", f"{options.rate:f}"]
     return given

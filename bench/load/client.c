@@ -38,8 +38,10 @@ static enum load_error flush(struct load_client *c)
         if (error)
             return error;
         was_full = load_client_room(c) == 0;
+        uint64_t before = c->stream.bytes_out;
         if (stream_flush(&c->stream) != ROUTED_OK)
             return LOAD_ERROR_CLOSED;
+        c->fleet->moved += c->stream.bytes_out - before;
     } while (was_full && load_client_room(c) > 0);
     return LOAD_ERROR_NONE;
 }
@@ -115,6 +117,7 @@ static enum load_error read_all(struct load_client *c)
             return c->machine->end(c);
         if (size <= 0)
             return LOAD_ERROR_CLOSED;
+        c->fleet->moved += (uint64_t)size;
         struct span bytes = span_of(c->fleet->room, (size_t)size);
         enum load_error error = c->seal ? open_sealed(c, bytes) : c->machine->feed(c, bytes);
         if (error)

@@ -3,7 +3,8 @@
 #include "base/memory.h"
 #include <routed/error.h>
 
-#define TURN_MAX 100 /* milliseconds that a turn sleeps at most */
+#define TURN_MAX 100 /* milliseconds that a turn sleeps at most, */
+#define REST_MAX 2   /* and one in which word from outside is awaited */
 
 static const struct load_machine *machine_of(const struct load_options *o)
 {
@@ -82,7 +83,8 @@ bool load_fleet_has_ticket(const struct load_fleet *f)
 /* One more request, if there is one to be issued now. */
 static bool take(struct load_fleet *f, microseconds *intended)
 {
-    if (!f->is_running || !load_pacer_take(&f->pacer, loop_clock(), intended))
+    if (!f->is_running || (f->goes_round && f->under_way) ||
+        !load_pacer_take(&f->pacer, loop_clock(), intended))
         return false;
     f->under_way++;
     return true;
@@ -93,7 +95,7 @@ void load_fleet_offer(struct load_fleet *f, struct load_client *c)
     microseconds intended;
     list_remove(&c->idle);
     while (load_client_has_room(c)) {
-        if (!take(f, &intended)) {
+        if (f->goes_round || !take(f, &intended)) {
             list_append(&f->idle, &c->idle);
             return;
         }
@@ -124,7 +126,6 @@ void load_fleet_connected(struct load_fleet *f, struct load_client *c)
     f->connecting--;
     f->ready++;
     f->tally.connects++;
-    f->progress = loop_clock();
     if (!c->has_waiting)
         return;
     c->has_waiting = false;
@@ -135,7 +136,6 @@ void load_fleet_answered(struct load_fleet *f, microseconds intended, uint16_t s
 {
     microseconds now = loop_clock();
     f->under_way--;
-    f->progress = now;
     f->losses = 0;
     if (status == 0)
         f->tally.errors[LOAD_ERROR_PROTOCOL]++;
@@ -163,12 +163,22 @@ void load_fleet_lost(struct load_fleet *f, struct load_client *c, enum load_erro
 
 /* ---- runs ---- */
 
+/* Large content on a busy machine takes its time: as long as bytes move, somebody works on it. */
+static bool has_hope(struct load_fleet *f, microseconds now)
+{
+    if (f->moved != f->moved_before) {
+        f->moved_before = f->moved;
+        f->progress = now;
+    }
+    return now - f->progress <= f->options->patience;
+}
+
 bool load_fleet_connect(struct load_fleet *f)
 {
     f->progress = loop_clock();
     if (f->options->reconnect)
         return true;
-    while (f->ready < f->count && !f->is_broken && loop_clock() - f->progress < LOAD_PATIENCE) {
+    while (f->ready < f->count && !f->is_broken && has_hope(f, loop_clock())) {
         pump(f);
         loop_turn(f->loop, TURN_MAX);
     }
@@ -186,6 +196,11 @@ static int sleep_for(const struct load_fleet *f)
         return 0;
     microseconds wait = (next - now) / 1000 - 1;
     return wait < TURN_MAX ? (int)wait : TURN_MAX;
+}
+
+void load_fleet_rest(struct load_fleet *f)
+{
+    loop_turn(f->loop, REST_MAX);
 }
 
 static void give_up(struct load_fleet *f)
@@ -230,7 +245,7 @@ void load_fleet_run(struct load_fleet *f, double rate, uint64_t most, microsecon
             break;
         if (f->under_way == 0 && !list_is_empty(&f->idle))
             f->progress = now;
-        if (now - f->progress > LOAD_PATIENCE)
+        if (!has_hope(f, now))
             break;
         pump(f);
         loop_turn(f->loop, sleep_for(f));

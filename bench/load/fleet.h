@@ -9,8 +9,6 @@
 
 /* Connections that are being made at a time: listeners have queues of finite length. */
 #define LOAD_CONNECTING_MAX 128
-/* Without any progress for this long, what is under way is given up. */
-#define LOAD_PATIENCE UINT64_C(10000000)
 
 struct load_fleet {
     const struct load_options *options;
@@ -29,8 +27,11 @@ struct load_fleet {
     struct load_tally tally;
     uint64_t under_way;    /* issued and neither answered nor lost */
     uint64_t losses;       /* connections lost since the last answer */
-    microseconds progress; /* when anything came to an end last */
-    bool is_running;       /* requests are issued */
+    uint64_t moved;        /* bytes that came or went, on all connections, */
+    uint64_t moved_before; /* and how many when that was looked at last */
+    microseconds progress; /* when they had grown last */
+    bool is_running;       /* requests are issued, */
+    bool goes_round;       /* one at a time, on each connection in turn */
     bool is_broken;        /* too many losses: there is nobody to talk to */
     microseconds round;    /* broadcast: when the message under way was meant to be sent, */
     uint32_t round_left;   /* and how many have not heard it */
@@ -49,6 +50,8 @@ bool load_fleet_connect(struct load_fleet *f);
 /* Issues requests until the pacer is over and all answers are here, or are given up. The tally
  * begins anew. */
 void load_fleet_run(struct load_fleet *f, double rate, uint64_t most, microseconds duration);
+/* Keeps the connections alive for a moment in which nothing is asked. */
+void load_fleet_rest(struct load_fleet *f);
 
 /* With --resume: is there a TLS session to go on with? */
 bool load_fleet_has_ticket(const struct load_fleet *f);

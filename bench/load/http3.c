@@ -116,6 +116,8 @@ static int on_shutdown(nghttp3_conn *conn, int64_t id, void *user)
 
 /* ---- life ---- */
 
+#define BLOCKED_STREAMS 100 /* answers that may come before the inserts they need, in Chromium */
+
 static bool make_conn(struct load_http3 *h, struct load_client *c)
 {
     static const nghttp3_callbacks callbacks = {.stream_close = on_close,
@@ -128,6 +130,9 @@ static bool make_conn(struct load_http3 *h, struct load_client *c)
                                                 .shutdown = on_shutdown};
     nghttp3_settings settings;
     nghttp3_settings_default(&settings);
+    int64_t table = c->fleet->options->table;
+    settings.qpack_max_dtable_capacity = table < 0 ? LOAD_TABLE_DEFAULT : (size_t)table;
+    settings.qpack_blocked_streams = table ? BLOCKED_STREAMS : 0;
     return nghttp3_conn_client_new(&h->conn, &callbacks, &settings, NULL, c) == 0;
 }
 

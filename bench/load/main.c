@@ -1,9 +1,11 @@
 /* main.c: routed-load, the load of a benchmark in a process of its own. */
 #include "load/report.h"
 
+#include <poll.h>
 #include <routed/error.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     STATUS_MEASURED = 0,
@@ -27,13 +29,14 @@ static bool stay_on(int core)
     return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
 
-/* Says that the warm-up is over and waits until it is asked to go on: true for a line, false at
- * the end of the input. */
-static bool wait_for_word(void)
+/* Until there is a line, true, or the end of the input. Peers are answered meanwhile: QUIC, for
+ * one, says everything again that is not acknowledged. */
+static bool wait_for_word(struct load_fleet *f)
 {
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     char line[16];
-    puts("ready");
-    fflush(stdout);
+    while (poll(&input, 1, 0) == 0)
+        load_fleet_rest(f);
     return fgets(line, sizeof(line), stdin) != NULL;
 }
 
@@ -43,6 +46,7 @@ static int measure(struct load_fleet *f)
     if (!load_fleet_connect(f))
         return fail("not all connections could be made");
     uint64_t warmup = o->warmup;
+    f->goes_round = o->one_by_one;
     if (o->resume && warmup == 0)
         warmup = 1; /* the first one has no session to go on with */
     if (warmup)
@@ -51,10 +55,17 @@ static int measure(struct load_fleet *f)
         return fail("the server does not serve");
     if (o->resume && !load_fleet_has_ticket(f))
         return fail("the server gives no session to go on with");
-    if (o->hold && !wait_for_word())
-        return STATUS_MEASURED;
+    f->goes_round = false;
+    if (o->hold) {
+        puts("ready");
+        fflush(stdout);
+        if (!wait_for_word(f))
+            return STATUS_MEASURED;
+    }
     load_fleet_run(f, o->rate, o->requests, o->duration);
     load_report_print(f);
+    while (o->hold && wait_for_word(f))
+        ; /* what it says now is nothing to us */
     return f->tally.answers ? STATUS_MEASURED : fail("no request was answered");
 }
 

@@ -23,12 +23,16 @@ static const char help[] =
     "  --warmup N             requests before those that count [0]\n"
     "  --rate N               open loop: N requests a second at fixed times; latency counts from\n"
     "                         when a request was meant to begin [closed loop]\n"
+    "  --patience SECONDS     without any byte for so long, what is under way is given up [10]\n"
     "  --body BYTES           POST that many bytes [GET]\n"
+    "  --table BYTES          HTTP/3: the QPACK table that is offered for the fields of answers;\n"
+    "                         0: none [65536, as browsers do]\n"
     "  --websocket echo|broadcast   messages of --body bytes on WebSockets\n"
     "  --reconnect            a connection for each request\n"
     "  --resume               these go on with the TLS session of an earlier one\n"
-    "  --hold                 say \"ready\" after the warm-up and wait for a line on standard "
-    "input\n"
+    "  --one-by-one           one request of the warm-up at a time, on each connection in turn\n"
+    "  --hold                 say \"ready\" after the warm-up and wait for a line on standard\n"
+    "                         input; keep the connections until that ends\n"
     "  --core N               run on this core only\n"
     "\n"
     "Exit status: 0 measured, 1 not, 64 usage.\n";
@@ -46,10 +50,13 @@ enum flag {
     FLAG_DURATION,
     FLAG_WARMUP,
     FLAG_RATE,
+    FLAG_PATIENCE,
     FLAG_BODY,
+    FLAG_TABLE,
     FLAG_WEBSOCKET,
     FLAG_RECONNECT,
     FLAG_RESUME,
+    FLAG_ONE_BY_ONE,
     FLAG_HOLD,
     FLAG_CORE,
     FLAG_HELP
@@ -67,10 +74,13 @@ static const struct option flags[] = {{"host", required_argument, NULL, FLAG_HOS
                                       {"duration", required_argument, NULL, FLAG_DURATION},
                                       {"warmup", required_argument, NULL, FLAG_WARMUP},
                                       {"rate", required_argument, NULL, FLAG_RATE},
+                                      {"patience", required_argument, NULL, FLAG_PATIENCE},
                                       {"body", required_argument, NULL, FLAG_BODY},
+                                      {"table", required_argument, NULL, FLAG_TABLE},
                                       {"websocket", required_argument, NULL, FLAG_WEBSOCKET},
                                       {"reconnect", no_argument, NULL, FLAG_RECONNECT},
                                       {"resume", no_argument, NULL, FLAG_RESUME},
+                                      {"one-by-one", no_argument, NULL, FLAG_ONE_BY_ONE},
                                       {"hold", no_argument, NULL, FLAG_HOLD},
                                       {"core", required_argument, NULL, FLAG_CORE},
                                       {"help", no_argument, NULL, FLAG_HELP},
@@ -128,14 +138,19 @@ static bool apply_websocket(struct load_options *o, const char *text)
     return true;
 }
 
-static bool apply_duration(struct load_options *o, const char *text)
+static bool read_seconds(const char *text, microseconds *value)
 {
     double seconds;
     if (!read_real(text, 86400, &seconds))
         return false;
-    o->duration = (microseconds)(seconds * 1e6);
+    *value = (microseconds)(seconds * 1e6);
+    return *value > 0;
+}
+
+static bool apply_duration(struct load_options *o, const char *text)
+{
     o->requests = UINT64_MAX;
-    return true;
+    return read_seconds(text, &o->duration);
 }
 
 static bool apply(struct load_options *o, int flag, const char *text)
@@ -176,9 +191,15 @@ static bool apply(struct load_options *o, int flag, const char *text)
         return read_number(text, 0, UINT64_MAX - 1, &o->warmup);
     case FLAG_RATE:
         return read_real(text, 1e7, &o->rate);
+    case FLAG_PATIENCE:
+        return read_seconds(text, &o->patience);
     case FLAG_BODY:
         is_right = read_number(text, 0, LOAD_BODY_MAX, &number);
         o->body = (int64_t)number;
+        return is_right;
+    case FLAG_TABLE:
+        is_right = read_number(text, 0, LOAD_TABLE_MAX, &number);
+        o->table = (int64_t)number;
         return is_right;
     case FLAG_WEBSOCKET:
         return apply_websocket(o, text);
@@ -190,6 +211,8 @@ static bool apply(struct load_options *o, int flag, const char *text)
         return o->reconnect = true;
     case FLAG_RESUME:
         return o->reconnect = o->resume = true;
+    case FLAG_ONE_BY_ONE:
+        return o->one_by_one = true;
     default:
         return o->hold = true;
     }
@@ -208,6 +231,8 @@ static const char *find_contradiction(const struct load_options *o)
         return "--websocket broadcast has one message under way";
     if (o->resume && !load_options_is_secure(o))
         return "--resume goes with h1s, h2 and h3";
+    if (o->table >= 0 && o->protocol != LOAD_H3)
+        return "--table goes with h3";
     return NULL;
 }
 
@@ -220,7 +245,9 @@ enum load_options_outcome load_options_read(struct load_options *o, int argc, ch
                                .depth = 1,
                                .requests = 5000,
                                .duration = CLOCK_NEVER,
+                               .patience = 10 * 1000000,
                                .body = -1,
+                               .table = -1,
                                .core = -1};
     int flag, place = 0;
     while ((flag = getopt_long(argc, argv, "", flags, &place)) != -1) {

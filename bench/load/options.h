@@ -33,11 +33,14 @@ struct load_options {
     uint64_t requests;     /* UINT64_MAX: until `duration` is over */
     uint64_t warmup;       /* requests before those that count */
     microseconds duration; /* CLOCK_NEVER: until `requests` are made */
+    microseconds patience; /* what is under way is given up after so long without a byte */
     double rate;           /* requests a second at fixed times; 0: as fast as answers come */
     int64_t body;          /* bytes of request content, or of a WebSocket message; -1: a GET */
+    int64_t table;         /* HTTP/3: bytes of QPACK table for answers' fields; -1: not said */
     bool reconnect;        /* each request on a connection of its own */
     bool resume;           /* with TLS sessions that go on from one before */
-    bool hold;             /* wait for a line on standard input before what counts */
+    bool one_by_one;       /* the warm-up: one request at a time, on each connection in turn */
+    bool hold;             /* wait for a line of input before what counts, stay until its end */
     int core;              /* run on this core only; -1: wherever */
 };
 
@@ -45,6 +48,8 @@ struct load_options {
 #define LOAD_DEPTH_MAX       1024
 #define LOAD_SPREAD_MAX      10000
 #define LOAD_BODY_MAX        (INT64_C(1) << 30)
+#define LOAD_TABLE_DEFAULT   65536 /* what Chromium and Firefox offer */
+#define LOAD_TABLE_MAX       (INT64_C(1) << 24)
 
 enum load_options_outcome {
     LOAD_OPTIONS_RUN,

@@ -75,6 +75,7 @@ static void on_datagram(void *user, const struct datagram *d)
     struct load_fleet *f = q->client->fleet;
     ngtcp2_pkt_info mark = {.ecn = d->ecn};
     f->tally.bytes_in += d->bytes.size;
+    f->moved += d->bytes.size;
     if (q->error)
         return;
     int result = ngtcp2_conn_read_pkt(q->conn, &q->path.path, &mark, d->bytes.data, d->bytes.size,

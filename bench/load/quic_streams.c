@@ -7,12 +7,21 @@ static nghttp3_conn *machine_of(void *user)
     return ((struct load_quic *)user)->client->http3->conn;
 }
 
+/* Does this beginning of an answer refer to the dynamic table? RFC 9114 section 7.2.2: type and
+ * length of a HEADERS frame; RFC 9204 section 4.5.1: the inserts that it needs, 0 for none. */
+static bool is_from_table(const uint8_t *data, size_t size)
+{
+    size_t length = size > 1 ? (size_t)1 << (data[1] >> 6) : 0;
+    return size > 1 + length && data[0] == 0x01 && data[1 + length] != 0;
+}
+
 static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t offset,
                    const uint8_t *data, size_t size, void *user, void *stream_user)
 {
     (void)conn;
-    (void)offset;
     (void)stream_user;
+    if (offset == 0 && ngtcp2_is_bidi_stream(stream) && is_from_table(data, size))
+        ((struct load_quic *)user)->client->fleet->tally.from_table++;
     nghttp3_ssize taken = nghttp3_conn_read_stream(machine_of(user), stream, data, size,
                                                    (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
     if (taken < 0)

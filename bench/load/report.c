@@ -46,11 +46,12 @@ void load_report_print(const struct load_fleet *f)
     print_latency(&t->latency);
     printf(",");
     print_errors(t);
-    printf(",\"missed\":%llu,\"connects\":%llu,\"resumed\":%llu,\"content_bytes\":%llu,"
+    printf(",\"missed\":%llu,\"connects\":%llu,\"resumed\":%llu,\"from_table\":%llu,\"content_"
+           "bytes\":%llu,"
            "\"bytes_in\":%llu,\"bytes_out\":%llu}\n",
            (unsigned long long)load_pacer_missed(&f->pacer, loop_clock()),
            (unsigned long long)t->connects, (unsigned long long)t->resumed,
-           (unsigned long long)t->content, (unsigned long long)t->bytes_in,
-           (unsigned long long)t->bytes_out);
+           (unsigned long long)t->from_table, (unsigned long long)t->content,
+           (unsigned long long)t->bytes_in, (unsigned long long)t->bytes_out);
     fflush(stdout);
 }

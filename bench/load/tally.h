@@ -23,10 +23,11 @@ struct load_tally {
     struct load_histogram latency; /* microseconds */
     uint64_t answers;              /* of those that were well */
     uint64_t errors[LOAD_ERROR_COUNT];
-    uint64_t connects; /* connections made */
-    uint64_t resumed;  /* TLS sessions among them that were resumed */
-    uint64_t content;  /* bytes of content received */
-    uint64_t bytes_in; /* as read from sockets */
+    uint64_t from_table; /* HTTP/3: answers with fields from QPACK's dynamic table */
+    uint64_t connects;   /* connections made */
+    uint64_t resumed;    /* TLS sessions among them that were resumed */
+    uint64_t content;    /* bytes of content received */
+    uint64_t bytes_in;   /* as read from sockets */
     uint64_t bytes_out;
     microseconds last; /* when the last answer was complete */
 };

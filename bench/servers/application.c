@@ -22,6 +22,28 @@ static int answer(routed_exchange *x, void *user)
     return routed_response_json(x, tiny);
 }
 
+/* As many lines as a page from behind a content management system has. */
+static int answer_with_fields(routed_exchange *x, void *user)
+{
+    static const struct {
+        const char *name;
+        const char *value;
+    } fields[] = {{"cache-control", "private, max-age=600, stale-while-revalidate=60"},
+                  {"content-language", "en-GB"},
+                  {"content-security-policy", "default-src 'self'; img-src 'self' data:"},
+                  {"etag", "\"5f3a9c1e77d04b21\""},
+                  {"last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"},
+                  {"referrer-policy", "strict-origin-when-cross-origin"},
+                  {"vary", "accept-encoding, accept-language"},
+                  {"x-frame-options", "sameorigin"}};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        int error = routed_response_set_field(x, fields[i].name, fields[i].value);
+        if (error != ROUTED_OK)
+            return error;
+    }
+    return answer(x, user);
+}
+
 static int drop_content(routed_exchange *x, const void *bytes, size_t size, int is_end, void *user)
 {
     (void)bytes;
@@ -199,6 +221,8 @@ static int add_routes(routed_engine *engine)
     int error = routed_engine_route(engine, "GET", "/bench", answer, NULL, NULL);
     if (error == ROUTED_OK)
         error = routed_engine_route(engine, "POST", "/bench", take_content, NULL, &unlimited);
+    if (error == ROUTED_OK)
+        error = routed_engine_route(engine, "GET", "/fields", answer_with_fields, NULL, NULL);
     if (error == ROUTED_OK)
         error = routed_engine_route(engine, "GET", "/bytes/{n}", send_bytes, NULL, NULL);
     if (error == ROUTED_OK)

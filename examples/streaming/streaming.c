@@ -6,7 +6,6 @@
  * has left. */
 #include <pthread.h>
 #include <routed/serve.h>
-#include <signal.h>
 #include <stdio.h>
 
 static int is_prime(unsigned number)
@@ -67,7 +66,6 @@ int main(void)
     routed_serve_options options;
     routed_serve_options_init(&options);
     options.port = 8080;
-    signal(SIGPIPE, SIG_IGN);
 
     routed_engine *engine = routed_engine_new();
     if (!engine || routed_engine_route(engine, "GET", "/primes", primes, NULL, NULL) != ROUTED_OK)

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <routed/serve.h>
 #include <routed/websocket.h>
-#include <signal.h>
 #include <stdio.h>
 
 #define SEATS 1000
@@ -57,7 +56,6 @@ int main(void)
     routed_serve_options options;
     routed_serve_options_init(&options);
     options.port = 8080;
-    signal(SIGPIPE, SIG_IGN);
 
     routed_websocket_callbacks chat = ROUTED_WEBSOCKET_CALLBACKS;
     chat.on_open = take_seat;

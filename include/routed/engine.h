@@ -186,7 +186,8 @@ ROUTED_API int routed_exchange_is_closed(const routed_exchange *x);
  * Own thread only. */
 ROUTED_API void *routed_exchange_memory(routed_exchange *x, size_t size);
 
-/* One pointer for the application's own use, such as what a middleware found for the handler. */
+/* One pointer for the application's own use, such as what a middleware found for the handler. Own
+ * thread only. */
 ROUTED_API void routed_exchange_set_user(routed_exchange *x, void *user);
 ROUTED_API void *routed_exchange_user(const routed_exchange *x);
 

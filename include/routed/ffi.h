@@ -11,12 +11,15 @@
  *   Event queue   without either, exchanges come in batches through routed_ffi_poll, announced by
  *                 one descriptor to wait on. Heads and content are the payloads of bridge frames
  *                 without the four bytes of length, so one codec serves both ways.
+ *                 The least of it is examples/python/hello.py.
  *
  * Threads: every function may be called by any thread, routed_ffi_poll and routed_ffi_wait by one
  * at a time each. None blocks but those that say so. Processes: a server belongs to the process
  * that started it; after a fork only that one may use it.
  *
- * Errors: functions that return int32_t return 0 or a negative code of routed/error.h. */
+ * Errors: functions that return int32_t return 0 or a negative code of routed/error.h. A server
+ * that is NULL, as after a start that failed, is ROUTED_ERROR_ARGUMENT for those, and for others
+ * one that has nothing and does nothing. */
 #ifndef ROUTED_FFI_H
 #define ROUTED_FFI_H
 
@@ -47,21 +50,21 @@ typedef struct routed_ffi_options {
                       defaults; members that only a newer host knows must be zero here, else
                       ROUTED_ERROR_UNSUPPORTED */
 
-    const char *host; /* an address, a name, "localhost", "any"; NULL: 127.0.0.1 */
-    const char *unix_path;
-    uint32_t port;    /* 0: the system chooses */
-    uint32_t backlog; /* 0: 1,024 */
-    uint32_t v6_only;
-    uint32_t shared;
-    uint32_t workers; /* at most 64; 0: one per core */
-    uint32_t mode;    /* enum routed_ffi_mode */
+    const char *host;      /* an address, a name, "localhost", "any"; NULL: 127.0.0.1 */
+    const char *unix_path; /* listens on this Unix socket too, or NULL */
+    uint32_t port;         /* 0: the system chooses, routed_ffi_port tells */
+    uint32_t backlog;      /* 0: 1,024 */
+    uint32_t v6_only;      /* 1: IPv6 sockets refuse IPv4 */
+    uint32_t shared;       /* 1: SO_REUSEPORT, other processes of the same user may listen too */
+    uint32_t workers;      /* at most 64; 0: one per core */
+    uint32_t mode;         /* enum routed_ffi_mode */
 
     const char *bridge_path; /* the Unix socket where the application listens, */
     uint32_t bridge_port;    /* or its port on 127.0.0.1; both unset: the event queue */
     uint32_t log_level;      /* 0 debug, 1 info, 2 warning, 3 error */
 
-    const char *access_log;
-    const char *log; /* a file for the server's own lines; NULL: none are written */
+    const char *access_log; /* a file for one JSON line per request, or NULL */
+    const char *log;        /* a file for the server's own lines; NULL: none are written */
 
     uint32_t http2; /* 0 and 1: on, in the clear by prior knowledge; 2: off */
     uint32_t http3; /* 0: on where there is TLS; 1: on, ROUTED_ERROR_ARGUMENT without; 2: off */
@@ -99,6 +102,7 @@ ROUTED_API int32_t routed_ffi_start(const routed_ffi_options *options, routed_ff
  * whole characters. Returns the size of the whole text without it; 0 without a failure. */
 ROUTED_API uint64_t routed_ffi_last_error(char *text, uint64_t size);
 
+/* The real port; 0 for servers on a Unix socket only. */
 ROUTED_API uint32_t routed_ffi_port(const routed_ffi *server);
 
 /* First call: graceful, cut after `timeout` milliseconds (ROUTED_NO_LIMIT: limits.drain_timeout).

@@ -1,7 +1,9 @@
 /* routed/limits.h: every limit of the front, with its default.
  *
  * Zero means the default, ROUTED_NO_LIMIT means none. Times are milliseconds, sizes bytes. Each
- * limit has a counter of the same name under "limit." in the metrics: how often it was hit. */
+ * limit has a counter of the same name under "limit." in the metrics: how often it was hit. Those
+ * of what only paces a client stay 0: pipelined, rate_grace, window, http2_streams, http3_streams,
+ * http3_stream_window and http3_connection_window. */
 #ifndef ROUTED_LIMITS_H
 #define ROUTED_LIMITS_H
 
@@ -50,7 +52,8 @@ typedef struct routed_limits {
     uint64_t stall_timeout;  /* 30,000 without a byte in a body or of an answer */
     uint64_t rate;           /* 500 bytes a second at least, both ways, */
     uint64_t rate_grace;     /* after 20,000 */
-    uint64_t linger_timeout; /* 1,000 for late input before a close */
+    uint64_t linger_timeout; /* 1,000 for late input before a close, and for the rest of a handshake
+                                and a first request when the server stops */
 
     /* The exchange. */
     uint64_t window; /* 262,144 bytes of content in flight, each way, for each exchange */

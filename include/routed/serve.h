@@ -7,8 +7,8 @@
  *     int error = routed_serve(engine, &options, &server);
  *
  * The library installs no signal handler, prints nothing and never ends the process; it blocks
- * no signal of the caller and its threads take none. Whatever can fail at the start fails in
- * routed_serve. */
+ * no signal of the caller, its threads take none and its writes raise no SIGPIPE. Whatever can fail
+ * at the start fails in routed_serve. */
 #ifndef ROUTED_SERVE_H
 #define ROUTED_SERVE_H
 
@@ -37,7 +37,8 @@ enum routed_mode {
 
 enum routed_bridge_kind {
     ROUTED_BRIDGE_UNIX = 0, /* a socket in a private directory; loopback TCP where that fails */
-    ROUTED_BRIDGE_TCP = 1   /* loopback TCP: any local user can connect to it */
+    ROUTED_BRIDGE_TCP = 1   /* loopback TCP: other local users can connect, and are refused as the
+                               kernel tells whose the connection is */
 };
 
 enum routed_log_level {
@@ -165,12 +166,15 @@ ROUTED_API int routed_serve_secure(routed_engine *engine, const routed_serve_opt
 /* For development: makes in `folder`, where they are not there yet or end within a week,
  * localhost.pem and localhost-key.pem (localhost, 127.0.0.1, ::1; 90 days), issued by
  * authority.pem, which tools and browsers can be told to trust. The key of the authority stays in
- * the folder too: keep it to this machine. */
+ * the folder too: keep it to this machine. The folder is made where its parent is there.
+ * ROUTED_ERROR_ARGUMENT (the path is too long), ROUTED_ERROR_FILE, ROUTED_ERROR_PERMISSION,
+ * ROUTED_ERROR_MEMORY or ROUTED_ERROR_SYSTEM; routed_last_error tells more. */
 ROUTED_API int routed_development_certificate(const char *folder);
 
-/* The text of the last failure of a routed_serve or routed_ffi_start call on this thread, for
- * example "listen on 127.0.0.1:8080: the address is in use"; "" without one. Lives until the next
- * such call on this thread. */
+/* The text of the last failure of a call that starts something (routed_serve, routed_serve_secure,
+ * routed_development_certificate, routed_ffi_start) on this thread, for example "listen on
+ * 127.0.0.1:8080: the address is in use"; "" without one. Lives until the next such call on this
+ * thread. */
 ROUTED_API const char *routed_last_error(void);
 
 /* The real port; 0 for servers on a Unix socket only. */

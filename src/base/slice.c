@@ -64,6 +64,18 @@ struct slice slice_copy(struct span s)
     return (struct slice){b, b->data, s.size};
 }
 
+struct slice slice_copy_spare(struct block **spare, struct span s)
+{
+    if (s.size == 0 || s.size > SLICE_SPARE_SIZE)
+        return slice_copy(s);
+    if (!*spare)
+        *spare = block_new(SLICE_SPARE_SIZE);
+    if (!*spare || !block_is_unshared(*spare))
+        return slice_copy(s);
+    memcpy((*spare)->data, s.data, s.size);
+    return slice_of_block(*spare, 0, s.size);
+}
+
 struct slice slice_retain(struct slice s)
 {
     if (s.block)

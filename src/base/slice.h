@@ -42,6 +42,11 @@ bool block_is_unshared(const struct block *b);
 struct slice slice_of_block(struct block *b, size_t from, size_t size);
 /* A slice with a copy of the bytes; .data is NULL when there was no memory and size > 0. */
 struct slice slice_copy(struct span s);
+/* The same, for copies that are mostly done with before the next one is made: up to this size they
+ * are made in *spare, while nobody keeps the last one that was. NULL before the first; one
+ * thread's; whoever holds it releases it in the end. */
+#define SLICE_SPARE_SIZE 1024
+struct slice slice_copy_spare(struct block **spare, struct span s);
 /* Another reference to the same bytes. */
 struct slice slice_retain(struct slice s);
 /* Gives the reference back and empties the slice. */

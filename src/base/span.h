@@ -48,6 +48,35 @@ static inline uint8_t span_lower(uint8_t c)
     return (uint8_t)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
+/* Eight at a time: a byte from 'A' on reaches its highest bit in the one sum, and one from after
+ * 'Z' on in the other. */
+static inline uint64_t span_lower_word(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t low = word & ~high;
+    uint64_t is_upper = ((low + (0x80 - 'A') * ones) ^ (low + (0x7f - 'Z') * ones)) & high & ~word;
+    return word | is_upper >> 2;
+}
+
+/* `to` has room for them; it may be where they are, but not overlap otherwise. */
+static inline void span_lower_copy(uint8_t *to, struct span from)
+{
+    uint64_t word;
+    if (from.size < sizeof(word)) {
+        for (size_t i = 0; i < from.size; i++)
+            to[i] = span_lower(from.data[i]);
+        return;
+    }
+    for (size_t last = from.size - sizeof(word), at = 0;;
+         at = at + sizeof(word) < last ? at + sizeof(word) : last) {
+        memcpy(&word, from.data + at, sizeof(word));
+        word = span_lower_word(word);
+        memcpy(to + at, &word, sizeof(word));
+        if (at == last)
+            return;
+    }
+}
+
 /* ASCII letters only; HTTP knows no other case. */
 static inline bool span_equals_ignoring_case(struct span a, struct span b)
 {

@@ -20,14 +20,17 @@
 void bridge_channel_host_release(struct bridge_channel_host *host)
 {
     block_release(host->block);
-    host->block = NULL;
+    block_release(host->small);
+    host->block = host->small = NULL;
 }
 
 /* A block that nobody else looks into. */
 static struct block *writable_block(struct bridge_channel_host *host)
 {
-    if (host->block && !block_is_unshared(host->block))
-        bridge_channel_host_release(host);
+    if (host->block && !block_is_unshared(host->block)) {
+        block_release(host->block);
+        host->block = NULL;
+    }
     if (!host->block)
         host->block = block_new(BLOCK_SIZE);
     return host->block;
@@ -93,7 +96,7 @@ static int take_body(struct bridge_channel *c, const struct slice *input, struct
         c->body.data = bytes.data;
         c->body.size = bytes.size;
     } else {
-        c->body = slice_copy(bytes);
+        c->body = slice_copy_spare(&c->host->small, bytes);
     }
     return c->body.data ? ROUTED_OK : ROUTED_ERROR_MEMORY;
 }
@@ -138,14 +141,11 @@ static void tell_upgrade(struct bridge_channel *c)
     c->events->on_upgrade(c);
 }
 
-/* The bytes of an event lie in the block of `input`, which stays while the event is told. */
+/* True when there may be another event. */
 static bool decode_one(struct bridge_channel *c)
 {
     struct wire_event event;
     struct span rest = slice_span(c->input);
-    struct block *block = c->input.block;
-    if (block)
-        block_retain(block);
     wire_decoder_feed(&c->decoder, &rest, &event);
     c->input.data += c->input.size - rest.size;
     c->input.size = rest.size;
@@ -154,8 +154,8 @@ static bool decode_one(struct bridge_channel *c)
         tell(c, &event);
     if (bridge_channel_is_open(c))
         tell_upgrade(c);
-    block_release(block);
-    return event.type != WIRE_EVENT_MORE && event.type != WIRE_EVENT_ERROR;
+    return event.type != WIRE_EVENT_MORE && event.type != WIRE_EVENT_ERROR &&
+           (rest.size || !wire_decoder_is_idle(&c->decoder));
 }
 
 static bool is_usable(const struct bridge_channel *c)
@@ -183,10 +183,12 @@ static bool is_flooded(const struct bridge_channel *c)
     return c->stream.bytes_in - c->marked_in > FRAMING_MAX + FRAMING_RATIO * content;
 }
 
-/* Tells what is here until it is used up or the owner takes no more. */
+/* Tells what is here until it is used up or the owner takes no more. The bytes of an event lie in
+ * the block of the input, which stays while events are told. */
 static void decode(struct bridge_channel *c)
 {
     bool has_more = true;
+    struct slice kept = slice_retain(c->input);
     while (has_more && is_usable(c)) {
         if (c->body.size)
             c->events->on_body(c, &c->body);
@@ -195,6 +197,7 @@ static void decode(struct bridge_channel *c)
         slice_release(&c->body);
         has_more = decode_one(c);
     }
+    slice_release(&kept);
     if (!bridge_channel_is_open(c))
         return;
     shrink_input(c);

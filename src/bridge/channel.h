@@ -11,10 +11,12 @@
 #include "io/stream.h"
 #include "wire/decoder.h"
 
-/* What the channels of one loop share: the block that is read into. */
+/* What the channels of one loop share: the block that is read into, and one for content that is
+ * copied out of it. NULL before the first use. */
 struct bridge_channel_host {
     struct loop *loop;
-    struct block *block; /* NULL before the first read */
+    struct block *block;
+    struct block *small;
 };
 
 void bridge_channel_host_release(struct bridge_channel_host *host);

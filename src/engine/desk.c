@@ -47,6 +47,7 @@ void engine_desk_free_all(routed_engine *engine)
             d->spares = x->next_spare;
             engine_exchange_free(x);
         }
+        block_release(d->answer);
         memory_free(d);
         d = next;
     }

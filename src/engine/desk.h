@@ -1,5 +1,5 @@
 /* engine/desk.h: what an engine keeps for each thread (loop) that it works on: counters without
- * contention, exchange objects for reuse, the open WebSockets.
+ * contention, exchange objects and a block for reuse, the open WebSockets.
  *
  * A desk is found by its loop and lives as long as the engine. Only its own thread uses it, but
  * for the counters, which any thread may read. */
@@ -29,6 +29,7 @@ struct desk {
     struct counters counters;
     struct routed_exchange *spares;
     size_t spare_count;
+    struct block *answer; /* what small answers are copied into, one after the other */
     struct list_link websockets;
     atomic_bool is_shut; /* the server stops: no more WebSockets */
 };

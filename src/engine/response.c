@@ -114,18 +114,19 @@ static int send_whole(routed_exchange *x, struct order *o)
     return submit_claimed(x, ANSWER_OPEN, o);
 }
 
-static int copy_body(struct slice *body, const void *bytes, size_t size)
+static int copy_body(routed_exchange *x, struct slice *body, const void *bytes, size_t size)
 {
     if (size && !bytes)
         return ROUTED_ERROR_ARGUMENT;
-    *body = slice_copy(span_of(bytes, size));
+    struct span s = span_of(bytes, size);
+    *body = engine_exchange_is_here(x) ? slice_copy_spare(&x->desk->answer, s) : slice_copy(s);
     return size && !body->data ? ROUTED_ERROR_MEMORY : ROUTED_OK;
 }
 
 int routed_response_send(routed_exchange *x, const void *bytes, size_t size)
 {
     struct order o = {0};
-    int error = copy_body(&o.body, bytes, size);
+    int error = copy_body(x, &o.body, bytes, size);
     return error ? error : send_whole(x, &o);
 }
 
@@ -142,7 +143,7 @@ int routed_response_bytes(routed_exchange *x, const char *content_type, const vo
     if (!field_is_valid("content-type", content_type))
         return ROUTED_ERROR_ARGUMENT;
     struct order o = {.name = SPAN("content-type"), .value = span_from(content_type)};
-    int error = copy_body(&o.body, bytes, size);
+    int error = copy_body(x, &o.body, bytes, size);
     return error ? error : send_whole(x, &o);
 }
 
@@ -315,8 +316,7 @@ static bool trailer_is_allowed(const char *name)
     struct span text = span_from(name);
     if (text.size > sizeof(lower))
         text.size = sizeof(lower);
-    for (size_t i = 0; i < text.size; i++)
-        lower[i] = span_lower(text.data[i]);
+    span_lower_copy(lower, text);
     text.data = lower;
     return !field_is_forbidden_trailer(field_lookup(text), text);
 }

@@ -9,8 +9,9 @@
 #include <routed/websocket.h>
 
 #define SOCKET_WINDOW         65536 /* bytes on their way or held */
-#define SOCKET_CLOSE_PATIENCE 5000  /* milliseconds for the peer to answer a close */
-#define SOCKET_REFILL         1000  /* milliseconds for a ration of pings */
+#define SOCKET_CLOSE_PATIENCE 5000  /* milliseconds for the peer to take what is queued, or answer \
+                                     */
+#define SOCKET_REFILL 1000          /* milliseconds for a ration of pings */
 
 struct routed_websocket {
     routed_exchange *x;
@@ -22,7 +23,8 @@ struct routed_websocket {
     milliseconds heard; /* last sign of life */
     milliseconds pinged;
     milliseconds refilled;
-    bool is_open; /* on_open was called */
+    uint64_t taken; /* of what was sent, when a close was last looked at */
+    bool is_open;   /* on_open was called */
     bool is_closing;
     bool has_ended;
     uint16_t code; /* that it ends with; 0: none yet */
@@ -98,13 +100,25 @@ static void remember(routed_websocket *ws, uint16_t code, struct span reason)
     ws->reason[ws->reason_size] = 0;
 }
 
+/* Grows by what leaves for the peer, by nothing else. */
+static uint64_t taken_by_peer(const struct exchange *e)
+{
+    return e->response_bytes + (uint64_t)e->response_credit;
+}
+
+static void await_close(routed_websocket *ws)
+{
+    ws->taken = taken_by_peer(ws->x->exchange);
+    loop_timer_set(ws->x->loop, &ws->timer, loop_now(ws->x->loop) + SOCKET_CLOSE_PATIENCE);
+}
+
 int engine_socket_send_close(routed_websocket *ws, uint16_t code, struct span reason)
 {
     uint8_t frame[WEBSOCKET_CLOSE_FRAME_MAX];
     size_t size = websocket_close_write(frame, code, reason);
     ws->is_closing = true;
     remember(ws, code ? code : 1005, reason);
-    loop_timer_set(ws->x->loop, &ws->timer, loop_now(ws->x->loop) + SOCKET_CLOSE_PATIENCE);
+    await_close(ws);
     return send_slice(ws, slice_copy(span_of(frame, size)));
 }
 
@@ -254,6 +268,11 @@ static void on_due(struct loop_timer *timer)
     milliseconds now = loop_now(ws->x->loop);
     if (engine_exchange_is_over(ws->x))
         return;
+    bool is_taking = ws->is_closing && taken_by_peer(ws->x->exchange) != ws->taken;
+    if (is_taking) {
+        await_close(ws);
+        return;
+    }
     if (ws->is_closing || (options->dead_after && now >= ws->heard + options->dead_after)) {
         fail(ws, ROUTED_ERROR_TIMEOUT);
         return;

@@ -123,7 +123,7 @@ static int check_length(struct response_check *check, struct span value)
 static int check_field(struct response_check *check, struct arena *arena, struct field f)
 {
     f.value = span_trim(f.value);
-    if (!field_name_is_valid(f.text) || !field_value_is_valid(f.value))
+    if ((f.name == FIELD_OTHER && !field_name_is_valid(f.text)) || !field_value_is_valid(f.value))
         return ROUTED_ERROR_RESPONSE;
     check->bytes += f.text.size + f.value.size;
     if (check->bytes > EXCHANGE_RESPONSE_HEAD_MAX)
@@ -273,6 +273,8 @@ int exchange_send(struct exchange *x, struct slice body)
 static int check_trailers(struct response_check *check, struct arena *arena,
                           const struct field_list *trailers)
 {
+    if (trailers->count > EXCHANGE_RESPONSE_FIELDS_MAX)
+        return ROUTED_ERROR_RESPONSE;
     for (size_t i = 0; i < trailers->count; i++) {
         const struct field *f = &trailers->items[i];
         if (field_is_forbidden_trailer(f->name, f->text))

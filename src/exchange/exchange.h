@@ -104,7 +104,7 @@ struct exchange {
     enum exchange_phase response_phase;
     bool is_tunnel;           /* 101 was sent */
     bool is_closed;           /* on_close was called */
-    bool is_failed;           /* exchange_fail was called: only on_close follows */
+    bool is_failed;           /* by either side: only on_close follows */
     bool suppress_content;    /* HEAD, 204, 304: nothing of the body is carried */
     bool close_after;         /* the application asked for "connection: close" */
     bool is_unread;           /* the carrier gave up on content that nobody wanted: too much */
@@ -118,8 +118,8 @@ struct exchange {
     uint64_t response_bytes;  /* content sent */
 };
 
-#define EXCHANGE_INFORMS_MAX         16 /* 1xx heads an application may send for one request */
-#define EXCHANGE_RESPONSE_FIELDS_MAX 1000
+#define EXCHANGE_INFORMS_MAX         16    /* 1xx heads an application may send for one request */
+#define EXCHANGE_RESPONSE_FIELDS_MAX 1000  /* of a head, and of trailers; so are */
 #define EXCHANGE_RESPONSE_HEAD_MAX   65536 /* bytes of all response fields */
 
 /* ---- for the carrier ---- */

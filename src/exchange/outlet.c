@@ -80,7 +80,6 @@ static int on_inform(struct exchange *x, const struct http_response *response)
 static int on_respond(struct exchange *x, const struct http_response *response, int64_t length)
 {
     if (exchange_is_false_tunnel(x, response->status)) {
-        x->is_failed = true;
         exchange_outlet_fail(x, ROUTED_ERROR_UNSUPPORTED);
         return ROUTED_ERROR_UNSUPPORTED;
     }
@@ -152,9 +151,11 @@ static int answer_error(struct exchange *x, int error)
     return failed ? failed : queue_content(x, slice_static(SPAN("\n")));
 }
 
+/* Not only by exchange_fail: until on_close comes the application may go on to answer. */
 void exchange_outlet_fail(struct exchange *x, int error)
 {
     struct exchange_outlet *o = outlet_of(x);
+    x->is_failed = true;
     bool can_answer = !o->has_begun && error_status(error) != 0;
     o->host->give_up(o->host->session, x, error);
     if (!o->is_done && (!can_answer || answer_error(x, error)))

@@ -1,8 +1,9 @@
 /* exchange/session.h: what every protocol machine looks like to a connection.
  *
- * A session turns bytes into exchanges and back, for one connection, without any I/O: http1 and
- * http2 implement it. The connection reads, calls feed, then drain, writes, and looks at `wait`
- * for its deadline. All calls on one thread. The session embeds this struct as its first member. */
+ * A session turns bytes into exchanges and back, for one connection, without any I/O: http1,
+ * http2 and http3 implement it. The connection reads, calls feed, then drain, writes, and looks at
+ * `wait` for its deadline. All calls on one thread. The session embeds this struct as its first
+ * member. */
 #ifndef EXCHANGE_SESSION_H
 #define EXCHANGE_SESSION_H
 
@@ -89,12 +90,30 @@ struct session {
     bool wants_input;  /* false: backpressure, do not read (feed would return 0) */
     uint64_t bytes_in; /* content and framing fed, for the minimum rate */
     uint64_t requests; /* heads seen */
+    unsigned inside;   /* calls of the connection on the stack, for hosts and applications may call
+                        * back: the outermost settles what they left, before and after */
 };
 
-static inline void session_hit(const struct session *s, size_t offset)
-{
-    if (s->host.on_limit)
-        s->host.on_limit(s->host.host, offset);
-}
+/* ---- for sessions ---- */
+
+void session_init(struct session *s, const struct session_ops *ops, const struct session_host *host,
+                  enum session_wait wait);
+
+/* A request is complete and valid: counts it and hands it over, with so much credit for the answer.
+ */
+void session_begin(struct session *s, struct exchange *x, size_t response_window);
+/* It is over: on_close, then the host's note. */
+void session_end(struct session *s, struct exchange *x, int error);
+/* It never became an exchange. */
+void session_refuse(struct session *s, const struct exchange *x, int error, uint16_t status);
+/* The same for what ends the connection and is a fault of no request in particular. */
+void session_fault(struct session *s, struct span scheme, enum http_protocol protocol, int error);
+
+/* The application acted. Outside the connection's calls nobody settles: it has to come and look. */
+void session_wake(struct session *s);
+
+void session_hit(const struct session *s, size_t offset);
+/* Nanoseconds; 0: not known. */
+uint64_t session_round_trip(const struct session *s);
 
 #endif

@@ -303,18 +303,21 @@ uint64_t routed_ffi_last_error(char *text, uint64_t size)
 
 uint32_t routed_ffi_port(const routed_ffi *server)
 {
+    if (!server)
+        return 0;
     uint16_t clear = front_server_port(server->front);
     return clear ? clear : front_server_secure_port(server->front);
 }
 
 void routed_ffi_stop(routed_ffi *server, uint64_t timeout)
 {
-    front_server_stop(server->front, timeout);
+    if (server)
+        front_server_stop(server->front, timeout);
 }
 
 int32_t routed_ffi_wait(routed_ffi *server)
 {
-    return front_server_wait(server->front);
+    return server ? front_server_wait(server->front) : ROUTED_ERROR_ARGUMENT;
 }
 
 void routed_ffi_free(routed_ffi *server)
@@ -337,16 +340,24 @@ void routed_ffi_free(routed_ffi *server)
 
 /* ---- the event queue ---- */
 
+static int32_t check_queue(const routed_ffi *server)
+{
+    if (!server)
+        return ROUTED_ERROR_ARGUMENT;
+    return server->has_queue ? ROUTED_OK : ROUTED_ERROR_STATE;
+}
+
 int32_t routed_ffi_descriptor(const routed_ffi *server)
 {
-    return server->has_queue ? server->queue.doorbell : -1;
+    return server && server->has_queue ? server->queue.doorbell : -1;
 }
 
 int64_t routed_ffi_poll(routed_ffi *server, routed_ffi_event *events, uint64_t max,
                         uint64_t timeout)
 {
-    if (!server->has_queue)
-        return ROUTED_ERROR_STATE;
+    int32_t error = check_queue(server);
+    if (error)
+        return error;
     if (max && !events)
         return ROUTED_ERROR_ARGUMENT;
     return ffi_queue_poll(&server->queue, events, max, timeout);
@@ -355,8 +366,11 @@ int64_t routed_ffi_poll(routed_ffi *server, routed_ffi_event *events, uint64_t m
 int32_t routed_ffi_send(routed_ffi *server, uint64_t exchange, const uint8_t *payload,
                         uint64_t size)
 {
-    if (!server->has_queue)
-        return ROUTED_ERROR_STATE;
+    int32_t error = check_queue(server);
+    if (error)
+        return error;
+    if (size && !payload)
+        return ROUTED_ERROR_ARGUMENT;
     if (size > WIRE_PAYLOAD_MAX)
         return ROUTED_ERROR_BRIDGE_FRAME;
     return ffi_queue_send(&server->queue, exchange, span_of(payload, (size_t)size));
@@ -366,9 +380,10 @@ uint64_t routed_ffi_send_batch(routed_ffi *server, const uint64_t *exchanges,
                                const uint8_t *payloads, const uint64_t *sizes, uint64_t count,
                                int32_t *error)
 {
-    int32_t result = ROUTED_OK;
+    bool is_given = exchanges && payloads && sizes;
+    int32_t result = count && !is_given ? ROUTED_ERROR_ARGUMENT : ROUTED_OK;
     uint64_t sent = 0;
-    while (sent < count) {
+    while (!result && sent < count) {
         result = routed_ffi_send(server, exchanges[sent], payloads, sizes[sent]);
         if (result)
             break;
@@ -381,38 +396,45 @@ uint64_t routed_ffi_send_batch(routed_ffi *server, const uint64_t *exchanges,
 
 int32_t routed_ffi_grant(routed_ffi *server, uint64_t exchange, uint64_t bytes)
 {
-    if (!server->has_queue)
-        return ROUTED_ERROR_STATE;
-    return ffi_queue_grant(&server->queue, exchange, bytes);
+    int32_t error = check_queue(server);
+    return error ? error : ffi_queue_grant(&server->queue, exchange, bytes);
 }
 
 int32_t routed_ffi_abort(routed_ffi *server, uint64_t exchange)
 {
-    if (!server->has_queue)
-        return ROUTED_ERROR_STATE;
-    return ffi_queue_abort(&server->queue, exchange);
+    int32_t error = check_queue(server);
+    return error ? error : ffi_queue_abort(&server->queue, exchange);
 }
 
 /* ---- numbers ---- */
 
 uint64_t routed_ffi_metrics(const routed_ffi *server, routed_metric *out, uint64_t max)
 {
+    if (!server)
+        return 0;
     struct serve_sources sources = {.front = server->front};
     return serve_numbers_list(&sources, out, (size_t)max);
 }
 
 uint64_t routed_ffi_metrics_json(const routed_ffi *server, char *out, uint64_t size)
 {
+    if (!server) {
+        if (size)
+            *out = '\0';
+        return 0;
+    }
     struct serve_sources sources = {.front = server->front};
     return serve_numbers_json(&sources, out, (size_t)size);
 }
 
 void routed_ffi_reload(routed_ffi *server)
 {
-    front_server_reload(server->front);
+    if (server)
+        front_server_reload(server->front);
 }
 
 void routed_ffi_reopen_log(routed_ffi *server)
 {
-    front_server_reopen_log(server->front);
+    if (server)
+        front_server_reopen_log(server->front);
 }

@@ -224,13 +224,26 @@ static bool has_more_to_do(const struct front_connection *c, bool is_written)
     return c->client.session->wants_input && (is_held_for_now || can_read(c));
 }
 
-/* After the read that front_connection_shut asked for. */
+/* Who was shaking hands when the server began to stop may send the request that it came for. */
+static bool may_still_ask(const struct front_connection *c)
+{
+    return now_of(c) < c->leave_at && !c->input_ended &&
+           (c->greeting == FRONT_GREETING_TLS || c->client.session->bytes_in == 0);
+}
+
+/* After the read that `shut` asked for. */
 static void leave(struct front_connection *c)
 {
-    if (!c->is_leaving || c->greeting == FRONT_GREETING_TLS)
+    if (!c->is_leaving || may_still_ask(c))
         return;
     c->is_leaving = false;
     c->client.session->ops->shut(c->client.session);
+}
+
+static milliseconds next_due(const struct front_connection *c)
+{
+    milliseconds leave_at = c->is_leaving ? c->leave_at : CLOCK_NEVER;
+    return c->probe_at < leave_at ? c->probe_at : leave_at;
 }
 
 static void front_connection_run(struct front_connection *c)
@@ -247,7 +260,7 @@ static void front_connection_run(struct front_connection *c)
     }
     front_patience_note(&c->client, front_connection_wait(c), is_written);
     expect_sign_of_life(c);
-    front_patience_set(&c->client, c->probe_at);
+    front_patience_set(&c->client, next_due(c));
     if (has_more_to_do(c, is_written))
         loop_task_defer(loop_of(c), &c->task);
 }
@@ -354,11 +367,15 @@ static void wake(struct front_client *client)
 }
 
 /* What an idle client has sent meanwhile is read first: it may be a request, and with unread input
- * the close would be a reset. */
+ * the close would be a reset. A handshake may go on as long as late input is waited for. */
 static void shut(struct front_client *client)
 {
     struct front_connection *c = connection_of(client);
-    c->is_leaving = client->session->wait == SESSION_IDLE && socket_has_input(c->handle.fd);
+    bool is_greeting = c->greeting == FRONT_GREETING_TLS;
+    bool has_input = client->session->wait == SESSION_IDLE && socket_has_input(c->handle.fd);
+    c->is_leaving = is_greeting || has_input;
+    if (is_greeting)
+        c->leave_at = clock_after(now_of(c), client->worker->shared->limits.linger_timeout);
     if (c->is_leaving)
         c->is_readable = true;
     else

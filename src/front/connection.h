@@ -26,6 +26,7 @@ struct front_connection {
     struct http_tls *agreed; /* client.tls */
     struct buffer held;      /* input that the session did not take yet */
     milliseconds probe_at;   /* CLOCK_NEVER: no sign of life is due */
+    milliseconds leave_at;   /* until then a client that is leaving may send its first request */
     milliseconds quiet_at;   /* without a write until then, the next one begins a flight */
     bool was_probed;         /* one sign of life is asked for, not more */
     bool is_readable;        /* the socket may have more */

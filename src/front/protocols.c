@@ -14,6 +14,12 @@ static uint32_t bounded_word(uint64_t limit)
     return limit > INT32_MAX ? INT32_MAX : (uint32_t)limit;
 }
 
+/* A rate without a limit is none that a client could miss. */
+static uint32_t rate_of(const routed_limits *limits)
+{
+    return limits->rate == ROUTED_NO_LIMIT ? 0 : bounded_word(limits->rate);
+}
+
 /* With what windows begin with it makes no more than HTTP/2 can tell (RFC 9113 section 6.9.1). */
 static size_t bounded_growth(uint64_t limit)
 {
@@ -61,9 +67,9 @@ static struct http2_session_options http2_options(struct front_worker *w, struct
     own->glitches.burst = bounded_word(limits->http2_glitches);
     own->small_data.burst = bounded_word(limits->http2_small_frames);
     own->continuations_max = bounded_word(limits->http2_continuations);
-    own->overhead_slack = limits->http2_overhead;
+    own->overhead_slack = bounded(limits->http2_overhead);
     own->upload_growth = bounded_growth(limits->upload_growth);
-    own->send_rate = bounded_word(limits->rate);
+    own->send_rate = rate_of(limits);
     own->send_grace = bounded_word(limits->rate_grace);
     options.scheme = scheme;
     options.response_window = bounded(limits->window);
@@ -94,7 +100,7 @@ static struct http3_session_options http3_options(struct front_worker *w)
     own->resets.burst = bounded_word(limits->http3_resets);
     own->glitches.burst = bounded_word(limits->http3_glitches);
     own->small_data.burst = bounded_word(limits->http3_small_frames);
-    own->send_rate = bounded_word(limits->rate);
+    own->send_rate = rate_of(limits);
     own->send_grace = bounded_word(limits->rate_grace);
     own->upload_growth = bounded_growth(limits->upload_growth);
     own->unacknowledged_max = bounded(limits->http3_unacknowledged);

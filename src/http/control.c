@@ -13,9 +13,8 @@ static bool is_control(uint8_t c)
 #define VECTOR 16
 
 /* One bit for each of 16 bytes. */
-static unsigned control_mask(const uint8_t *data)
+static unsigned control_mask(__m128i bytes)
 {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)data);
     __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
     __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
     __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
@@ -27,12 +26,26 @@ static size_t find_in_vectors(struct span text)
 {
     size_t last = text.size - VECTOR;
     for (size_t at = 0;; at = at + VECTOR < last ? at + VECTOR : last) {
-        unsigned mask = control_mask(text.data + at);
+        const void *data = text.data + at;
+        unsigned mask = control_mask(_mm_loadu_si128((const __m128i *)data));
         if (mask)
             return at + (size_t)__builtin_ctz(mask);
         if (at == last)
             return text.size;
     }
+}
+
+/* At least half a vector, and less than a whole one: of two halves the second overlaps the first.
+ */
+static size_t find_in_halves(struct span text)
+{
+    const void *first = text.data, *second = text.data + text.size - VECTOR / 2;
+    unsigned mask = control_mask(_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)first),
+                                                    _mm_loadl_epi64((const __m128i *)second)));
+    if (!mask)
+        return text.size;
+    size_t at = (size_t)__builtin_ctz(mask);
+    return at < VECTOR / 2 ? at : at + text.size - VECTOR;
 }
 #endif
 
@@ -41,6 +54,8 @@ size_t http_control_at(struct span text)
 #ifdef __SSE2__
     if (text.size >= VECTOR)
         return find_in_vectors(text);
+    if (text.size >= VECTOR / 2)
+        return find_in_halves(text);
 #endif
     size_t at = 0;
     while (at < text.size && !is_control(text.data[at]))

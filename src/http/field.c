@@ -166,8 +166,7 @@ int field_list_append_copy(struct field_list *l, struct arena *a, struct span na
     uint8_t *copy = arena_new(a, name.size + value.size);
     if (!copy)
         return ROUTED_ERROR_MEMORY;
-    for (size_t i = 0; i < name.size; i++)
-        copy[i] = span_lower(name.data[i]);
+    span_lower_copy(copy, name);
     if (value.size)
         memcpy(copy + name.size, value.data, value.size);
     struct field f = {.text = span_of(copy, name.size),

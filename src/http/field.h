@@ -76,7 +76,7 @@ enum field_name {
 struct field {
     struct span text; /* the name, lower case */
     struct span value;
-    enum field_name name;
+    enum field_name name; /* what field_lookup says of the text */
 };
 
 /* Grows inside the arena that it is given at each append; dies with that arena. */

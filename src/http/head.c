@@ -19,7 +19,13 @@ static bool is_pseudo(struct span name)
 
 /* ---- lines ---- */
 
-size_t http_head_memory(const struct http_head *h)
+static const struct http_keeper *keeper_of(const struct http_head *h)
+{
+    return h->all->cookies.keeper;
+}
+
+/* As struct http_heads counts it. */
+static size_t memory_of(const struct http_head *h)
 {
     size_t lines = h->capacity > FIRST_CAPACITY ? h->capacity * sizeof(h->lines[0]) : 0;
     return lines + (h->memory > FREE_MEMORY ? h->memory : 0);
@@ -27,19 +33,22 @@ size_t http_head_memory(const struct http_head *h)
 
 static void forget_lines(struct http_head *h)
 {
+    size_t memory = memory_of(h);
     for (size_t i = 0; i < h->count; i++) {
-        h->keeper->release(h->lines[i].name);
-        h->keeper->release(h->lines[i].value);
+        keeper_of(h)->release(h->lines[i].name);
+        keeper_of(h)->release(h->lines[i].value);
     }
     http_cookies_give(h->cookie);
     h->cookie = NULL;
+    if (memory)
+        h->all->memory -= memory;
 }
 
 void http_head_release(struct http_head *h)
 {
     forget_lines(h);
     memory_free(h->lines);
-    *h = (struct http_head){.keeper = h->keeper};
+    *h = (struct http_head){.all = h->all};
 }
 
 void http_head_reset(struct http_head *h)
@@ -49,12 +58,12 @@ void http_head_reset(struct http_head *h)
         return;
     }
     forget_lines(h);
-    *h = (struct http_head){.keeper = h->keeper, .lines = h->lines, .capacity = h->capacity};
+    *h = (struct http_head){.all = h->all, .lines = h->lines, .capacity = h->capacity};
 }
 
-static int count_line(struct http_head *h, const struct http_head_limits *limits, struct span name,
-                      struct span value)
+static int count_line(struct http_head *h, struct span name, struct span value)
 {
+    const struct http_head_limits *limits = h->all->limits;
     if (!is_pseudo(name))
         h->seen++;
     h->bytes += name.size + value.size + HTTP_FIELD_OVERHEAD;
@@ -72,24 +81,25 @@ static int count_line(struct http_head *h, const struct http_head_limits *limits
 static int hold_line(struct http_head *h, void *name, void *value)
 {
     if (h->count == h->capacity) {
+        size_t before = memory_of(h);
         size_t capacity = h->capacity ? h->capacity * 2 : FIRST_CAPACITY;
         struct http_head_line *grown = memory_resize(h->lines, capacity * sizeof(*grown));
         if (!grown)
             return ROUTED_ERROR_MEMORY;
         h->lines = grown;
         h->capacity = capacity;
+        h->all->memory += memory_of(h) - before;
     }
-    h->keeper->retain(name);
-    h->keeper->retain(value);
+    keeper_of(h)->retain(name);
+    keeper_of(h)->retain(value);
     h->lines[h->count++] = (struct http_head_line){name, value};
     return ROUTED_OK;
 }
 
-int http_head_add(struct http_head *h, const struct http_head_limits *limits, void *name,
-                  void *value)
+int http_head_add(struct http_head *h, void *name, void *value)
 {
-    int error = count_line(h, limits, h->keeper->text(name), h->keeper->text(value));
-    if (h->seen > limits->fields_count_hard)
+    int error = count_line(h, keeper_of(h)->text(name), keeper_of(h)->text(value));
+    if (h->seen > h->all->limits->fields_count_hard)
         return ROUTED_ERROR_HTTP2_FIELDS;
     if (!h->error)
         h->error = error ? error : hold_line(h, name, value);
@@ -101,7 +111,6 @@ int http_head_add(struct http_head *h, const struct http_head_limits *limits, vo
 /* What one pass over the lines collects. */
 struct reading {
     struct http_head *head;
-    const struct http_head_limits *limits;
     struct http_request *request;
     struct arena *arena;
     struct span method, scheme, path, authority, protocol, host;
@@ -221,8 +230,8 @@ static int read_field(struct reading *r, struct field f)
 
 static int read_line(struct reading *r, const struct http_head_line *line)
 {
-    struct field f = {.text = r->head->keeper->text(line->name),
-                      .value = r->head->keeper->text(line->value)};
+    struct field f = {.text = keeper_of(r->head)->text(line->name),
+                      .value = keeper_of(r->head)->text(line->value)};
     if (is_pseudo(f.text))
         return read_pseudo(r, f.text, f.value);
     r->has_fields = true;
@@ -247,7 +256,7 @@ static int begin(struct reading *r)
     return ROUTED_OK;
 }
 
-static int finish_cookie(struct reading *r, struct http_cookies *cookies)
+static int finish_cookie(struct reading *r)
 {
     struct http_head *h = r->head;
     if (r->crumb_count < 2)
@@ -257,9 +266,9 @@ static int finish_cookie(struct reading *r, struct http_cookies *cookies)
         return ROUTED_ERROR_MEMORY;
     size_t count = 0;
     for (size_t i = 0; i < h->count; i++)
-        if (span_equals(h->keeper->text(h->lines[i].name), SPAN("cookie")))
+        if (span_equals(keeper_of(h)->text(h->lines[i].name), SPAN("cookie")))
             crumbs[count++] = h->lines[i].value;
-    h->cookie = http_cookies_join(cookies, crumbs, count);
+    h->cookie = http_cookies_join(&h->all->cookies, crumbs, count);
     if (!h->cookie)
         return ROUTED_ERROR_MEMORY;
     h->memory += count * sizeof(void *);
@@ -322,7 +331,7 @@ static int finish_content(struct reading *r, bool ends)
     if (ends && r->length > 0)
         return ROUTED_ERROR_FRAMING;
     request->content_length = ends ? 0 : r->length;
-    if (r->length > r->limits->content_max)
+    if (r->length > r->head->all->limits->content_max)
         return ROUTED_ERROR_CONTENT_TOO_LARGE;
     if (r->expects && !r->expects_continue)
         return ROUTED_ERROR_EXPECTATION;
@@ -347,7 +356,7 @@ static int finish_websocket(struct reading *r)
     return ROUTED_OK;
 }
 
-static int finish(struct reading *r, struct http_cookies *cookies, bool ends)
+static int finish(struct reading *r, bool ends)
 {
     int error = finish_method(r);
     if (!error)
@@ -358,36 +367,41 @@ static int finish(struct reading *r, struct http_cookies *cookies, bool ends)
         error = finish_content(r, ends);
     if (!error)
         error = finish_websocket(r);
-    return error ? error : finish_cookie(r, cookies);
+    return error ? error : finish_cookie(r);
 }
 
-int http_head_read(struct http_head *h, const struct http_head_limits *limits,
-                   struct http_cookies *cookies, struct http_request *request, struct arena *arena,
-                   bool ends)
+static int read_head(struct reading *r, bool ends)
 {
-    struct reading r = {.head = h,
-                        .limits = limits,
-                        .request = request,
-                        .arena = arena,
-                        .length = HTTP_LENGTH_UNKNOWN};
-    int error = begin(&r);
+    struct http_head *h = r->head;
+    int error = begin(r);
     for (size_t i = 0; i < h->count && !error; i++)
-        error = read_line(&r, &h->lines[i]);
+        error = read_line(r, &h->lines[i]);
     h->trailers_from = h->count;
     if (h->error) {
-        request->method = r.method;
-        request->target = r.path;
+        r->request->method = r->method;
+        r->request->target = r->path;
         return h->error;
     }
-    return error ? error : finish(&r, cookies, ends);
+    return error ? error : finish(r, ends);
+}
+
+int http_head_read(struct http_head *h, struct http_request *request, struct arena *arena,
+                   bool ends)
+{
+    struct reading r = {
+        .head = h, .request = request, .arena = arena, .length = HTTP_LENGTH_UNKNOWN};
+    size_t before = memory_of(h);
+    int error = read_head(&r, ends);
+    h->all->memory += memory_of(h) - before;
+    return error;
 }
 
 int http_head_read_trailers(struct http_head *h, struct arena *arena, struct field_list *out)
 {
     *out = FIELD_LIST_EMPTY;
     for (size_t i = h->trailers_from; i < h->count; i++) {
-        struct field f = {.text = h->keeper->text(h->lines[i].name),
-                          .value = h->keeper->text(h->lines[i].value)};
+        struct field f = {.text = keeper_of(h)->text(h->lines[i].name),
+                          .value = keeper_of(h)->text(h->lines[i].value)};
         if (!field_lower_name_is_valid(f.text) || !field_value_is_valid(f.value))
             return ROUTED_ERROR_TRAILER;
         f.name = field_lookup(f.text);

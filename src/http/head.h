@@ -38,14 +38,28 @@ struct http_head_limits {
                                .fields_bytes_max = 32768,                                          \
                                .content_max = INT64_MAX})
 
+/* What the heads of one connection share. */
+struct http_heads {
+    const struct http_head_limits *limits;
+    struct http_cookies cookies; /* whose keeper is that of all lines */
+    size_t memory; /* bytes that the lines of all heads and what was made of them take, beyond those
+                    * that every request has anyway: a few lines, the first chunk of its arena */
+};
+
+/* Bytes of memory that requests make the connection hold. */
+static inline size_t http_heads_memory(const struct http_heads *all)
+{
+    return all->memory + all->cookies.held;
+}
+
 struct http_head_line {
     void *name;
     void *value;
 };
 
 struct http_head {
-    const struct http_keeper *keeper; /* of the lines; set before the first is added */
-    struct http_head_line *lines;     /* of the head, then of the trailers */
+    struct http_heads *all;       /* set before the first line is added */
+    struct http_head_line *lines; /* of the head, then of the trailers */
     size_t count;
     size_t capacity;
     size_t trailers_from;       /* index of their first line, once the head is read */
@@ -57,28 +71,22 @@ struct http_head {
     bool has_priority;          /* RFC 9218: the client sent the field */
 };
 
-/* Gives the lines back; but for its keeper the zeroed struct is an empty head. */
+/* Gives the lines back; but for `all` the zeroed struct is an empty head. */
 void http_head_release(struct http_head *h);
 /* The same, and keeps a little memory for the next request. */
 void http_head_reset(struct http_head *h);
 
 /* Holds one more line. ROUTED_ERROR_HTTP2_FIELDS beyond limits.fields_count_hard; whatever else is
  * wrong is noted in h->error. */
-int http_head_add(struct http_head *h, const struct http_head_limits *limits, void *name,
-                  void *value);
+int http_head_add(struct http_head *h, void *name, void *value);
 
 /* Fills in the request once the field block is complete; its spans live as long as the lines and
  * the arena. `ends` says that no content follows. The scheme and protocol of `request` are set
  * already. An error with status 400 means that the request is malformed. */
-int http_head_read(struct http_head *h, const struct http_head_limits *limits,
-                   struct http_cookies *cookies, struct http_request *request, struct arena *arena,
+int http_head_read(struct http_head *h, struct http_request *request, struct arena *arena,
                    bool ends);
 
 /* The lines that came after the head; what must not be a trailer is left out. */
 int http_head_read_trailers(struct http_head *h, struct arena *arena, struct field_list *out);
-
-/* Bytes of memory that the lines and what was made of them take, beyond those that every request
- * has anyway: a few lines, and the first chunk of its arena. */
-size_t http_head_memory(const struct http_head *h);
 
 #endif

@@ -11,13 +11,11 @@ static struct http1_session *session_of(const struct exchange *x)
     return x->carrier_state;
 }
 
-/* Outside the connection's calls nobody settles: the connection has to come and look. */
 static void wake(struct http1_session *s)
 {
-    if (s->inside)
-        return;
-    s->session.wants_input = http1_session_wants_input(s);
-    s->session.host.on_ready(s->session.host.host);
+    if (!s->session.inside)
+        s->session.wants_input = http1_session_wants_input(s);
+    session_wake(&s->session);
 }
 
 /* The client must see that the response is not complete. What is queued still goes out. */

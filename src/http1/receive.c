@@ -43,7 +43,7 @@ void http1_receive_refuse(struct http1_session *s, int error)
         status = 0;
     else if (status == 0 || http1_answer_error(s, t, error))
         s->phase = HTTP1_OVER;
-    s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
+    session_refuse(&s->session, &t->exchange, error, status);
     http1_spare_give_turn(s->options->spare, t);
 }
 
@@ -63,7 +63,6 @@ static void begin_exchange(struct http1_session *s, bool has_more)
     struct exchange *x = &t->exchange;
     s->incoming = NULL;
     s->current = t;
-    s->session.requests++;
     s->drop_left = s->options->linger_max;
     t->is_persistent = t->parser.is_persistent;
     t->is_chunked = http1_parser_is_chunked(&t->parser);
@@ -71,8 +70,7 @@ static void begin_exchange(struct http1_session *s, bool has_more)
     t->content_begun = has_more;
     if (t->is_chunked)
         http1_chunked_init(&t->chunked, t->parser.allowance);
-    exchange_writable(x, s->options->response_window);
-    s->session.host.on_exchange(s->session.host.host, x);
+    session_begin(&s->session, x, s->options->response_window);
     if (x->request.content_length == 0)
         end_content(t, NULL);
 }

@@ -18,8 +18,7 @@ struct http1_turn *http1_session_take_turn(struct http1_session *s)
 /* on_close, the host's note, and the turn is free again. */
 static void finish_turn(struct http1_session *s, struct http1_turn *t, int error)
 {
-    exchange_close(&t->exchange, error);
-    s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+    session_end(&s->session, &t->exchange, error);
     http1_spare_give_turn(s->options->spare, t);
 }
 
@@ -127,24 +126,23 @@ bool http1_session_wants_input(const struct http1_session *s)
     return http1_receive_is_open(s) || (!s->is_held && s->current && s->current->request_done);
 }
 
-/* The application may have ended a response since the last call. A call from inside a callback,
- * such as shut, leaves the settling to the call that is on its way. */
+/* The application may have ended a response since the last call. */
 static void enter(struct http1_session *s)
 {
-    if (s->inside++ == 0)
+    if (s->session.inside++ == 0)
         http1_session_settle(s);
 }
 
 static void leave(struct http1_session *s)
 {
-    if (s->inside == 1) {
+    if (s->session.inside == 1) {
         http1_session_settle(s);
         s->session.wait = wait_of(s);
         s->session.wants_input = http1_session_wants_input(s);
         if (s->session.wait == SESSION_IDLE && output_has_memory(&s->output))
             http1_spare_return_output(s->options->spare, &s->output);
     }
-    s->inside--;
+    s->session.inside--;
 }
 
 static size_t session_feed(struct session *base, struct block *block, struct span bytes)
@@ -315,8 +313,7 @@ struct session *http1_session_new(const struct http1_session_options *options,
     struct http1_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
-    s->session = (struct session){
-        .ops = &ops, .host = *host, .wait = SESSION_IDLE, .due = CLOCK_NEVER, .wants_input = true};
+    session_init(&s->session, &ops, host, SESSION_IDLE);
     s->options = options;
     s->loop = loop;
     list_init(&s->finishing);

@@ -59,7 +59,6 @@ struct http1_session {
     struct output output;
     size_t drop_left; /* of linger_max */
     enum http1_phase phase;
-    unsigned inside;  /* calls of the connection on the stack */
     bool is_held;     /* the last feed left bytes */
     bool input_ended; /* feed_end was called */
     bool is_shut;     /* no new requests */

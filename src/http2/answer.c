@@ -5,13 +5,11 @@
 
 /* ---- what the exchange's outlet asks for ---- */
 
-/* Outside the connection's calls nobody settles: the connection has to come and look. */
 static void wake(void *session, struct exchange *x)
 {
     struct http2_session *s = session;
     http2_state_is_due(s, http2_state_stream(x));
-    if (!s->inside)
-        s->session.host.on_ready(s->session.host.host);
+    session_wake(&s->session);
 }
 
 void http2_answer_reset(struct http2_session *s, struct http2_stream *t, uint32_t code)
@@ -166,6 +164,7 @@ static int on_send_data(nghttp2_session *machine, nghttp2_frame *frame, const ui
     http2_budget_sent(&s->budget, size);
     t->outlet.uncredited += size;
     t->sent += size;
+    s->content_out += size;
     if (size)
         http2_state_is_due(s, t);
     while (size) {

@@ -7,9 +7,9 @@
 #define UPDATES_A_FRAME 2
 #define UPDATES_MAX     10000
 
-static int take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now, int error)
+static int take(struct bucket *b, const struct bucket_rate *rate, milliseconds now, int error)
 {
-    return http2_bucket_take(b, rate, now) ? ROUTED_OK : error;
+    return bucket_take(b, rate, now) ? ROUTED_OK : error;
 }
 
 static int take_glitch(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
@@ -20,9 +20,9 @@ static int take_glitch(struct http2_budget *b, const struct http2_limits *limits
 void http2_budget_init(struct http2_budget *b, const struct http2_limits *limits, milliseconds now)
 {
     *b = (struct http2_budget){
-        .resets = http2_bucket_full(&limits->resets, now),
-        .glitches = http2_bucket_full(&limits->glitches, now),
-        .small_data = http2_bucket_full(&limits->small_data, now),
+        .resets = bucket_full(&limits->resets, now),
+        .glitches = bucket_full(&limits->glitches, now),
+        .small_data = bucket_full(&limits->small_data, now),
     };
 }
 
@@ -84,7 +84,7 @@ void http2_budget_sent(struct http2_budget *b, size_t content)
 
 bool http2_budget_is_low(const struct http2_budget *b, const struct http2_limits *limits)
 {
-    return http2_bucket_is_low(&b->resets, &limits->resets);
+    return bucket_is_low(&b->resets, &limits->resets);
 }
 
 bool http2_budget_is_overhead(const struct http2_budget *b, const struct http2_limits *limits,

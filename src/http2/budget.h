@@ -6,13 +6,14 @@
 #ifndef HTTP2_BUDGET_H
 #define HTTP2_BUDGET_H
 
-#include "http2/bucket.h"
+#include "base/bucket.h"
 #include "http2/frames.h"
+#include "http2/limits.h"
 
 struct http2_budget {
-    struct http2_bucket resets;
-    struct http2_bucket glitches;
-    struct http2_bucket small_data;
+    struct bucket resets;
+    struct bucket glitches;
+    struct bucket small_data;
     uint64_t carried;       /* bytes of field blocks and content, both ways */
     uint32_t updates;       /* WINDOW_UPDATE frames that what we sent gives reason for */
     uint32_t first_data;    /* requests that have not sent their first DATA frame, about */

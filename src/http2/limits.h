@@ -11,13 +11,8 @@
 #ifndef HTTP2_LIMITS_H
 #define HTTP2_LIMITS_H
 
+#include "base/bucket.h"
 #include "http/head.h"
-
-/* A budget that refills: `burst` units at first and at most, `per_second` come back. */
-struct http2_rate {
-    uint32_t burst;
-    uint32_t per_second;
-};
 
 struct http2_limits {
     /* Of one request. fields_bytes_max is told to the client as SETTINGS_MAX_HEADER_LIST_SIZE. */
@@ -28,17 +23,17 @@ struct http2_limits {
     uint32_t stream_window;     /* bytes; at most this much content of each stream waits for an
                                  * application, streams_max times this on a connection, */
     uint32_t connection_window; /* bytes on their way; given back as they come */
-    size_t upload_growth;       /* and this much more, see http2/window.h */
+    size_t upload_growth;       /* and this much more, see exchange/window.h */
     uint32_t frame_max;         /* bytes of a frame's payload */
     uint32_t compression_table; /* bytes of the HPACK table that the client fills */
 
     /* Of the connection. Beyond each: GOAWAY(ENHANCE_YOUR_CALM). */
-    struct http2_rate resets;     /* by the client, and by us because of what the client sent;
-                                   * with three quarters used up GOAWAY asks for a new connection */
-    struct http2_rate glitches;   /* frames that are odd but legal: PING, SETTINGS, PRIORITY,
-                                   * unknown types, empty DATA, WINDOW_UPDATE without need */
-    struct http2_rate small_data; /* DATA frames under small_data_below bytes, but for one for
-                                   * each request and the last */
+    struct bucket_rate resets;     /* by the client, and by us because of what the client sent;
+                                    * with three quarters used up GOAWAY asks for a new connection */
+    struct bucket_rate glitches;   /* frames that are odd but legal: PING, SETTINGS, PRIORITY,
+                                    * unknown types, empty DATA, WINDOW_UPDATE without need */
+    struct bucket_rate small_data; /* DATA frames under small_data_below bytes, but for one for
+                                    * each request and the last */
     uint32_t small_data_below;
     uint32_t continuations_max; /* CONTINUATION frames of one field block */
     uint32_t control_max;       /* frames that wait to be sent because the client does not read */
@@ -47,7 +42,7 @@ struct http2_limits {
     uint32_t overhead_share;
     uint64_t overhead_slack;
     /* A response that waits for the client's flow control: under send_rate bytes a second after
-     * send_grace milliseconds it is cut with ROUTED_ERROR_TOO_SLOW. */
+     * send_grace milliseconds it is cut with ROUTED_ERROR_TOO_SLOW. 0: it never is. */
     uint32_t send_rate;
     uint32_t send_grace;
     /* What the fields of all open requests take, in this room and in nghttp2, may be memory_share

@@ -24,8 +24,13 @@ static const struct http_keeper keeper = {.text = text_of, .retain = retain, .re
 
 /* ---- making it ---- */
 
+/* As nghttp2 counts what a head may take, of the largest that exchange_respond lets through: with a
+ * larger one it would leave the client without an answer. */
+#define SENT_HEAD_MAX (EXCHANGE_RESPONSE_HEAD_MAX + 64 * (size_t)EXCHANGE_RESPONSE_FIELDS_MAX)
+
 static void set_options(nghttp2_option *option, const struct http2_limits *limits)
 {
+    nghttp2_option_set_max_send_header_block_length(option, SENT_HEAD_MAX);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     /* Resets are counted here, by the clock of the worker. */
@@ -86,7 +91,7 @@ int http2_machine_open(struct http2_session *s)
         error = make(s, callbacks, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
-    s->cookies.keeper = &keeper;
+    s->heads.cookies.keeper = &keeper;
     http2_frames_init(&s->frames, HTTP2_PREFACE_SIZE);
     return error ? error : queue_settings(s);
 }

@@ -52,7 +52,7 @@ static bool is_too_much_memory(const struct http2_session *s)
     const struct http2_limits *limits = &s->options->limits;
     uint64_t allowed = (s->session.bytes_in + s->input_size) * limits->memory_share +
                        limits->memory_slack + s->live_count * HTTP2_STREAM_COST + s->idle_memory;
-    return s->heap.held + s->fields_memory + s->cookies.held > allowed;
+    return s->heap.held + http_heads_memory(&s->heads) > allowed;
 }
 
 static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghttp2_rcbuf *name,
@@ -64,9 +64,7 @@ static int on_header(nghttp2_session *machine, const nghttp2_frame *frame, nghtt
     (void)flags;
     if (!t)
         return 0;
-    size_t before = http_head_memory(&t->head);
-    int error = http_head_add(&t->head, &s->options->limits.head, name, value);
-    s->fields_memory += http_head_memory(&t->head) - before;
+    int error = http_head_add(&t->head, name, value);
     return error ? stop(s, error) : 0;
 }
 
@@ -96,7 +94,7 @@ static int refuse(struct http2_session *s, struct http2_stream *t, int error)
     } else {
         exchange_outlet_fail(&t->exchange, error);
     }
-    s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
+    session_refuse(&s->session, &t->exchange, error, status);
     return http2_session_charge_reset(s);
 }
 
@@ -112,10 +110,8 @@ static void begin_exchange(struct http2_session *s, struct http2_stream *t)
 {
     struct exchange *x = &t->exchange;
     t->is_exchange = true;
-    s->session.requests++;
     set_priority(s, t);
-    exchange_writable(x, s->options->response_window);
-    s->session.host.on_exchange(s->session.host.host, x);
+    session_begin(&s->session, x, s->options->response_window);
     if (x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel)
         exchange_deliver_end(x, NULL);
 }
@@ -123,12 +119,9 @@ static void begin_exchange(struct http2_session *s, struct http2_stream *t)
 static int receive_head(struct http2_session *s, struct http2_stream *t, bool ends)
 {
     struct exchange *x = &t->exchange;
-    size_t before = http_head_memory(&t->head);
-    int error = http_head_read(&t->head, &s->options->limits.head, &s->cookies, &x->request,
-                               &x->arena, ends);
-    s->fields_memory += http_head_memory(&t->head) - before;
+    int error = http_head_read(&t->head, &x->request, &x->arena, ends);
     if (!error && is_too_much_memory(s)) {
-        http_cookies_release(&s->cookies);
+        http_cookies_release(&s->heads.cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
     t->inlet.has_ended = ends;
@@ -163,20 +156,20 @@ static void give_window(struct http2_session *s, const struct http2_stream *t, s
         nghttp2_session_consume_stream(s->machine, t->id, size);
 }
 
+static void widen_window(struct http2_session *s, const struct http2_stream *t)
+{
+    size_t size = s->windows.first + t->window.growth;
+    if (nghttp2_session_set_local_window_size(s->machine, NGHTTP2_FLAG_NONE, t->id, (int32_t)size))
+        http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
+}
+
 /* What the application took, and more where the window is what the client waits for. */
 static void give_taken(struct http2_session *s, struct http2_stream *t, size_t size)
 {
     give_window(s, t, size);
-    if (buffer_size(&t->inlet.held)) {
-        http2_window_wait(&t->window);
-    } else if (size && !s->is_broken && !t->is_gone && !t->inlet.has_ended && !t->inlet.is_done) {
-        size_t first = s->options->limits.stream_window;
-        if (http2_window_take(&t->window, first, size, &s->session, *s->options->now,
-                              &s->growth_left) &&
-            nghttp2_session_set_local_window_size(s->machine, NGHTTP2_FLAG_NONE, t->id,
-                                                  (int32_t)(first + t->window.growth)))
-            http2_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP2_INTERNAL_ERROR);
-    }
+    if (!s->is_broken && !t->is_gone &&
+        exchange_window_take(&t->window, &s->windows, &t->inlet, size))
+        widen_window(s, t);
 }
 
 void http2_receive_give_up(struct http2_session *s, struct http2_stream *t)
@@ -212,6 +205,8 @@ static void receive_content(struct http2_session *s, struct http2_stream *t, str
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
                                        s->input, bytes, &taken);
     give_taken(s, t, taken);
+    if (!http2_state_is_awaited(t))
+        exchange_arrival_stop(&t->arrival);
     if (error)
         exchange_outlet_fail(&t->exchange, error);
 }
@@ -223,6 +218,7 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
+    s->content_in += size;
     nghttp2_session_consume_connection(machine, size);
     if (!t)
         return 0;

@@ -30,17 +30,10 @@ static void begin_close(struct http2_session *s, int error)
     http2_streams_finish_live(s, error);
 }
 
-/* For the host's counters: what ended the connection is a fault of no request in particular. */
-static void report_failure(struct http2_session *s)
-{
-    struct exchange nobody = {.request = {.scheme = s->options->scheme, .protocol = HTTP_2}};
-    s->session.host.on_refused(s->session.host.host, &nobody, s->failure, 0);
-}
-
 static void settle_failure(struct http2_session *s)
 {
     http2_machine_give_up(s);
-    report_failure(s);
+    session_fault(&s->session, s->options->scheme, HTTP_2, s->failure);
     begin_close(s, s->failure);
 }
 
@@ -158,23 +151,22 @@ static milliseconds due_of(const struct http2_session *s)
     return is_due ? last_farewell_due(s) : CLOCK_NEVER;
 }
 
-/* The application may have acted since the last call. A call from inside a callback, such as
- * shut, leaves the settling to the call that is on its way. */
+/* The application may have acted since the last call. */
 static void enter(struct http2_session *s)
 {
-    if (s->inside++ == 0)
+    if (s->session.inside++ == 0)
         settle(s);
 }
 
 static void leave(struct http2_session *s)
 {
-    if (s->inside == 1) {
+    if (s->session.inside == 1) {
         settle(s);
         s->session.wait = wait_of(s);
         s->session.due = due_of(s);
         s->session.wants_input = s->phase != HTTP2_OVER;
     }
-    s->inside--;
+    s->session.inside--;
 }
 
 static size_t session_feed(struct session *base, struct block *block, struct span bytes)
@@ -217,6 +209,7 @@ static size_t session_drain(struct session *base, struct span *out, size_t max)
 {
     struct http2_session *s = http2_state_of(base);
     enter(s);
+    http2_streams_cut_starved(s);
     pull(s);
     http2_streams_cut_slow(s);
     if (s->input_ended && s->output.size == 0)
@@ -288,7 +281,7 @@ static void session_rest(struct session *base)
 {
     struct http2_session *s = http2_state_of(base);
     output_rest(&s->output);
-    http_cookies_release(&s->cookies);
+    http_cookies_release(&s->heads.cookies);
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;
@@ -323,11 +316,14 @@ struct session *http2_session_new(const struct http2_session_options *options,
     struct http2_session *s = memory_new_zeroed(sizeof(*s));
     if (!s)
         return NULL;
-    s->session = (struct session){
-        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
+    session_init(&s->session, &ops, host, SESSION_HEAD);
     s->options = options;
     s->loop = loop;
-    s->growth_left = options->limits.upload_growth;
+    s->heads.limits = &options->limits.head;
+    s->windows = (struct exchange_windows){.session = &s->session,
+                                           .now = options->now,
+                                           .first = options->limits.stream_window,
+                                           .left = options->limits.upload_growth};
     list_init(&s->live);
     list_init(&s->finishing);
     list_init(&s->due);

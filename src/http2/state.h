@@ -9,15 +9,16 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/output.h"
+#include "exchange/arrival.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
+#include "exchange/window.h"
 #include "http/head.h"
 #include "http2/budget.h"
 #include "http2/order.h"
 #include "http2/preface.h"
 #include "http2/priority.h"
 #include "http2/session.h"
-#include "http2/window.h"
 #include <nghttp2/nghttp2.h>
 
 /* What one turn takes over from nghttp2: enough for full writes, little enough that a stream that
@@ -49,12 +50,14 @@ struct http2_stream {
     struct list_link link; /* in `live`, `finishing` or `spare` */
     struct list_link due;  /* in `due`: settle has something to do for it */
     int32_t id;
-    int error;                   /* why it failed */
-    struct exchange_inlet inlet; /* of request content */
-    struct http2_window window;  /* of the stream, for that */
-    uint64_t response_end;       /* of the output, once the last frame is in it; 0 before */
-    uint64_t sent;               /* response content that went into the output, ever */
-    uint64_t sent_before;        /* when it was blocked */
+    int error;                     /* why it failed */
+    struct exchange_inlet inlet;   /* of request content */
+    struct exchange_window window; /* of the stream, for that */
+    struct exchange_arrival arrival;
+    uint64_t response_end; /* of the output, once the last frame is in it; 0 before */
+    uint64_t sent;         /* response content that went into the output, ever */
+    uint64_t sent_before;  /* when it was blocked, or last looked at; */
+    uint64_t sent_by_all;  /* and what all had sent then */
     milliseconds blocked_at;
     bool is_blocked;    /* nghttp2 does not take content that is here */
     bool is_exchange;   /* the host knows it */
@@ -82,11 +85,13 @@ struct http2_session {
     struct http2_order order;
     struct http2_priority priority;
     struct http2_budget budget;
-    struct http_cookies cookies;
-    size_t idle_memory;   /* of nghttp2 at the beginning */
-    size_t fields_memory; /* of all streams */
-    size_t growth_left;   /* of windows */
-    nghttp2_nv *lines;    /* room for the lines of one response head */
+    struct http_heads heads;         /* of requests */
+    struct exchange_windows windows; /* of uploads */
+    size_t idle_memory;              /* of nghttp2 at the beginning */
+    uint64_t content_in;             /* of all requests, ever */
+    uint64_t content_out;            /* of all answers */
+    milliseconds look_at;            /* at what comes for those who wait */
+    nghttp2_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */
     size_t input_size;   /* bytes being fed */
@@ -95,7 +100,6 @@ struct http2_session {
     uint32_t failure_code; /* for GOAWAY */
     enum http2_phase phase;
     enum http2_farewell farewell;
-    unsigned inside;    /* calls of the connection on the stack */
     uint8_t frame_type; /* being received */
     bool is_broken;     /* nghttp2 must not be called any more */
     bool was_greeted;   /* the client's first SETTINGS came */
@@ -113,6 +117,13 @@ static inline struct http2_session *http2_state_of(struct session *s)
 static inline struct http2_stream *http2_state_stream(struct exchange *x)
 {
     return (struct http2_stream *)(void *)x;
+}
+
+/* Is it the client's turn to send content? */
+static inline bool http2_state_is_awaited(const struct http2_stream *t)
+{
+    return !t->exchange.is_tunnel && !t->inlet.has_ended &&
+           exchange_inlet_is_waiting(&t->inlet, &t->exchange);
 }
 
 /* What the application's calls may leave for settle. */
@@ -143,6 +154,8 @@ void http2_streams_end_input(struct http2_session *s);
 void http2_streams_cut_blocked(struct http2_session *s);
 /* Ends the answers whose client opens its window too slowly (limits.send_rate). */
 void http2_streams_cut_slow(struct http2_session *s);
+/* Ends the requests that too little content comes for, whatever else comes (exchange/arrival.h). */
+void http2_streams_cut_starved(struct http2_session *s);
 /* Ends the requests whose content did not come in time; false when there is none. */
 bool http2_streams_fail_waiting(struct http2_session *s, int error);
 /* What the most urgent of the streams, of which there is one, waits for. */

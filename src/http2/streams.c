@@ -20,11 +20,10 @@ struct http2_stream *http2_streams_take(struct http2_session *s, int32_t id)
     struct http2_stream *t = new_stream(s);
     if (!t)
         return NULL;
-    t->head.keeper = s->cookies.keeper;
+    t->head.all = &s->heads;
     exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
     t->outlet.host = &s->outlets;
     t->id = id;
-    s->fields_memory += http_head_memory(&t->head);
     s->live_count++;
     list_append(&s->live, &t->link);
     return t;
@@ -44,8 +43,7 @@ static void give_stream(struct http2_session *s, struct http2_stream *t)
     list_remove(&t->link);
     list_remove(&t->due);
     exchange_inlet_release(&t->inlet);
-    http2_window_give_back(&t->window, &s->growth_left);
-    s->fields_memory -= http_head_memory(&t->head);
+    exchange_window_give_back(&t->window, &s->windows);
     http_head_reset(&t->head);
     exchange_outlet_reset(&t->outlet);
     list_prepend(&s->spare, &t->link);
@@ -73,11 +71,10 @@ static void finish(struct http2_session *s, struct http2_stream *t, int error)
     if (!t->is_gone && !s->is_broken)
         nghttp2_session_set_stream_user_data(s->machine, t->id, NULL);
     if (t->is_exchange) {
-        exchange_close(&t->exchange, error);
-        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
+        session_end(&s->session, &t->exchange, error);
     } else if (!t->is_refused) {
         t->is_refused = true;
-        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
+        session_refuse(&s->session, &t->exchange, error, 0);
     }
     give_stream(s, t);
 }
@@ -193,12 +190,37 @@ void http2_streams_cut_blocked(struct http2_session *s)
 
 /* ---- slow readers ---- */
 
-static bool is_too_slow(const struct http2_session *s, const struct http2_stream *t)
+static void start_watch(const struct http2_session *s, struct http2_stream *t)
 {
-    const struct http2_limits *limits = &s->options->limits;
+    t->blocked_at = *s->options->now;
+    t->sent_before = t->sent;
+    t->sent_by_all = s->content_out;
+}
+
+/* Progress is what went out: of the stream where its own window is full, else of all, for then it
+ * may be the others' turn. */
+static bool is_too_slow(const struct http2_session *s, const struct http2_stream *t,
+                        milliseconds elapsed)
+{
+    bool is_window_full = nghttp2_session_get_stream_remote_window_size(s->machine, t->id) <= 0;
+    uint64_t progress = is_window_full ? t->sent - t->sent_before : s->content_out - t->sent_by_all;
+    return progress * 1000 < elapsed * s->options->limits.send_rate;
+}
+
+/* From one look to the next, so that a fast start buys nothing. */
+static void check_blocked(struct http2_session *s, struct http2_stream *t)
+{
     milliseconds elapsed = *s->options->now - t->blocked_at;
-    return elapsed >= limits->send_grace &&
-           (t->sent - t->sent_before) * 1000 < elapsed * limits->send_rate;
+    if (elapsed < s->options->limits.send_grace)
+        return;
+    if (!is_too_slow(s, t, elapsed)) {
+        start_watch(s, t);
+        return;
+    }
+    session_hit(&s->session, offsetof(routed_limits, rate));
+    t->error = ROUTED_ERROR_TOO_SLOW;
+    t->is_blocked = false;
+    http2_answer_reset(s, t, NGHTTP2_CANCEL);
 }
 
 /* The output has room, so what is left in a queue waits for the client's window. */
@@ -206,14 +228,10 @@ static void note_blocked(struct http2_session *s, struct http2_stream *t)
 {
     bool was_blocked = t->is_blocked;
     t->is_blocked = t->outlet.body.size > 0 && !t->is_gone && !t->error;
-    if (t->is_blocked && !was_blocked) {
-        t->blocked_at = *s->options->now;
-        t->sent_before = t->sent;
-    } else if (t->is_blocked && is_too_slow(s, t)) {
-        t->error = ROUTED_ERROR_TOO_SLOW;
-        t->is_blocked = false;
-        http2_answer_reset(s, t, NGHTTP2_CANCEL);
-    }
+    if (t->is_blocked && !was_blocked)
+        start_watch(s, t);
+    else if (t->is_blocked)
+        check_blocked(s, t);
 }
 
 void http2_streams_cut_slow(struct http2_session *s)
@@ -222,6 +240,43 @@ void http2_streams_cut_slow(struct http2_session *s)
         return;
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
         note_blocked(s, LIST_ITEM(l, struct http2_stream, link));
+    http2_streams_settle(s);
+}
+
+/* ---- slow uploads ---- */
+
+#define LOOK_MS 1000
+
+static size_t count_awaited(const struct http2_session *s)
+{
+    size_t count = 0;
+    for (const struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        count += http2_state_is_awaited(LIST_ITEM(l, const struct http2_stream, link));
+    return count;
+}
+
+static void look_at_arrival(struct http2_session *s, struct http2_stream *t,
+                            const struct exchange_arrivals *all)
+{
+    if (!http2_state_is_awaited(t) ||
+        !exchange_arrival_is_late(&t->arrival, &t->exchange, all, *s->options->now))
+        return;
+    session_hit(&s->session, offsetof(routed_limits, rate));
+    exchange_outlet_fail(&t->exchange, ROUTED_ERROR_TOO_SLOW);
+}
+
+void http2_streams_cut_starved(struct http2_session *s)
+{
+    milliseconds now = *s->options->now;
+    if (s->session.wait != SESSION_BODY || now < s->look_at)
+        return;
+    s->look_at = now + LOOK_MS;
+    struct exchange_arrivals all = {.received = s->content_in,
+                                    .awaited = count_awaited(s),
+                                    .rate = s->options->limits.send_rate,
+                                    .grace = s->options->limits.send_grace};
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        look_at_arrival(s, LIST_ITEM(l, struct http2_stream, link), &all);
     http2_streams_settle(s);
 }
 
@@ -235,7 +290,7 @@ enum session_wait http2_streams_wait(const struct http2_session *s)
         is_blocked |= t->is_blocked;
         if (t->exchange.is_tunnel)
             continue;
-        if (!t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
+        if (http2_state_is_awaited(t))
             return SESSION_BODY;
         is_all_tunnels = false;
     }
@@ -249,8 +304,7 @@ bool http2_streams_fail_waiting(struct http2_session *s, int error)
     bool any = false;
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
         struct http2_stream *t = LIST_ITEM(l, struct http2_stream, link);
-        if (t->exchange.is_tunnel || t->inlet.has_ended ||
-            !exchange_inlet_is_waiting(&t->inlet, &t->exchange))
+        if (!http2_state_is_awaited(t))
             continue;
         exchange_outlet_fail(&t->exchange, error);
         any = true;

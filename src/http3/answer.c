@@ -2,13 +2,11 @@
 
 #include "base/error.h"
 
-/* Outside the connection's calls nobody settles: the connection has to come and look. */
 static void wake(void *session, struct exchange *x)
 {
     struct http3_session *s = session;
     http3_state_is_due(s, http3_state_stream(x));
-    if (!s->inside)
-        s->session.host.on_ready(s->session.host.host);
+    session_wake(&s->session);
 }
 
 /* ---- ends ---- */
@@ -88,7 +86,7 @@ static void resume(void *session, struct exchange *x, bool is_first)
     struct http3_session *s = session;
     struct http3_stream *t = http3_state_stream(x);
     if (is_first)
-        http3_session_watch(s, t);
+        http3_streams_watch(s, t);
     http3_send_resume(s, t);
 }
 

@@ -237,9 +237,10 @@ void http3_connection_finish(struct http3_connection *c)
 static bool write(struct http3_connection *c)
 {
     struct http3_endpoint *e = c->endpoint;
-    http3_path_watch(c);
+    ngtcp2_conn_info state = http3_recovery_state(c);
+    http3_path_watch(c, &state);
     size_t largest = http3_path_room(c);
-    size_t quantum = http3_recovery_burst(c, largest);
+    size_t quantum = http3_recovery_burst(c, &state, largest);
     size_t written = 0;
     bool has_more = true;
     while (has_more && written < quantum && c->ending == HTTP3_STAYS) {
@@ -249,7 +250,7 @@ static bool write(struct http3_connection *c)
         uint8_t *room = http3_output_room(e, largest);
         if (!room)
             break;
-        ngtcp2_ssize size = http3_streams_write(c, &path.path, &mark, room, largest);
+        ngtcp2_ssize size = http3_transport_write(c, &path.path, &mark, room, largest);
         if (size < 0)
             http3_connection_fail(c, (int)size);
         has_more = size > 0;
@@ -288,7 +289,7 @@ static bool run_closed(struct http3_connection *c)
 static void run_session(struct http3_connection *c)
 {
     struct session *s = http3_connection_session(c);
-    http3_streams_allow(c);
+    http3_transport_allow(c);
     if (s->wait != SESSION_FINISHED || c->ending != HTTP3_STAYS)
         return;
     ngtcp2_ccerr_set_application_error(&c->why, http3_session_close_code(c->session), NULL, 0);
@@ -321,11 +322,8 @@ static void keep_alive(struct http3_connection *c)
  * ngtcp2's probes, which come while something is not acknowledged. */
 static bool is_deserted(const struct http3_connection *c)
 {
-    ngtcp2_conn_info state;
-    if (!c->endpoint->is_shut || http3_now(c->endpoint) < c->heard_at + DESERTED_AFTER)
-        return false;
-    ngtcp2_conn_get_conn_info(c->conn, &state);
-    return state.bytes_in_flight > 0;
+    return c->endpoint->is_shut && http3_now(c->endpoint) >= c->heard_at + DESERTED_AFTER &&
+           http3_recovery_state(c).bytes_in_flight > 0;
 }
 
 bool http3_connection_run(struct http3_connection *c)
@@ -339,7 +337,7 @@ bool http3_connection_run(struct http3_connection *c)
     if (c->ending == HTTP3_STAYS && is_deserted(c))
         http3_connection_close(c, ROUTED_ERROR_STOPPING);
     if (c->session && c->ending == HTTP3_STAYS)
-        http3_streams_allow(c);
+        http3_transport_allow(c);
     if (c->ending == HTTP3_STAYS)
         has_more = write(c);
     if (c->session)

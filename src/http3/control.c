@@ -26,7 +26,7 @@ static void keep_for_later(struct http3_session *s, int64_t id, nghttp3_pri prio
 
 static void apply_update(struct http3_session *s, int64_t id, nghttp3_pri priority)
 {
-    struct http3_stream *t = http3_session_find_stream(s, id);
+    struct http3_stream *t = http3_streams_find(s, id);
     if (t && !t->is_gone) {
         t->has_update = true;
         http3_request_set_priority(s, id, priority);

@@ -43,7 +43,7 @@ static void client_cancelled(struct http3_session *s, struct http3_stream *t)
 int http3_session_stream_reset(struct http3_session *s, int64_t stream, uint64_t code)
 {
     http3_session_enter(s);
-    struct http3_stream *t = http3_session_find_stream(s, stream);
+    struct http3_stream *t = http3_streams_find(s, stream);
     (void)code;
     if (http3_state_is_client_side_stream(stream)) {
         http3_side_reset(s, stream);
@@ -61,7 +61,7 @@ int http3_session_stream_reset(struct http3_session *s, int64_t stream, uint64_t
 int http3_session_stream_stopped(struct http3_session *s, int64_t stream, uint64_t code)
 {
     http3_session_enter(s);
-    struct http3_stream *t = http3_session_find_stream(s, stream);
+    struct http3_stream *t = http3_streams_find(s, stream);
     (void)code;
     if (t)
         client_cancelled(s, t);
@@ -74,11 +74,11 @@ int http3_session_stream_stopped(struct http3_session *s, int64_t stream, uint64
 
 static void close_request_stream(struct http3_session *s, int64_t stream)
 {
-    struct http3_stream *t = http3_session_find_stream(s, stream);
+    struct http3_stream *t = http3_streams_find(s, stream);
     if (!s->is_broken)
         nghttp3_conn_close_stream(s->machine, stream, NGHTTP3_H3_NO_ERROR);
     if (!t) {
-        http3_session_forget_stream(s, stream);
+        http3_streams_forget(s, stream);
         return;
     }
     if (!t->is_over && !t->response_sent) /* only STOP_SENDING ends our direction before us */

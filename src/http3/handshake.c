@@ -28,7 +28,7 @@ static int on_identifier_wanted(ngtcp2_conn *conn, ngtcp2_cid *id, uint8_t *toke
     struct http3_endpoint *e = c->endpoint;
     (void)conn;
     (void)size;
-    if (!http2_bucket_take(&c->identifiers, &HTTP3_IDENTIFIERS, http3_now_milliseconds(e))) {
+    if (!bucket_take(&c->identifiers, &HTTP3_IDENTIFIERS, http3_now_milliseconds(e))) {
         http3_connection_close_over_budget(c);
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
@@ -96,7 +96,7 @@ static int open_session(struct http3_connection *c)
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     tls_session_describe(c->tls, &c->agreed);
-    return http3_streams_start(c);
+    return http3_transport_start(c);
 }
 
 static int on_done(ngtcp2_conn *conn, void *user)
@@ -181,7 +181,7 @@ void http3_handshake_failed(struct http3_connection *c)
 void http3_handshake_callbacks(struct http3_endpoint *e)
 {
     tls_quic_callbacks(&e->callbacks);
-    http3_streams_callbacks(&e->callbacks);
+    http3_transport_callbacks(&e->callbacks);
     e->update_key = e->callbacks.update_key;
     e->callbacks.update_key = on_update_key;
     e->callbacks.rand = on_random;
@@ -310,8 +310,8 @@ static struct http3_connection *make_connection(struct http3_endpoint *e, const 
     c->endpoint = e;
     c->peer = g->datagram->remote;
     c->has_place = g->has_place;
-    c->moves = http2_bucket_full(&HTTP3_MOVES, http3_now_milliseconds(e));
-    c->identifiers = http2_bucket_full(&HTTP3_IDENTIFIERS, http3_now_milliseconds(e));
+    c->moves = bucket_full(&HTTP3_MOVES, http3_now_milliseconds(e));
+    c->identifiers = bucket_full(&HTTP3_IDENTIFIERS, http3_now_milliseconds(e));
     c->streams_told = e->options.session.limits.streams_max;
     list_init(&c->routes);
     list_append(&e->connections, &c->all);

@@ -1,16 +1,16 @@
 /* http3/inside.h: the inside of an endpoint and of its connections, for the files of this room.
  *
  * endpoint.c sorts datagrams and runs connections; handshake.c makes connections; connection.c runs
- * and ends them; streams.c stands between ngtcp2 and the session; recovery.c counts losses and
+ * and ends them; transport.c stands between ngtcp2 and the session; recovery.c counts losses and
  * round trips; path.c knows addresses and the size of datagrams; output.c sends; stateless.c
  * answers what belongs to no connection. */
 #ifndef HTTP3_INSIDE_H
 #define HTTP3_INSIDE_H
 
+#include "base/bucket.h"
 #include "base/error.h"
 #include "base/heap.h"
 #include "base/list.h"
-#include "http2/bucket.h"
 #include "http3/deadlines.h"
 #include "http3/endpoint.h"
 #include "http3/identifier.h"
@@ -27,8 +27,8 @@
  * docs/decisions/0010-quic.md tells what of it is used. */
 #define HTTP3_CONNECTION_COST ((size_t)64 << 10)
 /* Changes of the client's address and connection ids that it makes us give out. */
-#define HTTP3_MOVES       ((struct http2_rate){120, 10})
-#define HTTP3_IDENTIFIERS ((struct http2_rate){100, 10})
+#define HTTP3_MOVES       ((struct bucket_rate){120, 10})
+#define HTTP3_IDENTIFIERS ((struct bucket_rate){100, 10})
 /* Connection ids of the client that we keep, RFC 9000 section 5.1.1. */
 #define HTTP3_PEER_IDENTIFIERS 4
 #define HTTP3_PROVED_MAX       2
@@ -69,8 +69,8 @@ struct http3_connection {
     struct http3_address peer;
     struct http3_address proved[HTTP3_PROVED_MAX]; /* addresses by path validation, latest ones */
     unsigned next_proved;
-    struct http2_bucket moves;
-    struct http2_bucket identifiers;
+    struct bucket moves;
+    struct bucket identifiers;
     bool is_early;      /* its session began with early data */
     bool is_kept_alive; /* by PING while an answer takes its time */
     uint32_t key_updates;
@@ -101,9 +101,9 @@ struct http3_endpoint {
     size_t closed; /* CLOSING and DRAINING */
     unsigned handshakes;
     bool is_shut;
-    struct http2_bucket versions;
-    struct http2_bucket resets;
-    struct http2_bucket refusals;
+    struct bucket versions;
+    struct bucket resets;
+    struct bucket refusals;
     ngtcp2_callbacks callbacks;
     ngtcp2_update_key update_key;
     uint64_t counts[HTTP3_COUNT];
@@ -151,27 +151,30 @@ void http3_handshake_leave(struct http3_connection *c);
 /* The first datagram of a connection that nobody knows: answers, makes a connection, or drops. */
 void http3_handshake_begin(struct http3_endpoint *e, const struct http3_datagram *datagram);
 
-/* ---- streams.c ---- */
+/* ---- transport.c ---- */
 
-void http3_streams_callbacks(ngtcp2_callbacks *callbacks);
+void http3_transport_callbacks(ngtcp2_callbacks *callbacks);
 /* Makes the session, whose host is asked first. 0 or a result for ngtcp2. */
-int http3_streams_start(struct http3_connection *c);
+int http3_transport_start(struct http3_connection *c);
 /* Tells the client of streams that it may open. */
-void http3_streams_allow(struct http3_connection *c);
+void http3_transport_allow(struct http3_connection *c);
 /* As ngtcp2_conn_writev_stream: bytes of a datagram, 0 for none now; negative: failed. */
-ngtcp2_ssize http3_streams_write(struct http3_connection *c, ngtcp2_path *path, ngtcp2_pkt_info *pi,
-                                 uint8_t *out, size_t size);
+ngtcp2_ssize http3_transport_write(struct http3_connection *c, ngtcp2_path *path,
+                                   ngtcp2_pkt_info *pi, uint8_t *out, size_t size);
 
 /* ---- recovery.c ---- */
 
 /* Before an acknowledgement may be read. */
 void http3_recovery_note(struct http3_connection *c);
 void http3_recovery_stream_closed(struct http3_connection *c, int64_t stream);
+/* As ngtcp2 tells it: a copy. */
+ngtcp2_conn_info http3_recovery_state(const struct http3_connection *c);
 /* Smoothed; 0 before the first sample. */
 nanoseconds http3_recovery_round_trip(const struct http3_connection *c);
 /* Bytes that may leave before the next look at the pace: what takes a millisecond, and ten
  * datagrams of the given size anyway. */
-size_t http3_recovery_burst(const struct http3_connection *c, size_t datagram);
+size_t http3_recovery_burst(const struct http3_connection *c, const ngtcp2_conn_info *state,
+                            size_t datagram);
 /* Before its machine is freed. */
 void http3_recovery_end(struct http3_connection *c);
 
@@ -212,7 +215,7 @@ void http3_path_prove(struct http3_connection *c, const ngtcp2_path *path);
 /* Takes the present address as the client's once it is proved. */
 void http3_path_settle(struct http3_connection *c);
 /* Looks whether what was sent arrives. Before each write. */
-void http3_path_watch(struct http3_connection *c);
+void http3_path_watch(struct http3_connection *c, const ngtcp2_conn_info *state);
 /* How large the next datagram may be. */
 size_t http3_path_room(const struct http3_connection *c);
 

@@ -1,10 +1,11 @@
 /* http3/limits.h: how much of everything a client may send on one connection. What is exactly on a
- * limit is accepted. The request's limits are those of http2/limits.h; a budget of the connection
+ * limit is accepted. The request's limits are those of HTTP/2; a budget of the connection
  * that is used up ends it with H3_EXCESSIVE_LOAD (RFC 9114 section 8.1). */
 #ifndef HTTP3_LIMITS_H
 #define HTTP3_LIMITS_H
 
-#include "http2/limits.h"
+#include "base/bucket.h"
+#include "http/head.h"
 
 /* Unidirectional streams that a client may have open at once: the three that HTTP/3 needs, and
  * those of unknown types, which it is asked to stop (RFC 9114 section 6.2). */
@@ -25,18 +26,18 @@ struct http3_limits {
     uint32_t streams_max;       /* request streams open at once */
     uint32_t stream_window;     /* bytes */
     uint32_t connection_window; /* bytes; grows with the pace of the client, at most by... */
-    size_t upload_growth;       /* ...this, as the windows of streams do: see http2/window.h */
+    size_t upload_growth;       /* ...this, as the windows of streams do: see exchange/window.h */
     uint32_t table_max;         /* bytes of QPACK's dynamic table (RFC 9204 section 3.2); 0: none */
     uint32_t blocked_max;       /* streams that may wait for its inserts (section 2.1.2) */
     uint32_t answer_table_max;  /* bytes of the client's that answers use; 0: none */
 
     /* Of the connection. */
-    struct http2_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
-                                   * of what it sent */
-    struct http2_rate glitches;   /* frames and streams that are odd but legal */
-    struct http2_rate small_data; /* DATA frames under small_data_below bytes */
+    struct bucket_rate resets;     /* RESET_STREAM and STOP_SENDING by the client, and by us because
+                                    * of what it sent */
+    struct bucket_rate glitches;   /* frames and streams that are odd but legal */
+    struct bucket_rate small_data; /* DATA frames under small_data_below bytes */
     uint32_t small_data_below;
-    uint32_t send_rate; /* as in struct http2_limits */
+    uint32_t send_rate; /* bytes a second, after send_grace milliseconds, as in HTTP/2 */
     uint32_t send_grace;
     /* Bytes of answers that were sent and are kept until they are acknowledged, of all streams:
      * what an application may queue on each comes on top. At the limit content waits, and nothing

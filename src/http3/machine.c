@@ -48,7 +48,7 @@ static int on_settings(nghttp3_conn *machine, const nghttp3_settings *settings, 
 static int on_reject(nghttp3_conn *machine, int64_t id, uint64_t code, void *user, void *stream)
 {
     struct http3_session *s = user;
-    struct http3_stream *t = http3_session_find_stream(s, id);
+    struct http3_stream *t = http3_streams_find(s, id);
     (void)machine;
     (void)stream;
     if (!t)
@@ -79,7 +79,7 @@ int http3_machine_open(struct http3_session *s)
                                  .free = heap_free,
                                  .calloc = heap_new_zeroed,
                                  .realloc = heap_resize};
-    s->cookies.keeper = &keeper;
+    s->heads.cookies.keeper = &keeper;
     if (nghttp3_conn_server_new(&s->machine, &callbacks, &settings, &s->allocator, s) ||
         http3_qpack_open(s))
         return ROUTED_ERROR_MEMORY;

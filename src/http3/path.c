@@ -53,7 +53,7 @@ bool http3_path_admits(struct http3_connection *c, const struct http3_datagram *
 {
     struct http3_address now = present(c);
     return http3_path_equals(&now, &datagram->remote) ||
-           http2_bucket_take(&c->moves, &HTTP3_MOVES, http3_now_milliseconds(c->endpoint));
+           bucket_take(&c->moves, &HTTP3_MOVES, http3_now_milliseconds(c->endpoint));
 }
 
 void http3_path_prove(struct http3_connection *c, const ngtcp2_path *path)
@@ -82,12 +82,10 @@ void http3_path_settle(struct http3_connection *c)
 
 /* ngtcp2 finds out how large they may be, and does not notice when that shrinks. RFC 8899 section
  * 4.3: where nothing large arrives any more, small ones may. */
-void http3_path_watch(struct http3_connection *c)
+void http3_path_watch(struct http3_connection *c, const ngtcp2_conn_info *state)
 {
     nanoseconds now = http3_now(c->endpoint);
-    ngtcp2_conn_info state;
-    ngtcp2_conn_get_conn_info(c->conn, &state);
-    if (state.bytes_in_flight == 0)
+    if (state->bytes_in_flight == 0)
         c->progress_at = now;
     else if (now > c->progress_at + HOLE_TIMEOUTS * ngtcp2_conn_get_pto(c->conn) &&
              http3_path_room(c) > NGTCP2_MAX_UDP_PAYLOAD_SIZE)

@@ -14,12 +14,8 @@ static void grant(struct http3_session *s, struct http3_stream *t, size_t bytes)
 static void grant_taken(struct http3_session *s, struct http3_stream *t, size_t bytes)
 {
     grant(s, t, bytes);
-    if (buffer_size(&t->inlet.held))
-        http2_window_wait(&t->window);
-    else if (bytes && !t->input_has_ended && !t->inlet.is_done)
-        grant(s, t,
-              http2_window_take(&t->window, s->options->limits.stream_window, bytes, &s->session,
-                                *s->options->now, &s->growth_left));
+    if (!t->input_has_ended)
+        grant(s, t, exchange_window_take(&t->window, &s->windows, &t->inlet, bytes));
 }
 
 void http3_receive_give_up(struct http3_session *s, struct http3_stream *t)
@@ -54,11 +50,40 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
 static void receive_content(struct http3_session *s, struct http3_stream *t, struct span bytes)
 {
     size_t taken = 0;
+    s->content_in += bytes.size;
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
                                        NULL, bytes, &taken);
     grant_taken(s, t, taken);
     if (error)
         exchange_outlet_fail(&t->exchange, error);
+}
+
+/* ---- slow uploads ---- */
+
+#define LOOK_MS 1000
+
+static void look_at_arrival(struct http3_session *s, struct http3_stream *t,
+                            const struct exchange_arrivals *all)
+{
+    if (t->wait != HTTP3_WAIT_BODY ||
+        !exchange_arrival_is_late(&t->arrival, &t->exchange, all, *s->options->now))
+        return;
+    session_hit(&s->session, offsetof(routed_limits, rate));
+    exchange_outlet_fail(&t->exchange, ROUTED_ERROR_TOO_SLOW);
+}
+
+void http3_receive_cut_starved(struct http3_session *s)
+{
+    milliseconds now = *s->options->now;
+    if (s->is_over || !s->waits[HTTP3_WAIT_BODY] || now < s->look_at)
+        return;
+    s->look_at = now + LOOK_MS;
+    struct exchange_arrivals all = {.received = s->content_in,
+                                    .awaited = s->waits[HTTP3_WAIT_BODY],
+                                    .rate = s->options->limits.send_rate,
+                                    .grace = s->options->limits.send_grace};
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
+        look_at_arrival(s, LIST_ITEM(l, struct http3_stream, link), &all);
 }
 
 /* ---- frames ---- */
@@ -79,7 +104,7 @@ static void charge_data(struct http3_session *s, struct http3_stream *t, bool is
     if (t->frames.left == 0)
         http3_charge_glitch(s);
     else if (!is_first && t->frames.left < limits->small_data_below &&
-             !http2_bucket_take(&s->small_data, &limits->small_data, *s->options->now))
+             !bucket_take(&s->small_data, &limits->small_data, *s->options->now))
         http3_session_break(s, ROUTED_ERROR_HTTP2_SMALL_FRAMES, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
 
@@ -203,9 +228,9 @@ static void receive(struct http3_session *s, struct http3_stream *t, struct span
 
 void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool ends)
 {
-    struct http3_stream *t = http3_session_find_stream(s, id);
+    struct http3_stream *t = http3_streams_find(s, id);
     if (!t)
-        t = http3_session_take_stream(s, id);
+        t = http3_streams_take(s, id);
     if (!t) {
         http3_session_break(s, ROUTED_ERROR_MEMORY, NGHTTP3_H3_INTERNAL_ERROR);
         return;

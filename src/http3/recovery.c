@@ -8,7 +8,7 @@
 #define BURST_DATAGRAMS 10
 #define PACE_PERCENT    125
 
-static ngtcp2_conn_info state_of(const struct http3_connection *c)
+ngtcp2_conn_info http3_recovery_state(const struct http3_connection *c)
 {
     ngtcp2_conn_info state;
     ngtcp2_conn_get_conn_info(c->conn, &state);
@@ -53,24 +53,24 @@ void http3_recovery_stream_closed(struct http3_connection *c, int64_t stream)
 
 void http3_recovery_note(struct http3_connection *c)
 {
-    ngtcp2_conn_info state = state_of(c);
+    ngtcp2_conn_info state = http3_recovery_state(c);
     note_flight(c, &state);
     note_losses(c, &state);
 }
 
 nanoseconds http3_recovery_round_trip(const struct http3_connection *c)
 {
-    ngtcp2_conn_info state = state_of(c);
+    ngtcp2_conn_info state = http3_recovery_state(c);
     return state.min_rtt == NO_SAMPLE ? 0 : state.smoothed_rtt;
 }
 
 /* Earlier versions than 1.17 of ngtcp2 allow 64 KiB on any path, which a slow one cannot keep. */
-size_t http3_recovery_burst(const struct http3_connection *c, size_t datagram)
+size_t http3_recovery_burst(const struct http3_connection *c, const ngtcp2_conn_info *state,
+                            size_t datagram)
 {
-    ngtcp2_conn_info state = state_of(c);
-    nanoseconds trip = state.min_rtt == NO_SAMPLE ? NGTCP2_MILLISECONDS : state.smoothed_rtt;
+    nanoseconds trip = state->min_rtt == NO_SAMPLE ? NGTCP2_MILLISECONDS : state->smoothed_rtt;
     size_t quantum = ngtcp2_conn_get_send_quantum(c->conn);
-    size_t burst = (size_t)(state.cwnd * PACE_PERCENT / 100 * NGTCP2_MILLISECONDS / (trip + 1));
+    size_t burst = (size_t)(state->cwnd * PACE_PERCENT / 100 * NGTCP2_MILLISECONDS / (trip + 1));
     if (burst < BURST_DATAGRAMS * datagram)
         burst = BURST_DATAGRAMS * datagram;
     return burst < quantum ? burst : quantum;
@@ -91,7 +91,7 @@ static void count_round_trip(uint64_t *counts, const ngtcp2_conn_info *state)
 
 void http3_recovery_end(struct http3_connection *c)
 {
-    ngtcp2_conn_info state = state_of(c);
+    ngtcp2_conn_info state = http3_recovery_state(c);
     note_losses(c, &state);
     if (c->phase == HTTP3_OPEN && state.min_rtt != NO_SAMPLE)
         count_round_trip(c->endpoint->counts, &state);

@@ -14,9 +14,7 @@ static void give_up_section(struct http3_session *s, struct http3_stream *t, int
 
 static void add_line(struct http3_session *s, struct http3_stream *t, const nghttp3_qpack_nv *line)
 {
-    size_t before = http_head_memory(&t->head);
-    int error = http_head_add(&t->head, &s->options->limits.head, line->name, line->value);
-    s->fields_memory += http_head_memory(&t->head) - before;
+    int error = http_head_add(&t->head, line->name, line->value);
     if (error)
         http3_session_break(s, error, NGHTTP3_H3_EXCESSIVE_LOAD);
 }
@@ -99,7 +97,7 @@ static void refuse(struct http3_session *s, struct http3_stream *t, int error)
     } else {
         exchange_outlet_fail(&t->exchange, error);
     }
-    s->session.host.on_refused(s->session.host.host, &t->exchange, error, status);
+    session_refuse(&s->session, &t->exchange, error, status);
 }
 
 void http3_request_is_malformed(struct http3_session *s, struct http3_stream *t, uint64_t code)
@@ -154,10 +152,8 @@ static void begin_exchange(struct http3_session *s, struct http3_stream *t)
 {
     struct exchange *x = &t->exchange;
     t->is_exchange = true;
-    s->session.requests++;
     set_first_priority(s, t);
-    exchange_writable(x, s->options->response_window);
-    s->session.host.on_exchange(s->session.host.host, x);
+    session_begin(&s->session, x, s->options->response_window);
     if (x->request.upgrade != HTTP_UPGRADE_NONE && !x->is_tunnel)
         exchange_deliver_end(x, NULL);
 }
@@ -165,13 +161,10 @@ static void begin_exchange(struct http3_session *s, struct http3_stream *t)
 static void receive_head(struct http3_session *s, struct http3_stream *t, bool ends)
 {
     struct exchange *x = &t->exchange;
-    size_t before = http_head_memory(&t->head);
-    int error = http_head_read(&t->head, &s->options->limits.head, &s->cookies, &x->request,
-                               &x->arena, ends);
-    s->fields_memory += http_head_memory(&t->head) - before;
+    int error = http_head_read(&t->head, &x->request, &x->arena, ends);
     t->expects = HTTP3_EXPECTS_CONTENT;
     if (!error && http3_charge_is_over_memory(s)) {
-        http_cookies_release(&s->cookies);
+        http_cookies_release(&s->heads.cookies);
         error = ROUTED_ERROR_FIELDS_TOO_LARGE;
     }
     if (!error)

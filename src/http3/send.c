@@ -272,7 +272,7 @@ int http3_session_sent(struct http3_session *s, int64_t stream, size_t bytes)
 {
     http3_session_enter(s);
     if (!s->is_broken) {
-        struct http3_stream *t = http3_session_find_stream(s, stream);
+        struct http3_stream *t = http3_streams_find(s, stream);
         int result = 0;
         if (stream != s->instructions.stream || http3_instructions_sent(s, bytes))
             result = nghttp3_conn_add_write_offset(s->machine, stream, bytes);
@@ -317,7 +317,7 @@ int http3_session_acknowledged(struct http3_session *s, int64_t stream, size_t b
 
 static void set_window_full(struct http3_session *s, int64_t stream, bool is_full)
 {
-    struct http3_stream *t = http3_session_find_stream(s, stream);
+    struct http3_stream *t = http3_streams_find(s, stream);
     if (t)
         t->is_window_full = is_full;
     else if (stream == s->instructions.stream)

@@ -6,191 +6,6 @@
 /* RFC 9114 section 5.2: at least a round trip between the two GOAWAY frames. */
 #define FAREWELL_MS 1000
 
-/* ---- the table of request streams ---- */
-
-static struct http3_stream **bucket_of(struct http3_session *s, int64_t id)
-{
-    return &s->buckets[((uint64_t)id >> 2) % HTTP3_BUCKETS];
-}
-
-struct http3_stream *http3_session_find_stream(struct http3_session *s, int64_t id)
-{
-    struct http3_stream *t = *bucket_of(s, id);
-    while (t && t->id != id)
-        t = t->next_in_bucket;
-    return t;
-}
-
-static void enlist(struct http3_session *s, struct http3_stream *t)
-{
-    struct http3_stream **bucket = bucket_of(s, t->id);
-    t->next_in_bucket = *bucket;
-    *bucket = t;
-}
-
-static void strike(struct http3_session *s, struct http3_stream *t)
-{
-    struct http3_stream **at = bucket_of(s, t->id);
-    while (*at != t)
-        at = &(*at)->next_in_bucket;
-    *at = t->next_in_bucket;
-}
-
-/* ---- streams ---- */
-
-static struct http3_stream *new_stream(struct http3_session *s)
-{
-    if (list_is_empty(&s->spare))
-        return memory_new_zeroed(sizeof(struct http3_stream));
-    struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
-    list_remove(&t->link);
-    memset(&t->link, 0, sizeof(*t) - offsetof(struct http3_stream, link));
-    return t;
-}
-
-static void free_stream(struct http3_stream *t)
-{
-    http_head_release(&t->head);
-    exchange_outlet_release(&t->outlet);
-    exchange_release(&t->exchange);
-    memory_free(t);
-}
-
-/* Kept for the next request. */
-static void give_stream(struct http3_session *s, struct http3_stream *t)
-{
-    strike(s, t);
-    s->stream_count--;
-    list_remove(&t->link);
-    list_remove(&t->due);
-    http3_qpack_forget(s, t);
-    exchange_inlet_release(&t->inlet);
-    http2_window_give_back(&t->window, &s->growth_left);
-    s->fields_memory -= http_head_memory(&t->head);
-    http_head_reset(&t->head);
-    exchange_outlet_reset(&t->outlet);
-    http3_send_forget(s, t, t->unacknowledged);
-    http3_send_resume_all(s);
-    list_prepend(&s->spare, &t->link);
-}
-
-/* nghttp3 makes a stream of its own when the first bytes come, or a PRIORITY_UPDATE before them. */
-static int open_in_machine(struct http3_session *s, struct http3_stream *t)
-{
-    nghttp3_pri priority;
-    t->has_update = nghttp3_conn_get_stream_priority(s->machine, &priority, t->id) == 0;
-    nghttp3_ssize result = nghttp3_conn_read_stream(s->machine, t->id, NULL, 0, 0);
-    if (result < 0 || nghttp3_conn_set_stream_user_data(s->machine, t->id, t)) {
-        http3_machine_failed(s, (int)result);
-        return ROUTED_ERROR_MEMORY;
-    }
-    return ROUTED_OK;
-}
-
-/* Opening a stream opens those below it (RFC 9000 section 2.1). */
-static void note_request(struct http3_session *s, int64_t id)
-{
-    if (id >= s->next_request)
-        s->next_request = id + 4;
-}
-
-struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id)
-{
-    struct http3_stream *t = new_stream(s);
-    if (!t)
-        return NULL;
-    exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
-    t->outlet.host = &s->outlets;
-    t->exchange.request.scheme = SPAN("https");
-    t->exchange.request.protocol = HTTP_3;
-    t->head.keeper = s->cookies.keeper;
-    t->id = id;
-    s->fields_memory += http_head_memory(&t->head);
-    s->live_count++;
-    if (++s->stream_count > s->stream_most)
-        s->stream_most = s->stream_count;
-    s->waits[t->wait]++;
-    list_append(&s->live, &t->link);
-    enlist(s, t);
-    note_request(s, id);
-    open_in_machine(s, t);
-    return t;
-}
-
-static void free_spare(struct http3_session *s)
-{
-    while (!list_is_empty(&s->spare)) {
-        struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
-        list_remove(&t->link);
-        free_stream(t);
-    }
-}
-
-/* ---- what streams wait for ---- */
-
-static enum http3_wait wait_of_stream(const struct http3_stream *t)
-{
-    if (t->expects == HTTP3_EXPECTS_HEAD)
-        return HTTP3_WAIT_HEAD;
-    if (t->exchange.is_tunnel)
-        return t->outlet.body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_TUNNEL;
-    if (t->is_exchange && !t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
-        return HTTP3_WAIT_BODY;
-    return t->outlet.body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_ANSWER;
-}
-
-static void note_wait(struct http3_session *s, struct http3_stream *t)
-{
-    s->waits[t->wait]--;
-    t->wait = wait_of_stream(t);
-    s->waits[t->wait]++;
-}
-
-/* ---- the end of streams ---- */
-
-/* on_close and the host's note. The stream goes once the transport has forgotten it. */
-static void finish(struct http3_session *s, struct http3_stream *t, int error)
-{
-    error = t->error ? t->error : error;
-    t->is_over = true;
-    s->live_count--;
-    s->waits[t->wait]--;
-    list_remove(&t->link);
-    list_append(&s->finishing, &t->link);
-    if (t->is_exchange) {
-        exchange_close(&t->exchange, error);
-        s->session.host.on_exchange_end(s->session.host.host, &t->exchange, error);
-    } else if (!t->is_refused) {
-        t->is_refused = true;
-        s->session.host.on_refused(s->session.host.host, &t->exchange, error, 0);
-    }
-}
-
-static void finish_all_live(struct http3_session *s, int error)
-{
-    while (!list_is_empty(&s->live))
-        finish(s, LIST_ITEM(s->live.next, struct http3_stream, link), error);
-}
-
-/* One stream more may be opened. */
-static void count_closed(struct http3_session *s)
-{
-    s->streams_closed++;
-    if (!s->is_broken)
-        nghttp3_conn_set_max_client_streams_bidi(s->machine, http3_session_streams_allowed(s));
-}
-
-uint64_t http3_session_streams_allowed(const struct http3_session *s)
-{
-    return s->options->limits.streams_max + s->streams_closed;
-}
-
-void http3_session_forget_stream(struct http3_session *s, int64_t id)
-{
-    note_request(s, id);
-    count_closed(s);
-}
-
 /* ---- failures ---- */
 
 void http3_session_break(struct http3_session *s, int error, uint64_t code)
@@ -203,41 +18,11 @@ void http3_session_break(struct http3_session *s, int error, uint64_t code)
 
 /* ---- settling ---- */
 
-static void settle_stream(struct http3_session *s, struct http3_stream *t)
-{
-    if (!t->is_over) {
-        if (t->error && t->is_exchange)
-            exchange_close(&t->exchange, t->error);
-        http3_receive_deliver_held(s, t);
-        exchange_outlet_give_credit(&t->outlet, &t->exchange);
-        note_wait(s, t);
-        if (t->is_reset || (t->response_sent && t->outlet.is_done))
-            finish(s, t, ROUTED_OK);
-        else if (t->is_gone && !t->response_sent)
-            finish(s, t, ROUTED_ERROR_CLIENT_GONE);
-    }
-    if (t->is_over && t->is_gone) {
-        give_stream(s, t);
-        count_closed(s);
-    }
-}
-
-static void settle_due(struct http3_session *s)
-{
-    while (!list_is_empty(&s->due)) {
-        struct http3_stream *t = LIST_ITEM(s->due.next, struct http3_stream, due);
-        list_remove(&t->due);
-        settle_stream(s, t);
-    }
-}
-
-/* For the host's counters: what ended the connection is a fault of no request in particular. */
 static void settle_failure(struct http3_session *s)
 {
-    struct exchange nobody = {.request = {.scheme = SPAN("https"), .protocol = HTTP_3}};
     s->is_over = s->is_broken = true;
-    s->session.host.on_refused(s->session.host.host, &nobody, s->failure, 0);
-    finish_all_live(s, s->failure);
+    session_fault(&s->session, SPAN("https"), HTTP_3, s->failure);
+    http3_streams_finish_live(s, s->failure);
 }
 
 static void queue_farewell(struct http3_session *s, enum http3_farewell farewell)
@@ -268,51 +53,14 @@ static void settle_shut(struct http3_session *s)
 
 static void settle(struct http3_session *s)
 {
-    settle_due(s);
+    http3_streams_settle(s);
     if (s->is_over || (!s->failure && !s->is_shut))
         return;
     if (!s->failure)
         settle_shut(s);
     if (s->failure)
         settle_failure(s);
-    settle_due(s);
-}
-
-/* ---- slow readers ---- */
-
-void http3_session_watch(const struct http3_session *s, struct http3_stream *t)
-{
-    t->waits_since = *s->options->now;
-    t->acknowledged_before = t->acknowledged;
-    t->acknowledged_elsewhere = s->acknowledged;
-}
-
-/* Progress is what the client acknowledges: of the stream where its own window is full, else of
- * all, for then it may be the others' turn. */
-static bool is_too_slow(const struct http3_session *s, const struct http3_stream *t,
-                        milliseconds elapsed)
-{
-    uint64_t progress = t->is_window_full ? t->acknowledged - t->acknowledged_before
-                                          : s->acknowledged - t->acknowledged_elsewhere;
-    return progress * 1000 < elapsed * s->options->limits.send_rate;
-}
-
-/* From one look to the next, so that a fast start buys nothing. */
-static void check_slow_readers(struct http3_session *s)
-{
-    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
-        struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
-        milliseconds elapsed = *s->options->now - t->waits_since;
-        if (!t->outlet.body.size || t->is_gone || t->is_reset ||
-            elapsed < s->options->limits.send_grace)
-            continue;
-        if (is_too_slow(s, t, elapsed)) {
-            t->error = ROUTED_ERROR_TOO_SLOW;
-            http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
-        } else {
-            http3_session_watch(s, t);
-        }
-    }
+    http3_streams_settle(s);
 }
 
 /* ---- what the connection sees ---- */
@@ -321,15 +69,11 @@ static enum session_wait wait_of(const struct http3_session *s)
 {
     if (s->is_over)
         return SESSION_FINISHED;
-    if (!s->was_greeted || (s->live_count && s->waits[HTTP3_WAIT_HEAD] == s->live_count))
+    if (!s->was_greeted)
         return SESSION_HEAD;
-    if (s->live_count == 0)
-        return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_WINDOW;
-    if (s->waits[HTTP3_WAIT_BODY])
-        return SESSION_BODY;
-    if (s->waits[HTTP3_WAIT_WINDOW])
-        return SESSION_WINDOW;
-    return s->waits[HTTP3_WAIT_TUNNEL] == s->live_count ? SESSION_TUNNEL : SESSION_ANSWER;
+    if (s->live_count)
+        return http3_streams_wait(s);
+    return list_is_empty(&s->finishing) ? SESSION_IDLE : SESSION_WINDOW;
 }
 
 /* The second GOAWAY does not wait for ever for the acknowledgement of the first. */
@@ -344,24 +88,29 @@ static bool is_settled(const struct http3_session *s)
     return list_is_empty(&s->due) && !s->failure && !s->is_shut;
 }
 
-/* The application may have acted since the last call. A call from inside a callback, such as shut,
- * leaves the settling to the call that is on its way. */
+/* The application may have acted since the last call. */
 void http3_session_enter(struct http3_session *s)
 {
-    if (s->inside++ == 0 && !is_settled(s))
+    if (s->session.inside++ == 0 && !is_settled(s))
         settle(s);
 }
 
 int http3_session_leave(struct http3_session *s)
 {
-    if (s->inside == 1) {
+    if (s->session.inside == 1) {
+        http3_receive_cut_starved(s);
         if (!is_settled(s))
             settle(s);
         s->session.wait = wait_of(s);
         s->session.due = next_due(s);
     }
-    s->inside--;
+    s->session.inside--;
     return s->failure;
+}
+
+uint64_t http3_session_streams_allowed(const struct http3_session *s)
+{
+    return s->options->limits.streams_max + s->streams_closed;
 }
 
 uint64_t http3_session_close_code(const struct http3_session *s)
@@ -371,27 +120,13 @@ uint64_t http3_session_close_code(const struct http3_session *s)
 
 /* ---- endings ---- */
 
-/* Those whose content did not come in time; false when there is none. */
-static bool fail_waiting(struct http3_session *s, int error)
-{
-    bool any = false;
-    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
-        struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
-        if (wait_of_stream(t) != HTTP3_WAIT_BODY)
-            continue;
-        exchange_outlet_fail(&t->exchange, error);
-        any = true;
-    }
-    return any;
-}
-
 static void session_fail(struct session *base, int error)
 {
     struct http3_session *s = http3_state_of(base);
     http3_session_enter(s);
     if (s->session.wait == SESSION_WINDOW && s->live_count)
-        check_slow_readers(s);
-    else if (s->session.wait != SESSION_BODY || !fail_waiting(s, error))
+        http3_streams_cut_slow(s);
+    else if (s->session.wait != SESSION_BODY || !http3_streams_fail_waiting(s, error))
         http3_session_break(s, error, error_entry(error)->http3);
     http3_session_leave(s);
 }
@@ -409,7 +144,7 @@ static void session_abort(struct session *base, int error)
     struct http3_session *s = http3_state_of(base);
     http3_session_enter(s);
     s->is_over = s->is_broken = true;
-    finish_all_live(s, error);
+    http3_streams_finish_live(s, error);
     http3_session_leave(s);
 }
 
@@ -425,21 +160,20 @@ static bool session_probe(struct session *base)
 static void session_rest(struct session *base)
 {
     struct http3_session *s = http3_state_of(base);
-    http_cookies_release(&s->cookies);
+    http_cookies_release(&s->heads.cookies);
     if (s->instructions.queue.size == 0)
         http3_instructions_release(s);
     memory_free(s->lines);
     s->lines = NULL;
     s->lines_capacity = 0;
-    free_spare(s);
+    http3_streams_free_spare(s);
 }
 
 static void session_free(struct session *base)
 {
     struct http3_session *s = http3_state_of(base);
     session_abort(base, ROUTED_ERROR_CLOSED);
-    while (!list_is_empty(&s->finishing))
-        give_stream(s, LIST_ITEM(s->finishing.next, struct http3_stream, link));
+    http3_streams_drop_finishing(s);
     session_rest(base);
     http3_machine_close(s);
     memory_free(s);
@@ -468,10 +202,14 @@ static void init(struct http3_session *s, const struct http3_session_options *op
     list_init(&s->due);
     list_init(&s->spare);
     http3_answer_init(s);
-    s->resets = http2_bucket_full(&limits->resets, *options->now);
-    s->glitches = http2_bucket_full(&limits->glitches, *options->now);
-    s->small_data = http2_bucket_full(&limits->small_data, *options->now);
-    s->growth_left = limits->upload_growth;
+    s->resets = bucket_full(&limits->resets, *options->now);
+    s->glitches = bucket_full(&limits->glitches, *options->now);
+    s->small_data = bucket_full(&limits->small_data, *options->now);
+    s->heads.limits = &limits->head;
+    s->windows = (struct exchange_windows){.session = &s->session,
+                                           .now = options->now,
+                                           .first = limits->stream_window,
+                                           .left = limits->upload_growth};
     s->control_stream = s->instructions.stream = s->latest_stream = -1;
     s->push_end = UINT64_MAX;
     s->is_silent = true;
@@ -485,8 +223,7 @@ struct http3_session *http3_session_new(const struct http3_session_options *opti
     if (!s)
         return NULL;
     init(s, options);
-    s->session = (struct session){
-        .ops = &ops, .host = *host, .wait = SESSION_HEAD, .due = CLOCK_NEVER, .wants_input = true};
+    session_init(&s->session, &ops, host, SESSION_HEAD);
     s->transport = *transport;
     s->loop = loop;
     if (http3_machine_open(s)) {

@@ -2,7 +2,7 @@
  * machine for QPACK, for the control stream, and for the frames and priorities of what is sent; the
  * frames of requests, meaning, limits and flow control are read and decided here. The client gets a
  * dynamic table of QPACK (RFC 9204), and its own is used for answers. The QUIC side,
- * http3/streams.c, brings bytes of streams and takes bytes of streams; it is the session's
+ * http3/transport.c, brings bytes of streams and takes bytes of streams; it is the session's
  * `transport`.
  *
  * What it promises beyond exchange/session.h is what http2/session.h promises, in the words of

@@ -1,22 +1,23 @@
-/* http3/state.h: what the files of a session share. For them only: session, events, charge,
- * machine, side, control, receive, request, qpack, instructions, answer, send.
+/* http3/state.h: what the files of a session share. For them only: session, streams, events,
+ * charge, machine, side, control, receive, request, qpack, instructions, answer, send.
  *
- * session.c owns the life cycle and settles what is over; events.c is what the QUIC connection
- * tells; charge.c draws on the budgets of the connection; machine.c makes and ends what nghttp3
- * does; side.c takes unidirectional streams, control.c one of them; receive.c takes the frames of
- * request streams and request.c makes requests of them; qpack.c keeps the client's dynamic table
- * and those who wait for it, instructions.c tells the client of it; answer.c gives answers to
- * nghttp3; send.c hands out what nghttp3 has to send. */
+ * session.c owns the connection's life, streams.c that of its request streams; events.c is what the
+ * QUIC connection tells; charge.c draws on the budgets of the connection; machine.c makes and ends
+ * what nghttp3 does; side.c takes unidirectional streams, control.c one of them; receive.c takes
+ * the frames of request streams and request.c makes requests of them; qpack.c keeps the client's
+ * dynamic table and those who wait for it, instructions.c tells the client of it; answer.c gives
+ * answers to nghttp3; send.c hands out what nghttp3 has to send. */
 #ifndef HTTP3_STATE_H
 #define HTTP3_STATE_H
 
+#include "base/bucket.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "exchange/arrival.h"
 #include "exchange/inlet.h"
 #include "exchange/outlet.h"
+#include "exchange/window.h"
 #include "http/head.h"
-#include "http2/bucket.h"
-#include "http2/window.h"
 #include "http3/frames.h"
 #include "http3/lines.h"
 #include "http3/repertoire.h"
@@ -73,11 +74,12 @@ struct http3_stream {
     struct buffer held;                    /* the rest of it and what came behind, meanwhile */
     struct http3_frames frames;
     struct exchange_inlet inlet;
-    struct http2_window window;
-    size_t given_whole;           /* slices of the content that nghttp3 has, from the front */
-    size_t given_part;            /* bytes of the next one that it has */
-    size_t unacknowledged;        /* bytes of all that */
-    uint64_t announced;           /* request content, by the frames that came */
+    struct exchange_window window;
+    size_t given_whole;    /* slices of the content that nghttp3 has, from the front */
+    size_t given_part;     /* bytes of the next one that it has */
+    size_t unacknowledged; /* bytes of all that */
+    uint64_t announced;    /* request content, by the frames that came */
+    struct exchange_arrival arrival;
     uint64_t acknowledged;        /* response content, ever */
     uint64_t acknowledged_before; /* when content began to wait; and the whole session's */
     uint64_t acknowledged_elsewhere;
@@ -164,18 +166,19 @@ struct http3_session {
     uint64_t push_end;
     int64_t control_id;
     int64_t next_request; /* the first request stream that has not come */
-    struct http2_bucket resets;
-    struct http2_bucket glitches;
-    struct http2_bucket small_data;
-    struct http_cookies cookies;
-    size_t idle_memory;   /* of nghttp3 at the beginning */
-    size_t fields_memory; /* of all streams */
-    size_t growth_left;   /* of windows */
-    nghttp3_nv *lines;    /* room for the lines of one response head */
+    struct bucket resets;
+    struct bucket glitches;
+    struct bucket small_data;
+    struct http_heads heads;         /* of requests */
+    struct exchange_windows windows; /* of uploads */
+    size_t idle_memory;              /* of nghttp3 at the beginning */
+    nghttp3_nv *lines;               /* room for the lines of one response head */
     size_t lines_capacity;
     int64_t control_stream; /* of ours */
     uint64_t control_unacknowledged;
     uint64_t streams_closed; /* request streams, ever */
+    uint64_t content_in;     /* of all requests, ever */
+    milliseconds look_at;    /* at what comes for those who wait */
     uint64_t acknowledged;   /* response content, ever */
     size_t unacknowledged;   /* response content that nghttp3 has, of all streams */
     int64_t latest_stream;   /* what next said last */
@@ -184,7 +187,6 @@ struct http3_session {
     uint64_t failure_code; /* for CONNECTION_CLOSE */
     int failure;           /* why the connection must end; 0: it need not */
     enum http3_farewell farewell;
-    unsigned inside; /* calls of the connection on the stack */
     bool latest_ends;
     bool was_deferred; /* a stream had nothing for nghttp3 */
     bool is_full;      /* or had to wait for acknowledgements */
@@ -236,19 +238,37 @@ static inline bool http3_state_is_client_side_stream(int64_t id)
 
 /* session.c */
 
-struct http3_stream *http3_session_find_stream(struct http3_session *s, int64_t id);
-/* A stream for the next request, or NULL when there is no memory. */
-struct http3_stream *http3_session_take_stream(struct http3_session *s, int64_t id);
 /* The connection must end: notes the reason, nothing more. */
 void http3_session_break(struct http3_session *s, int error, uint64_t code);
-/* From now on the client's progress with the answer is watched. */
-void http3_session_watch(const struct http3_session *s, struct http3_stream *t);
 /* Around what may call back: settles before and after. */
 void http3_session_enter(struct http3_session *s);
 /* ROUTED_OK, or why the connection must be closed. */
 int http3_session_leave(struct http3_session *s);
+
+/* streams.c */
+
+/* NULL: there is none. */
+struct http3_stream *http3_streams_find(struct http3_session *s, int64_t id);
+/* A stream for the next request, or NULL when there is no memory. */
+struct http3_stream *http3_streams_take(struct http3_session *s, int64_t id);
 /* The transport is done with a stream that was never a request. */
-void http3_session_forget_stream(struct http3_session *s, int64_t id);
+void http3_streams_forget(struct http3_session *s, int64_t id);
+/* Does what events and the application's calls left to be done. */
+void http3_streams_settle(struct http3_session *s);
+/* From now on the client's progress with the answer is watched. */
+void http3_streams_watch(const struct http3_session *s, struct http3_stream *t);
+/* Ends the answers whose client takes too little of them (limits.send_rate). */
+void http3_streams_cut_slow(struct http3_session *s);
+/* What the most urgent of the live streams, of which there is one, waits for. */
+enum session_wait http3_streams_wait(const struct http3_session *s);
+/* Ends the requests whose content did not come in time; false when there is none. */
+bool http3_streams_fail_waiting(struct http3_session *s, int error);
+/* on_close for those that are not over; */
+void http3_streams_finish_live(struct http3_session *s, int error);
+/* who is, and still with the transport, need not wait for it any more. */
+void http3_streams_drop_finishing(struct http3_session *s);
+/* Gives back what is kept for the next request. */
+void http3_streams_free_spare(struct http3_session *s);
 
 /* charge.c */
 
@@ -321,6 +341,8 @@ void http3_receive(struct http3_session *s, int64_t id, struct span bytes, bool 
 void http3_receive_resume(struct http3_session *s, struct http3_stream *t, struct span held);
 /* Delivers held content as far as credit goes, and then the end. */
 void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t);
+/* Ends the requests that too little content comes for, whatever else comes (exchange/arrival.h). */
+void http3_receive_cut_starved(struct http3_session *s);
 /* Nobody wants the rest of the content. */
 void http3_receive_give_up(struct http3_session *s, struct http3_stream *t);
 

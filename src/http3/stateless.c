@@ -3,9 +3,9 @@
  * Initials asks for, are limited in number. */
 #include "http3/inside.h"
 
-#define VERSIONS     ((struct http2_rate){1000, 1000})
-#define REFUSALS     ((struct http2_rate){1000, 1000})
-#define RESETS       ((struct http2_rate){100, 100})
+#define VERSIONS     ((struct bucket_rate){1000, 1000})
+#define REFUSALS     ((struct bucket_rate){1000, 1000})
+#define RESETS       ((struct bucket_rate){100, 100})
 
 #define INITIAL_SIZE NGTCP2_MAX_UDP_PAYLOAD_SIZE /* RFC 9000 section 14.1 */
 /* RFC 9000 section 10.3: 21 bytes at least, and one less than the trigger. */
@@ -15,15 +15,14 @@
 void http3_stateless_init(struct http3_endpoint *e)
 {
     milliseconds now = http3_now_milliseconds(e);
-    e->versions = http2_bucket_full(&VERSIONS, now);
-    e->refusals = http2_bucket_full(&REFUSALS, now);
-    e->resets = http2_bucket_full(&RESETS, now);
+    e->versions = bucket_full(&VERSIONS, now);
+    e->refusals = bucket_full(&REFUSALS, now);
+    e->resets = bucket_full(&RESETS, now);
 }
 
-static bool take(struct http3_endpoint *e, struct http2_bucket *bucket,
-                 const struct http2_rate *rate)
+static bool take(struct http3_endpoint *e, struct bucket *bucket, const struct bucket_rate *rate)
 {
-    return !e->output.is_blocked && http2_bucket_take(bucket, rate, http3_now_milliseconds(e));
+    return !e->output.is_blocked && bucket_take(bucket, rate, http3_now_milliseconds(e));
 }
 
 static void answer(struct http3_endpoint *e, const struct http3_datagram *datagram,

@@ -1,261 +1,283 @@
-/* Between ngtcp2 and the HTTP/3 session: what happens to streams is told to the session, what the
- * session queues is put into packets. */
-#include "http3/inside.h"
+#include "http3/state.h"
 
-#include <routed/error.h>
+#include "base/error.h"
+#include "base/memory.h"
 
-#define SPANS_MAX 16
+/* ---- the table ---- */
 
-/* What a callback of ngtcp2 returns for a result of the session. */
-static int judge(struct http3_connection *c, int result)
+static struct http3_stream **bucket_of(struct http3_session *s, int64_t id)
 {
-    if (result == ROUTED_OK)
-        return 0;
-    ngtcp2_ccerr_set_application_error(&c->why, http3_session_close_code(c->session), NULL, 0);
-    http3_connection_end(c, HTTP3_CLOSES, result);
-    return NGTCP2_ERR_CALLBACK_FAILURE;
+    return &s->buckets[((uint64_t)id >> 2) % HTTP3_BUCKETS];
 }
 
-/* ngtcp2 tells of RESET_STREAM but not of STOP_SENDING, which it answers by itself. A stream that
- * closes with a code was stopped if it is not marked as told: neither reset by anybody, nor stopped
- * by us. */
-static void mark_told(struct http3_connection *c, int64_t stream)
+struct http3_stream *http3_streams_find(struct http3_session *s, int64_t id)
 {
-    ngtcp2_conn_set_stream_user_data(c->conn, stream, c);
+    struct http3_stream *t = *bucket_of(s, id);
+    while (t && t->id != id)
+        t = t->next_in_bucket;
+    return t;
 }
 
-/* ---- what the client did ---- */
-
-static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t offset,
-                   const uint8_t *data, size_t size, void *user, void *stream_user)
+static void enlist(struct http3_session *s, struct http3_stream *t)
 {
-    struct http3_connection *c = user;
-    (void)conn;
-    (void)offset;
-    (void)stream_user;
-    if (!c->session)
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    return judge(c, http3_session_receive(c->session, stream, span_of(data, size),
-                                          flags & NGTCP2_STREAM_DATA_FLAG_FIN));
+    struct http3_stream **bucket = bucket_of(s, t->id);
+    t->next_in_bucket = *bucket;
+    *bucket = t;
 }
 
-static int on_reset(ngtcp2_conn *conn, int64_t stream, uint64_t final_size, uint64_t code,
-                    void *user, void *stream_user)
+static void strike(struct http3_session *s, struct http3_stream *t)
 {
-    struct http3_connection *c = user;
-    (void)conn;
-    (void)final_size;
-    (void)stream_user;
-    mark_told(c, stream);
-    return c->session ? judge(c, http3_session_stream_reset(c->session, stream, code)) : 0;
+    struct http3_stream **at = bucket_of(s, t->id);
+    while (*at != t)
+        at = &(*at)->next_in_bucket;
+    *at = t->next_in_bucket;
 }
 
-static int on_close(ngtcp2_conn *conn, uint32_t flags, int64_t stream, uint64_t code, void *user,
-                    void *stream_user)
+/* ---- one by one ---- */
+
+static struct http3_stream *new_stream(struct http3_session *s)
 {
-    struct http3_connection *c = user;
-    http3_recovery_stream_closed(c, stream);
-    if (!ngtcp2_is_bidi_stream(stream) && !ngtcp2_conn_is_local_stream(conn, stream))
-        ngtcp2_conn_extend_max_streams_uni(conn, 1);
-    if (!c->session)
-        return 0;
-    bool has_code = flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET;
-    int failed = has_code && !stream_user
-                     ? judge(c, http3_session_stream_stopped(c->session, stream, code))
-                     : 0;
-    if (!has_code)
-        code = error_entry(ROUTED_OK)->http3;
-    return failed ? failed : judge(c, http3_session_stream_closed(c->session, stream, code));
+    if (list_is_empty(&s->spare))
+        return memory_new_zeroed(sizeof(struct http3_stream));
+    struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
+    list_remove(&t->link);
+    memset(&t->link, 0, sizeof(*t) - offsetof(struct http3_stream, link));
+    return t;
 }
 
-static int on_acknowledged(ngtcp2_conn *conn, int64_t stream, uint64_t offset, uint64_t size,
-                           void *user, void *stream_user)
+static void free_stream(struct http3_stream *t)
 {
-    struct http3_connection *c = user;
-    (void)conn;
-    (void)offset;
-    (void)stream_user;
-    c->progress_at = http3_now(c->endpoint);
-    return judge(c, http3_session_acknowledged(c->session, stream, (size_t)size));
+    http_head_release(&t->head);
+    exchange_outlet_release(&t->outlet);
+    exchange_release(&t->exchange);
+    memory_free(t);
 }
 
-static int on_window(ngtcp2_conn *conn, int64_t stream, uint64_t max, void *user, void *stream_user)
+/* Kept for the next request. */
+static void give_stream(struct http3_session *s, struct http3_stream *t)
 {
-    struct http3_connection *c = user;
-    (void)conn;
-    (void)max;
-    (void)stream_user;
-    if (c->session)
-        http3_session_unblocked(c->session, stream);
-    return 0;
+    strike(s, t);
+    s->stream_count--;
+    list_remove(&t->link);
+    list_remove(&t->due);
+    http3_qpack_forget(s, t);
+    exchange_inlet_release(&t->inlet);
+    exchange_window_give_back(&t->window, &s->windows);
+    http_head_reset(&t->head);
+    exchange_outlet_reset(&t->outlet);
+    http3_send_forget(s, t, t->unacknowledged);
+    http3_send_resume_all(s);
+    list_prepend(&s->spare, &t->link);
 }
 
-void http3_streams_callbacks(ngtcp2_callbacks *callbacks)
+/* nghttp3 makes a stream of its own when the first bytes come, or a PRIORITY_UPDATE before them. */
+static int open_in_machine(struct http3_session *s, struct http3_stream *t)
 {
-    callbacks->recv_stream_data = on_data;
-    callbacks->stream_reset = on_reset;
-    callbacks->stream_close = on_close;
-    callbacks->acked_stream_data_offset = on_acknowledged;
-    callbacks->extend_max_stream_data = on_window;
-}
-
-/* ---- what the session does ---- */
-
-static int open_stream(void *transport, int64_t *stream)
-{
-    struct http3_connection *c = transport;
-    switch (ngtcp2_conn_open_uni_stream(c->conn, stream, NULL)) {
-    case 0:
-        return ROUTED_OK;
-    case NGTCP2_ERR_STREAM_ID_BLOCKED:
-        return ROUTED_ERROR_AGAIN;
-    default:
+    nghttp3_pri priority;
+    t->has_update = nghttp3_conn_get_stream_priority(s->machine, &priority, t->id) == 0;
+    nghttp3_ssize result = nghttp3_conn_read_stream(s->machine, t->id, NULL, 0, 0);
+    if (result < 0 || nghttp3_conn_set_stream_user_data(s->machine, t->id, t)) {
+        http3_machine_failed(s, (int)result);
         return ROUTED_ERROR_MEMORY;
     }
+    return ROUTED_OK;
 }
 
-/* Nothing but the lack of memory can go wrong: a stream that is gone needs nothing. */
-static void check(struct http3_connection *c, int result)
+/* Opening a stream opens those below it (RFC 9000 section 2.1). */
+static void note_request(struct http3_session *s, int64_t id)
 {
-    if (result == NGTCP2_ERR_NOMEM)
-        http3_connection_fail(c, result);
-    http3_connection_wake(c);
+    if (id >= s->next_request)
+        s->next_request = id + 4;
 }
 
-static void grant_stream(void *transport, int64_t stream, size_t bytes)
+struct http3_stream *http3_streams_take(struct http3_session *s, int64_t id)
 {
-    struct http3_connection *c = transport;
-    check(c, ngtcp2_conn_extend_max_stream_offset(c->conn, stream, bytes));
+    struct http3_stream *t = new_stream(s);
+    if (!t)
+        return NULL;
+    exchange_init(&t->exchange, &exchange_outlet_carrier, &t->outlet, s->loop);
+    t->outlet.host = &s->outlets;
+    t->exchange.request.scheme = SPAN("https");
+    t->exchange.request.protocol = HTTP_3;
+    t->head.all = &s->heads;
+    t->id = id;
+    s->live_count++;
+    if (++s->stream_count > s->stream_most)
+        s->stream_most = s->stream_count;
+    s->waits[t->wait]++;
+    list_append(&s->live, &t->link);
+    enlist(s, t);
+    note_request(s, id);
+    open_in_machine(s, t);
+    return t;
 }
 
-static void grant_connection(void *transport, size_t bytes)
+void http3_streams_free_spare(struct http3_session *s)
 {
-    struct http3_connection *c = transport;
-    ngtcp2_conn_extend_max_offset(c->conn, bytes);
-    http3_connection_wake(c);
-}
-
-static void reset_stream(void *transport, int64_t stream, uint64_t code)
-{
-    struct http3_connection *c = transport;
-    mark_told(c, stream);
-    check(c, ngtcp2_conn_shutdown_stream_write(c->conn, 0, stream, code));
-}
-
-static void stop_stream(void *transport, int64_t stream, uint64_t code)
-{
-    struct http3_connection *c = transport;
-    mark_told(c, stream);
-    check(c, ngtcp2_conn_shutdown_stream_read(c->conn, 0, stream, code));
-}
-
-int http3_streams_start(struct http3_connection *c)
-{
-    struct http3_endpoint *e = c->endpoint;
-    struct session_host host;
-    struct http3_transport transport = {.open_stream = open_stream,
-                                        .grant_stream = grant_stream,
-                                        .grant_connection = grant_connection,
-                                        .reset = reset_stream,
-                                        .stop = stop_stream,
-                                        .transport = c};
-    http3_handshake_leave(c);
-    int result = e->options.host.on_connection(e->options.host.host, c, &host);
-    if (result != ROUTED_OK) {
-        ngtcp2_ccerr_set_transport_error(&c->why, NGTCP2_CONNECTION_REFUSED, NULL, 0);
-        http3_connection_end(c, HTTP3_CLOSES, result);
-        return NGTCP2_ERR_CALLBACK_FAILURE;
+    while (!list_is_empty(&s->spare)) {
+        struct http3_stream *t = LIST_ITEM(s->spare.next, struct http3_stream, link);
+        list_remove(&t->link);
+        free_stream(t);
     }
-    c->front = host.host;
-    c->is_told = true;
-    c->session = http3_session_new(&e->options.session, &host, &transport, e->options.loop);
-    if (!c->session)
-        return NGTCP2_ERR_NOMEM;
-    result = http3_session_start(c->session);
-    if (result == ROUTED_OK && e->is_shut)
-        http3_connection_session(c)->ops->shut(http3_connection_session(c));
-    e->options.host.on_turn(e->options.host.host, c->front);
-    return judge(c, result);
 }
 
-void http3_streams_allow(struct http3_connection *c)
+/* ---- what streams wait for ---- */
+
+static enum http3_wait wait_of_stream(const struct http3_stream *t)
 {
-    uint64_t allowed = http3_session_streams_allowed(c->session);
-    if (allowed == c->streams_told)
-        return;
-    ngtcp2_conn_extend_max_streams_bidi(c->conn, (size_t)(allowed - c->streams_told));
-    c->streams_told = allowed;
+    if (t->expects == HTTP3_EXPECTS_HEAD)
+        return HTTP3_WAIT_HEAD;
+    if (t->exchange.is_tunnel)
+        return t->outlet.body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_TUNNEL;
+    if (t->is_exchange && !t->inlet.has_ended && exchange_inlet_is_waiting(&t->inlet, &t->exchange))
+        return HTTP3_WAIT_BODY;
+    return t->outlet.body.size ? HTTP3_WAIT_WINDOW : HTTP3_WAIT_ANSWER;
 }
 
-/* ---- packets ---- */
-
-/* What goes into the packet next. */
-struct piece {
-    int64_t stream;
-    ngtcp2_vec parts[SPANS_MAX];
-    size_t count;
-    bool ends;
-};
-
-static void take_piece(struct http3_connection *c, struct piece *piece)
+static void note_wait(struct http3_session *s, struct http3_stream *t)
 {
-    struct span spans[SPANS_MAX];
-    *piece = (struct piece){.stream = -1};
-    if (!c->session)
-        return;
-    if (ngtcp2_conn_get_max_data_left(c->conn) == 0) {
-        http3_session_stalled(c->session);
-        return;
+    s->waits[t->wait]--;
+    t->wait = wait_of_stream(t);
+    s->waits[t->wait]++;
+    if (t->wait != HTTP3_WAIT_BODY)
+        exchange_arrival_stop(&t->arrival);
+}
+
+/* ---- the end of streams ---- */
+
+/* on_close and the host's note. The stream goes once the transport has forgotten it. */
+static void finish(struct http3_session *s, struct http3_stream *t, int error)
+{
+    error = t->error ? t->error : error;
+    t->is_over = true;
+    s->live_count--;
+    s->waits[t->wait]--;
+    list_remove(&t->link);
+    list_append(&s->finishing, &t->link);
+    if (t->is_exchange) {
+        session_end(&s->session, &t->exchange, error);
+    } else if (!t->is_refused) {
+        t->is_refused = true;
+        session_refuse(&s->session, &t->exchange, error, 0);
     }
-    size_t count = http3_session_next(c->session, &piece->stream, spans, SPANS_MAX, &piece->ends);
-    for (size_t i = 0; i < count; i++)
-        if (spans[i].size)
-            piece->parts[piece->count++] =
-                (ngtcp2_vec){.base = (uint8_t *)(uintptr_t)spans[i].data, .len = spans[i].size};
 }
 
-/* The client stopped the stream: ngtcp2 tells it here first, when there is more to send. */
-static int stop_sending(struct http3_connection *c, int64_t stream)
+void http3_streams_finish_live(struct http3_session *s, int error)
 {
-    mark_told(c, stream);
-    http3_session_closed_for_sending(c->session, stream);
-    return judge(c, http3_session_stream_stopped(c->session, stream,
-                                                 error_entry(ROUTED_ERROR_CLIENT_GONE)->http3));
+    while (!list_is_empty(&s->live))
+        finish(s, LIST_ITEM(s->live.next, struct http3_stream, link), error);
 }
 
-/* A packet was given up: 0 or its end, since ngtcp2 must not be left with half a packet. */
-static ngtcp2_ssize close_packet(struct http3_connection *c, ngtcp2_path *path, ngtcp2_pkt_info *pi,
-                                 uint8_t *out, size_t size)
+void http3_streams_drop_finishing(struct http3_session *s)
 {
-    ngtcp2_ssize written = ngtcp2_conn_writev_stream(c->conn, path, pi, out, size, NULL, 0, -1,
-                                                     NULL, 0, http3_now(c->endpoint));
-    return written < 0 ? 0 : written;
+    while (!list_is_empty(&s->finishing))
+        give_stream(s, LIST_ITEM(s->finishing.next, struct http3_stream, link));
 }
 
-ngtcp2_ssize http3_streams_write(struct http3_connection *c, ngtcp2_path *path, ngtcp2_pkt_info *pi,
-                                 uint8_t *out, size_t size)
+/* One stream more may be opened. */
+static void count_closed(struct http3_session *s)
 {
-    for (;;) {
-        struct piece piece;
-        ngtcp2_ssize taken = -1;
-        int failed = 0;
-        take_piece(c, &piece);
-        uint32_t flags =
-            NGTCP2_WRITE_STREAM_FLAG_MORE | (piece.ends ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
-        ngtcp2_ssize result =
-            ngtcp2_conn_writev_stream(c->conn, path, pi, out, size, &taken, flags, piece.stream,
-                                      piece.parts, piece.count, http3_now(c->endpoint));
-        if (taken >= 0)
-            failed = judge(c, http3_session_sent(c->session, piece.stream, (size_t)taken));
-        if (result >= 0)
-            return result;
-        if (result == NGTCP2_ERR_STREAM_DATA_BLOCKED)
-            http3_session_blocked(c->session, piece.stream);
-        else if (result == NGTCP2_ERR_STREAM_SHUT_WR || result == NGTCP2_ERR_STREAM_NOT_FOUND)
-            failed = stop_sending(c, piece.stream);
-        else if (result != NGTCP2_ERR_WRITE_MORE)
-            return result;
-        if (failed)
-            return close_packet(c, path, pi, out, size);
+    s->streams_closed++;
+    if (!s->is_broken)
+        nghttp3_conn_set_max_client_streams_bidi(s->machine, http3_session_streams_allowed(s));
+}
+
+void http3_streams_forget(struct http3_session *s, int64_t id)
+{
+    note_request(s, id);
+    count_closed(s);
+}
+
+/* ---- settling ---- */
+
+static void settle_stream(struct http3_session *s, struct http3_stream *t)
+{
+    if (!t->is_over) {
+        if (t->error && t->is_exchange)
+            exchange_close(&t->exchange, t->error);
+        http3_receive_deliver_held(s, t);
+        exchange_outlet_give_credit(&t->outlet, &t->exchange);
+        note_wait(s, t);
+        if (t->is_reset || (t->response_sent && t->outlet.is_done))
+            finish(s, t, ROUTED_OK);
+        else if (t->is_gone && !t->response_sent)
+            finish(s, t, ROUTED_ERROR_CLIENT_GONE);
     }
+    if (t->is_over && t->is_gone) {
+        give_stream(s, t);
+        count_closed(s);
+    }
+}
+
+void http3_streams_settle(struct http3_session *s)
+{
+    while (!list_is_empty(&s->due)) {
+        struct http3_stream *t = LIST_ITEM(s->due.next, struct http3_stream, due);
+        list_remove(&t->due);
+        settle_stream(s, t);
+    }
+}
+
+/* ---- slow readers ---- */
+
+void http3_streams_watch(const struct http3_session *s, struct http3_stream *t)
+{
+    t->waits_since = *s->options->now;
+    t->acknowledged_before = t->acknowledged;
+    t->acknowledged_elsewhere = s->acknowledged;
+}
+
+/* Progress is what the client acknowledges: of the stream where its own window is full, else of
+ * all, for then it may be the others' turn. */
+static bool is_too_slow(const struct http3_session *s, const struct http3_stream *t,
+                        milliseconds elapsed)
+{
+    uint64_t progress = t->is_window_full ? t->acknowledged - t->acknowledged_before
+                                          : s->acknowledged - t->acknowledged_elsewhere;
+    return progress * 1000 < elapsed * s->options->limits.send_rate;
+}
+
+/* From one look to the next, so that a fast start buys nothing. */
+void http3_streams_cut_slow(struct http3_session *s)
+{
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
+        milliseconds elapsed = *s->options->now - t->waits_since;
+        if (!t->outlet.body.size || t->is_gone || t->is_reset ||
+            elapsed < s->options->limits.send_grace)
+            continue;
+        if (is_too_slow(s, t, elapsed)) {
+            session_hit(&s->session, offsetof(routed_limits, rate));
+            t->error = ROUTED_ERROR_TOO_SLOW;
+            http3_answer_reset(s, t, NGHTTP3_H3_REQUEST_CANCELLED);
+        } else {
+            http3_streams_watch(s, t);
+        }
+    }
+}
+
+/* ---- what is waited for ---- */
+
+enum session_wait http3_streams_wait(const struct http3_session *s)
+{
+    if (s->waits[HTTP3_WAIT_HEAD] == s->live_count)
+        return SESSION_HEAD;
+    if (s->waits[HTTP3_WAIT_BODY])
+        return SESSION_BODY;
+    if (s->waits[HTTP3_WAIT_WINDOW])
+        return SESSION_WINDOW;
+    return s->waits[HTTP3_WAIT_TUNNEL] == s->live_count ? SESSION_TUNNEL : SESSION_ANSWER;
+}
+
+bool http3_streams_fail_waiting(struct http3_session *s, int error)
+{
+    bool any = false;
+    for (struct list_link *l = s->live.next; l != &s->live; l = l->next) {
+        struct http3_stream *t = LIST_ITEM(l, struct http3_stream, link);
+        if (wait_of_stream(t) != HTTP3_WAIT_BODY)
+            continue;
+        exchange_outlet_fail(&t->exchange, error);
+        any = true;
+    }
+    return any;
 }

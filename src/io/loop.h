@@ -125,9 +125,9 @@ struct loop *loop_new(void); /* the same; NULL: without a reason */
 void loop_free(struct loop *l);
 /* Before the first handle is watched: from now on handles of loop_watch_input are quiet. Whoever
  * gives them something to hear, on the other side of their sockets, rings the bell afterwards, or
- * it is not heard; a ring wakes one loop. Only for sockets whose events are there when the peer's
- * system call returns: Unix sockets. The bell outlives the loop. ROUTED_OK, ROUTED_ERROR_MEMORY or
- * ROUTED_ERROR_SYSTEM. */
+ * it may not be heard; a ring wakes one loop. Only for sockets whose events are there when the
+ * peer's system call returns: Unix sockets. The bell outlives the loop. ROUTED_OK,
+ * ROUTED_ERROR_MEMORY or ROUTED_ERROR_SYSTEM. */
 int loop_attend(struct loop *l, struct bell *b);
 /* Runs turns until loop_stop. */
 void loop_run(struct loop *l);

@@ -111,55 +111,96 @@ static int in_milliseconds(nanoseconds sleep)
 }
 
 /* Only a part of a millisecond needs the newer call, which some sandboxes forbid. */
-static int await_events(struct poller *p, struct epoll_event *events, int room, nanoseconds sleep)
+static int await_events(struct poller *p, int epoll, int room, nanoseconds sleep)
 {
+    struct epoll_event *events = p->events + p->event_count;
     if (sleep != CLOCK_NEVER && sleep % NANOSECONDS_A_MILLISECOND && !p->is_coarse) {
         struct timespec t = {.tv_sec = (time_t)(sleep / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(sleep % NANOSECONDS_A_SECOND)};
-        int count = epoll_pwait2(p->epoll, events, room, &t, NULL);
+        int count = epoll_pwait2(epoll, events, room, &t, NULL);
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))
             return count;
         p->is_coarse = true;
     }
-    return epoll_wait(p->epoll, events, room, in_milliseconds(sleep));
+    return epoll_wait(epoll, events, room, in_milliseconds(sleep));
 }
 
 static void fetch(struct poller *p, nanoseconds sleep)
 {
-    int room = POLLER_EVENTS_MAX - p->event_count;
-    int count = await_events(p, p->events + p->event_count, room, sleep);
+    int count = await_events(p, p->epoll, POLLER_EVENTS_MAX - p->event_count, sleep);
     p->event_count += count > 0 ? count : 0;
 }
 
-/* Room is left for the others. What is not fetched now is in the next turn. */
-static void fetch_quiet(struct poller *p)
+/* Room is left for the others. What is not fetched now is in the next turn. Returns how many have
+ * something to tell; the event without a handle says that there are others. */
+static unsigned fetch_quiet(struct poller *p, nanoseconds sleep, bool *has_others)
 {
+    int count = await_events(p, p->quiet, QUIET_EVENTS_MAX, sleep);
+    unsigned told = 0;
+    p->has_quiet_news = count == QUIET_EVENTS_MAX;
+    for (; count > 0; count--) {
+        if (p->events[p->event_count++].data.ptr)
+            told++;
+        else
+            *has_others = true;
+    }
+    return told;
+}
+
+/* ---- with a bell ---- */
+
+static unsigned fetch_announced(struct poller *p)
+{
+    bool has_others = false;
     unsigned rings = bell_rings(p->bell);
     if (rings == p->rings && !p->has_quiet_news)
-        return;
+        return 0;
     p->rings = rings;
-    int count = epoll_wait(p->quiet, p->events + p->event_count, QUIET_EVENTS_MAX, 0);
-    p->has_quiet_news = count == QUIET_EVENTS_MAX;
-    p->event_count += count > 0 ? count : 0;
+    return fetch_quiet(p, 0, &has_others);
 }
 
-static void wait_with_bell(struct poller *p, nanoseconds sleep)
+static void wait_deep(struct poller *p, nanoseconds sleep)
 {
     if (sleep)
         bell_await(p->bell);
-    fetch_quiet(p);
+    unsigned told = fetch_announced(p);
     fetch(p, p->event_count ? 0 : sleep);
     bell_disregard(p->bell);
     if (p->event_count <= POLLER_EVENTS_MAX - QUIET_EVENTS_MAX)
-        fetch_quiet(p);
+        told += fetch_announced(p);
+    if (told)
+        p->singles = told == 1 ? p->singles + 1 : 0;
+    p->is_light = p->singles == POLLER_LIGHT_AFTER;
+    p->unannounced = 0;
+}
+
+/* Who writes once a turn rings once for each event, if later. More events than that are a bunch
+ * whose first one woke this loop too early. The bell tells nothing of what came meanwhile, hence
+ * the news. */
+static void wait_light(struct poller *p, nanoseconds sleep)
+{
+    bool has_others = false;
+    p->unannounced += fetch_quiet(p, sleep, &has_others);
+    if (has_others)
+        fetch(p, 0);
+    unsigned rings = bell_rings(p->bell), announced = rings - p->rings;
+    p->rings = rings;
+    p->unannounced -= announced < p->unannounced ? announced : p->unannounced;
+    if (p->unannounced <= 1)
+        return;
+    p->is_light = false;
+    p->has_quiet_news = true;
+    p->singles = 0;
 }
 
 void poller_wait(struct poller *p, nanoseconds sleep)
 {
-    if (p->bell)
-        wait_with_bell(p, sleep);
-    else
+    if (!p->bell)
         fetch(p, sleep);
+    else if (p->is_light)
+        wait_light(p, sleep);
+    else
+        wait_deep(p, sleep);
 }
 
 /* ---- life ---- */
@@ -188,8 +229,9 @@ static void on_rung(struct loop_handle *h, unsigned events)
 
 int poller_attend(struct poller *p, struct bell *b)
 {
+    struct epoll_event others = {.events = EPOLLIN, .data.ptr = NULL};
     p->quiet = epoll_create1(EPOLL_CLOEXEC);
-    if (p->quiet < 0)
+    if (p->quiet < 0 || epoll_ctl(p->quiet, EPOLL_CTL_ADD, p->epoll, &others) != 0)
         return ROUTED_ERROR_SYSTEM;
     p->rung = (struct loop_handle){.fd = b->fd, .on_ready = on_rung};
     int error = poller_watch(p, &p->rung, POLLER_INPUT); /* not quiet: there is no bell yet */

@@ -1,14 +1,17 @@
 /* io/poller.h: the descriptors of one loop: what is watched, how, and what became ready. Part of
  * io/loop.c, where the terms are explained (io/loop.h).
  *
- * With a bell there are two epoll instances, of which only one is slept on. */
+ * With a bell there are two epoll instances: one of quiet handles, one of all others, which the
+ * first contains. Sleep is deep, on the second, or light, on the first: light while what quiet
+ * handles have to tell comes one by one, deep once it comes in bunches. */
 #ifndef IO_POLLER_H
 #define IO_POLLER_H
 
 #include "io/loop.h"
 #include <sys/epoll.h>
 
-#define POLLER_EVENTS_MAX 256
+#define POLLER_EVENTS_MAX  256
+#define POLLER_LIGHT_AFTER 16 /* turns in a row with one event of quiet handles */
 
 enum poller_interest {
     POLLER_ALL,    /* edges of everything */
@@ -25,8 +28,11 @@ struct poller {
     struct loop_handle rung;
     unsigned rings;      /* of the bell, when the quiet handles were last looked at */
     bool has_quiet_news; /* there may be more to see than the bell told */
-    bool is_coarse;      /* the system waits in milliseconds only */
-    int event_count;     /* fetched this turn and not yet dispatched: from event_next on */
+    bool is_light;
+    unsigned singles; /* deep sleep: turns with one event of quiet handles, since one with more */
+    unsigned unannounced; /* light sleep: events that no ring has followed yet */
+    bool is_coarse;       /* the system waits in milliseconds only */
+    int event_count;      /* fetched this turn and not yet dispatched: from event_next on */
     int event_next;
     struct epoll_event events[POLLER_EVENTS_MAX];
 };

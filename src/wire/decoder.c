@@ -4,8 +4,6 @@
 #include <routed/error.h>
 
 #define TYPE_COUNT          15
-#define REQUEST_STRINGS     6
-#define NAME_IS_LITERAL     0xffff
 #define GATHER_STEP         2048
 #define SWITCHING_PROTOCOLS 101
 
@@ -100,163 +98,6 @@ static bool fail(struct wire_decoder *d, const char *text)
     return false;
 }
 
-/* ---- the walk through a head: finds its end, proves its sizes ---- */
-
-enum stage {
-    STAGE_STATUS,
-    STAGE_STRINGS,
-    STAGE_COUNT,
-    STAGE_NAME,
-    STAGE_VALUE,
-    STAGE_BODY_SIZE,
-    STAGE_DONE
-};
-
-/* True when `size` more bytes are here; they must fit into the frame and the head limit, which
- * is judged first. */
-static bool has_bytes(struct wire_decoder *d, struct span head, uint32_t from, uint32_t size)
-{
-    if (size > d->frame_size || from > d->frame_size - size)
-        return fail(d, "truncated frame");
-    if (d->stage != STAGE_BODY_SIZE && (uint64_t)from + size > d->limits.head_max)
-        return fail(d, "head too large");
-    return head.size >= (size_t)from + size;
-}
-
-/* The size of the string at `from` with its own size in front; 0 when it is not all here. */
-static uint32_t string_size(struct wire_decoder *d, struct span head, uint32_t from)
-{
-    if (!has_bytes(d, head, from, 4))
-        return 0;
-    uint32_t size = wire_bytes_read_u32(head.data + from);
-    return has_bytes(d, head, from + 4, size) ? 4 + size : 0;
-}
-
-static uint32_t name_size(struct wire_decoder *d, struct span head, uint32_t from)
-{
-    if (wire_type_is_literal(d->head.type))
-        return string_size(d, head, from);
-    if (!has_bytes(d, head, from, 2))
-        return 0;
-    uint16_t token = wire_bytes_read_u16(head.data + from);
-    if (token < FIELD_BRIDGE_COUNT)
-        return 2;
-    if (token != NAME_IS_LITERAL) {
-        fail(d, "unknown field name token");
-        return 0;
-    }
-    uint32_t size = string_size(d, head, from + 2);
-    return size ? 2 + size : 0;
-}
-
-/* After the last field: the body size of a single frame, or nothing. */
-static void fields_end(struct wire_decoder *d)
-{
-    d->stage = wire_type_is_single(d->head.type) ? STAGE_BODY_SIZE : STAGE_DONE;
-}
-
-static bool status_read(struct wire_decoder *d, uint32_t status)
-{
-    bool is_interim = status < 200 && status != SWITCHING_PROTOCOLS;
-    if (status < 100 || status > 999)
-        return fail(d, "status out of range");
-    if (is_interim && wire_type_is_single(d->head.type))
-        return fail(d, "interim response in a single frame");
-    d->head.status = (uint16_t)status;
-    d->stage = STAGE_COUNT;
-    return true;
-}
-
-static bool count_read(struct wire_decoder *d, uint32_t count)
-{
-    if (count > d->limits.fields_max)
-        return fail(d, "too many fields");
-    d->head.field_count = d->parts_left = count;
-    d->stage = STAGE_NAME;
-    if (count == 0)
-        fields_end(d);
-    return true;
-}
-
-static bool body_size_read(struct wire_decoder *d, uint32_t body_size)
-{
-    uint32_t rest = d->frame_size - d->walked - 4;
-    if (body_size != rest)
-        return fail(d, body_size < rest ? "trailing bytes in frame" : "truncated frame");
-    if (body_size && d->head.status == SWITCHING_PROTOCOLS)
-        return fail(d, "content in an upgrade response");
-    d->head.body_size = body_size;
-    d->stage = STAGE_DONE;
-    return true;
-}
-
-static uint32_t number_part(struct wire_decoder *d, struct span head, uint32_t size,
-                            bool (*read)(struct wire_decoder *d, uint32_t number))
-{
-    if (!has_bytes(d, head, d->walked, size))
-        return 0;
-    const uint8_t *at = head.data + d->walked;
-    return read(d, size == 2 ? wire_bytes_read_u16(at) : wire_bytes_read_u32(at)) ? size : 0;
-}
-
-/* One part further; returns its size, 0 when it is not all here or wrong. */
-static uint32_t walk_part(struct wire_decoder *d, struct span head)
-{
-    uint32_t size = 0;
-    switch (d->stage) {
-    case STAGE_STATUS:
-        return number_part(d, head, 2, status_read);
-    case STAGE_STRINGS:
-        size = string_size(d, head, d->walked);
-        if (size && --d->parts_left == 0)
-            d->stage = STAGE_COUNT;
-        return size;
-    case STAGE_COUNT:
-        return number_part(d, head, 4, count_read);
-    case STAGE_NAME:
-        size = name_size(d, head, d->walked);
-        if (size)
-            d->stage = STAGE_VALUE;
-        return size;
-    case STAGE_VALUE:
-        size = string_size(d, head, d->walked);
-        if (size) {
-            d->stage = STAGE_NAME;
-            if (--d->parts_left == 0)
-                fields_end(d);
-        }
-        return size;
-    case STAGE_BODY_SIZE:
-        return number_part(d, head, 4, body_size_read);
-    default:
-        return 0;
-    }
-}
-
-/* True when the whole head is in `head`, which starts where the walk once started. */
-static bool walk(struct wire_decoder *d, struct span head)
-{
-    while (d->stage != STAGE_DONE) {
-        uint32_t size = walk_part(d, head);
-        if (size == 0)
-            return false;
-        d->walked += size;
-    }
-    if (!wire_type_is_single(d->head.type) && d->walked != d->frame_size)
-        return fail(d, "trailing bytes in frame");
-    return true;
-}
-
-static void walk_start(struct wire_decoder *d)
-{
-    bool is_request = d->direction == WIRE_REQUESTS;
-    d->head = (struct wire_head){.type = (enum wire_type)d->prefix[5]};
-    d->walked = 0;
-    d->parts_left = is_request ? REQUEST_STRINGS : 0;
-    d->stage = is_request ? STAGE_STRINGS : STAGE_STATUS;
-    d->step = STEP_HEAD;
-}
-
 /* ---- frames ---- */
 
 static bool type_check(struct wire_decoder *d)
@@ -305,6 +146,11 @@ static bool size_check(struct wire_decoder *d)
     return true;
 }
 
+static bool version_check(struct wire_decoder *d)
+{
+    return d->prefix[4] == WIRE_VERSION || fail(d, "unsupported version");
+}
+
 static bool is_chunk(const struct wire_decoder *d)
 {
     enum frame_kind kind = (enum frame_kind)types[d->prefix[5]].kind;
@@ -318,7 +164,7 @@ static bool prefix_check(struct wire_decoder *d)
     case 4:
         return size_check(d);
     case 5:
-        return d->prefix[4] == WIRE_VERSION || fail(d, "unsupported version");
+        return version_check(d);
     case WIRE_PREFIX_SIZE:
         return type_check(d) && shape_check(d);
     case WIRE_CHUNK_PREFIX_SIZE:
@@ -334,20 +180,30 @@ static bool prefix_is_whole(const struct wire_decoder *d)
            (d->prefix_size == WIRE_PREFIX_SIZE && !is_chunk(d));
 }
 
+/* What the loop below does with the bytes that every frame begins with, all at once. */
+static bool prefix_take_start(struct wire_decoder *d, struct span *input)
+{
+    memcpy(d->prefix, input->data, WIRE_PREFIX_SIZE);
+    d->prefix_size = WIRE_PREFIX_SIZE;
+    *input = span_after(*input, WIRE_PREFIX_SIZE);
+    return size_check(d) && version_check(d) && type_check(d) && shape_check(d);
+}
+
 /* True when a whole prefix was taken and it is good. */
 static bool prefix_take(struct wire_decoder *d, struct span *input)
 {
-    while (input->size) {
+    if (d->prefix_size == 0 && input->size >= WIRE_PREFIX_SIZE && !prefix_take_start(d, input))
+        return false;
+    while (!prefix_is_whole(d)) {
+        if (input->size == 0)
+            return false;
         d->prefix[d->prefix_size++] = input->data[0];
         *input = span_after(*input, 1);
         if (!prefix_check(d))
             return false;
-        if (prefix_is_whole(d)) {
-            d->prefix_size = 0;
-            return true;
-        }
     }
-    return false;
+    d->prefix_size = 0;
+    return true;
 }
 
 /* A mark is its prefix. True when it makes an event. */
@@ -371,7 +227,8 @@ static bool frame_begin(struct wire_decoder *d, struct wire_event *event)
 {
     switch (types[d->prefix[5]].kind) {
     case KIND_HEAD:
-        walk_start(d);
+        wire_walk_start(&d->walk, (enum wire_type)d->prefix[5], d->frame_size);
+        d->step = STEP_HEAD;
         return false;
     case KIND_CHUNK:
     case KIND_TUNNEL_CHUNK:
@@ -389,15 +246,15 @@ static bool frame_begin(struct wire_decoder *d, struct wire_event *event)
 static void head_conclude(struct wire_decoder *d)
 {
     bool is_response = d->direction == WIRE_RESPONSES;
-    bool is_single = wire_type_is_single(d->head.type);
+    bool is_single = wire_type_is_single(d->walk.head.type);
     d->step = STEP_PREFIX;
     d->after_interim = false;
-    if (is_response && d->head.status == SWITCHING_PROTOCOLS) {
+    if (is_response && d->walk.head.status == SWITCHING_PROTOCOLS) {
         d->phase = is_single ? WIRE_PHASE_TUNNEL : WIRE_PHASE_UPGRADE;
-    } else if (is_response && d->head.status < 200) {
+    } else if (is_response && d->walk.head.status < 200) {
         d->after_interim = true;
     } else if (is_single) {
-        d->content_left = d->head.body_size;
+        d->content_left = d->walk.head.body_size;
         d->step = d->content_left ? STEP_CONTENT : STEP_END;
     } else {
         d->phase = WIRE_PHASE_BODY;
@@ -406,12 +263,19 @@ static void head_conclude(struct wire_decoder *d)
 
 static bool head_event(struct wire_decoder *d, struct span head, struct wire_event *event)
 {
-    uint32_t size = wire_type_is_single(d->head.type) ? d->walked - 4 : d->walked;
-    d->head.bytes = span_of(head.data, size);
+    uint32_t size = wire_type_is_single(d->walk.head.type) ? d->walk.walked - 4 : d->walk.walked;
+    d->walk.head.bytes = span_of(head.data, size);
     event->type = WIRE_EVENT_HEAD;
-    event->head = d->head;
+    event->head = d->walk.head;
     head_conclude(d);
     return true;
+}
+
+static bool walk_on(struct wire_decoder *d, struct span head)
+{
+    if (wire_walk_on(&d->walk, &d->limits, head))
+        return true;
+    return d->walk.wrong ? fail(d, d->walk.wrong) : false;
 }
 
 /* Small steps, so that content behind a head is not gathered with it. */
@@ -425,8 +289,8 @@ static bool head_gather(struct wire_decoder *d, struct span *input, struct wire_
             d->error = ROUTED_ERROR_MEMORY;
             return false;
         }
-        bool is_whole = walk(d, buffer_span(&d->gathered));
-        *input = span_after(*input, is_whole ? d->walked - before : size);
+        bool is_whole = walk_on(d, buffer_span(&d->gathered));
+        *input = span_after(*input, is_whole ? d->walk.walked - before : size);
         if (is_whole)
             return head_event(d, buffer_span(&d->gathered), event);
         if (d->phase == WIRE_PHASE_FAILED)
@@ -439,8 +303,8 @@ static bool head_take(struct wire_decoder *d, struct span *input, struct wire_ev
 {
     if (buffer_size(&d->gathered) == 0) {
         struct span head = *input;
-        if (walk(d, head)) {
-            *input = span_after(*input, d->walked);
+        if (walk_on(d, head)) {
+            *input = span_after(*input, d->walk.walked);
             return head_event(d, head, event);
         }
         if (d->phase == WIRE_PHASE_FAILED)

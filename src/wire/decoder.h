@@ -12,17 +12,11 @@
 #define WIRE_DECODER_H
 
 #include "base/buffer.h"
-#include "wire/head.h"
+#include "wire/walk.h"
 
 enum wire_direction {
     WIRE_REQUESTS, /* front to engine: 1/11, or 3/13 4* 5 */
     WIRE_RESPONSES /* engine to front: 2/12, or 6/14 7* 8 */
-};
-
-struct wire_limits {
-    uint32_t payload_max; /* WIRE_PAYLOAD_MAX */
-    uint32_t head_max;    /* WIRE_HEAD_MAX */
-    uint32_t fields_max;  /* WIRE_FIELDS_MAX */
 };
 
 enum wire_event_type {
@@ -60,13 +54,9 @@ struct wire_decoder {
     bool after_interim; /* a 1xx head came and its final response did not */
     uint8_t prefix_size;
     uint8_t prefix[WIRE_CHUNK_PREFIX_SIZE];
-    uint32_t frame_size;   /* bytes of the frame after its type */
-    uint32_t content_left; /* of the frame's content, not yet handed out */
-    /* The walk through a head. */
-    uint8_t stage;
-    uint32_t walked;     /* bytes understood so far */
-    uint32_t parts_left; /* strings of the stage that are still to come */
-    struct wire_head head;
+    uint32_t frame_size;    /* bytes of the frame after its type */
+    uint32_t content_left;  /* of the frame's content, not yet handed out */
+    struct wire_walk walk;  /* of the head that is here or comes */
     struct buffer gathered; /* a head that came in pieces */
     int error;              /* once failed */
     const char *text;

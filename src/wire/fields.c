@@ -112,8 +112,7 @@ static void read_literal_name(struct wire_fields_reader *r, struct field *f)
 {
     uint8_t *bytes = r->at + 4;
     f->text = wire_fields_read_string(r);
-    for (size_t i = 0; i < f->text.size; i++)
-        bytes[i] = span_lower(bytes[i]);
+    span_lower_copy(bytes, f->text);
     f->name = field_lookup(f->text);
 }
 

@@ -50,6 +50,13 @@ void wire_frame_mark(uint8_t out[WIRE_PREFIX_SIZE], enum wire_type type);
 int wire_frame_append_chunk(struct buffer *out, enum wire_type type, uint32_t size);
 int wire_frame_append_mark(struct buffer *out, enum wire_type type);
 
+/* Of a head. */
+static inline bool wire_type_is_request(enum wire_type t)
+{
+    return t == WIRE_REQUEST_SINGLE || t == WIRE_REQUEST_SINGLE_LITERAL ||
+           t == WIRE_REQUEST_START || t == WIRE_REQUEST_START_LITERAL;
+}
+
 static inline bool wire_type_is_single(enum wire_type t)
 {
     return t == WIRE_REQUEST_SINGLE || t == WIRE_REQUEST_SINGLE_LITERAL ||

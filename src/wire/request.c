@@ -6,17 +6,11 @@
 #define REQUEST_ID_NAME SPAN("x-routed-request-id")
 #define OWN_PREFIX      SPAN("x-routed-")
 
-static bool is_request_head(enum wire_type type)
-{
-    return type == WIRE_REQUEST_SINGLE || type == WIRE_REQUEST_START ||
-           type == WIRE_REQUEST_SINGLE_LITERAL || type == WIRE_REQUEST_START_LITERAL;
-}
-
 /* Fields by which a front speaks for itself, also in the spelling that CGI would fold. */
 static bool is_own(struct span name)
 {
     struct span prefix = OWN_PREFIX;
-    if (name.size < prefix.size)
+    if (name.size < prefix.size || name.data[0] != prefix.data[0])
         return false;
     for (size_t i = 0; i < prefix.size; i++)
         if ((name.data[i] == '_' ? '-' : name.data[i]) != prefix.data[i])
@@ -89,7 +83,7 @@ static size_t bound(const struct http_request *r, const struct wire_origin *orig
 int wire_request_write(struct buffer *out, enum wire_type type, const struct http_request *r,
                        const struct wire_origin *origin, uint32_t body_size)
 {
-    if (!is_request_head(type) || (body_size && !wire_type_is_single(type)))
+    if (!wire_type_is_request(type) || (body_size && !wire_type_is_single(type)))
         return ROUTED_ERROR_ARGUMENT;
     uint8_t *room = buffer_reserve(out, bound(r, origin));
     if (!room)
@@ -205,18 +199,18 @@ static int tls_read(const struct field *f, struct arena *a, struct wire_origin *
     return ROUTED_OK;
 }
 
-static int own_read(const struct field *f, struct arena *a, struct wire_origin *origin)
+static int peer_read(struct span value, struct wire_origin *origin)
 {
-    if (span_equals(f->text, PEER_NAME)) {
-        if (origin->address.size || !wire_peer_read(f->value, &origin->address, &origin->port))
-            return ROUTED_ERROR_FIELD_SYNTAX;
-    } else if (span_equals(f->text, REQUEST_ID_NAME)) {
-        if (origin->request_id.size)
-            return ROUTED_ERROR_FIELD_SYNTAX;
-        origin->request_id = f->value;
-    } else {
-        return tls_read(f, a, origin);
-    }
+    if (origin->address.size || !wire_peer_read(value, &origin->address, &origin->port))
+        return ROUTED_ERROR_FIELD_SYNTAX;
+    return ROUTED_OK;
+}
+
+static int request_id_read(struct span value, struct wire_origin *origin)
+{
+    if (origin->request_id.size)
+        return ROUTED_ERROR_FIELD_SYNTAX;
+    origin->request_id = value;
     return ROUTED_OK;
 }
 
@@ -235,15 +229,30 @@ struct upgrade_signs {
     bool is_websocket; /* upgrade: websocket */
 };
 
+/* Each request has the first two, hence these first. */
+static int other_read(struct http_request *r, struct arena *a, struct wire_origin *origin,
+                      struct field f)
+{
+    if (span_equals(f.text, PEER_NAME))
+        return peer_read(f.value, origin);
+    if (span_equals(f.text, REQUEST_ID_NAME))
+        return request_id_read(f.value, origin);
+    if (!field_name_is_valid(f.text))
+        return ROUTED_ERROR_FIELD_SYNTAX;
+    if (is_own(f.text))
+        return tls_read(&f, a, origin);
+    r->fields.items[r->fields.count++] = f;
+    return ROUTED_OK;
+}
+
 static int field_read(struct http_request *r, struct arena *a, struct upgrade_signs *signs,
                       struct wire_origin *origin, struct field f)
 {
-    bool is_known = f.name != FIELD_OTHER; /* and its name valid, and not one of the front's */
     f.value = span_trim(f.value);
-    if ((!is_known && !field_name_is_valid(f.text)) || !field_value_is_valid(f.value))
+    if (!field_value_is_valid(f.value))
         return ROUTED_ERROR_FIELD_SYNTAX;
-    if (!is_known && is_own(f.text))
-        return own_read(&f, a, origin);
+    if (f.name == FIELD_OTHER)
+        return other_read(r, a, origin, f);
     if (f.name == FIELD_CONNECTION && field_value_has_token(f.value, SPAN("upgrade")))
         signs->is_asked = true;
     if (f.name == FIELD_UPGRADE && span_equals_ignoring_case(f.value, SPAN("websocket")))

@@ -103,6 +103,7 @@ BLOBS = """Promise.all(Array.from({length: 100}, (_, number) => fetch(`/bytes/${
 def test_a_hundred_images_share_one_connection(server, page):
     assert page.run(IMAGES) == [["h2", 200]] * 100
     assert page.run(BLOBS) == [20000 + number for number in range(100)]
+    page.wait_for("Network.responseReceived", 201)
     responses = page.responses()
     assert len(responses) == 201
     assert {(response["protocol"], response["connectionId"]) for response in responses.values()} == {

@@ -259,11 +259,15 @@ def test_failure_of_the_application(host, client):
 
 
 def test_client_that_leaves(client, host):
-    before = int(client.get("/gone").text)
-    for _ in range(3):
+    def counts():
+        return tuple(map(int, client.get("/gone").text.split()))
+
+    hung, gone = counts()
+    for number in range(1, 4):
         with Wire(host.address) as wire:
             wire.request("GET", "/hang")
-    assert eventually(lambda: int(client.get("/gone").text) == before + 3)
+            assert eventually(lambda: counts()[0] == hung + number)
+    assert eventually(lambda: counts() == (hung + 3, gone + 3))
 
 
 def test_many_at_once(host):

@@ -144,7 +144,7 @@ def test_full_house_of_handshakes_holds_up_tls_clients_only(start, certificates)
                    "--limit", "handshakes=2")  # fmt: skip
     server.authority = certificates / "authority.pem"
     silent = [socket.create_connection(server.secure_address, 20) for _ in range(2)]
-    assert eventually(lambda: server.metrics()["connections.open"] == 2)
+    server.assert_numbers({"connections.open": 2})
     with socket.create_connection(server.secure_address, 20):
         assert eventually(lambda: server.metrics()["limit.handshakes"] > 0)
         assert server.get("/json")[0] == 200

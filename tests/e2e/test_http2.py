@@ -300,6 +300,24 @@ def test_streams_that_stall_are_cut(start, mode):
     assert server.get("/json") == (200, b'{"ok":true}')
 
 
+def test_uploads_that_stall_are_cut(start, mode):
+    """However busy the connection is: PING is no content, and an upload holds an engine's attention."""
+    server = start("--limit", "rate_grace=300", mode=mode)
+    streams = range(1, 41, 2)
+    with Peer(server) as peer:
+        peer.send(*(peer.head(stream, path="/digest", method="POST", end=False) for stream in streams))
+        deadline = time.monotonic() + 20
+        while len(peer.ended) < len(streams) and time.monotonic() < deadline:
+            peer.send(*[frame(PING, 0, 0, b"12345678")] * 20)
+            while select.select([peer.socket], [], [], 0.05)[0]:
+                assert peer.pump(), f"closed; GOAWAY {peer.goaways}"
+        assert [dict(peer.heads[stream][-1])[":status"] for stream in streams] == ["408"] * len(streams)
+        assert peer.ask(41) == 200
+    metrics = server.metrics()
+    assert metrics["limit.rate"] == len(streams) and metrics["responses.4xx"] == len(streams)
+    assert eventually(lambda: server.metrics()["exchanges.open"] == 0)
+
+
 # ---- bombs of fields ----
 
 
@@ -543,8 +561,7 @@ def test_websocket_in_the_log(start, tmp_path, client, status):
     assert eventually(lambda: log.read_text().endswith("\n"))
     (line,) = map(json.loads, log.read_text().splitlines())
     assert line["status"] == status and line["target"] == "/ws/echo"
-    numbers = server.metrics()
-    assert (numbers["responses.2xx"], numbers["responses.other"]) == ((1, 0) if status == 200 else (0, 1))
+    server.assert_numbers({"responses.2xx": status == 200, "responses.other": status == 101})
 
 
 @pytest.mark.parametrize("protocol, path, answer", [

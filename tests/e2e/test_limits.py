@@ -23,10 +23,8 @@ LIMITS = {
     "chunk_extensions": 100,
     "chunk_overhead": 500,
     "requests_per_connection": 5,
-    "header_timeout": 300,
-    "idle_timeout": 400,
-    "stall_timeout": 500,
 }
+TIMES = {"header_timeout": 1000, "idle_timeout": 1000, "stall_timeout": 1000}
 
 
 def as_arguments(limits):
@@ -36,6 +34,11 @@ def as_arguments(limits):
 @pytest.fixture
 def server(start):
     return start(*as_arguments(LIMITS), mode="bridge")
+
+
+@pytest.fixture
+def impatient(start):
+    return start(*as_arguments(TIMES), mode="bridge")
 
 
 def hits(server, name):
@@ -233,7 +236,7 @@ def test_connections_evict_the_oldest_idle_one(start):
         wire.request("GET", "/json")
         assert wire.answer().status == 200
         wires.append(wire)
-    assert server.metrics()["connections.open"] <= 4
+    assert eventually(lambda: server.metrics()["connections.open"] <= 4)
     assert wires[0].is_closed()
     wires[-1].request("GET", "/json")
     assert wires[-1].answer().status == 200
@@ -245,11 +248,15 @@ def test_connection_lifetime(start):
     with Wire(server.address) as wire:
         start_time = time.monotonic()
         while time.monotonic() - start_time < 10:
-            wire.request("GET", "/delay/50")
-            if wire.answer().closes:
+            try:
+                wire.request("GET", "/delay/50")
+                if wire.answer().closes:
+                    assert wire.is_closed()
+                    break
+            except (Cut, OSError):  # between two requests
+                assert not wire.buffer
                 break
         assert 0.25 <= time.monotonic() - start_time < 5
-        assert wire.is_closed()
     assert_hits(server, "connection_lifetime", 1)
 
 
@@ -262,19 +269,19 @@ def seconds_until_closed(wire):
     return time.monotonic() - start_time
 
 
-def test_header_timeout(server):
-    with Wire(server.address) as wire:
+def test_header_timeout(impatient):
+    with Wire(impatient.address) as wire:
         start_time = time.monotonic()
         wire.send("GET / HTTP/1.1\r\nho")
         answer = wire.answer()
         assert answer.status == 408 and answer.closes
-        assert 0.25 <= time.monotonic() - start_time < 3
-    assert_hits(server, "header_timeout", 1)
+        assert 0.5 <= time.monotonic() - start_time < 8
+    assert_hits(impatient, "header_timeout", 1)
 
 
-def test_header_timeout_is_not_reset_by_bytes(server):
+def test_header_timeout_is_not_reset_by_bytes(impatient):
     stop = threading.Event()
-    with Wire(server.address) as wire:
+    with Wire(impatient.address) as wire:
         def drip():
             wire.send("GET / HTTP/1.1\r\nx: ")
             while not stop.wait(0.05):
@@ -288,62 +295,62 @@ def test_header_timeout_is_not_reset_by_bytes(server):
         thread.start()
         try:
             assert wire.answer().status == 408
-            assert 0.25 <= time.monotonic() - start_time < 3
+            assert 0.5 <= time.monotonic() - start_time < 8
         finally:
             stop.set()
             thread.join(5)
 
 
-def test_idle_timeout(server):
-    with Wire(server.address) as wire:
-        assert 0.3 <= seconds_until_closed(wire) < 3
-    with Wire(server.address) as wire:
+def test_idle_timeout(impatient):
+    with Wire(impatient.address) as wire:
+        assert 0.5 <= seconds_until_closed(wire) < 8
+    with Wire(impatient.address) as wire:
         wire.request("GET", "/json")
         wire.answer()
-        assert 0.3 <= seconds_until_closed(wire) < 3
-    assert_hits(server, "idle_timeout", 2)
+        assert 0.5 <= seconds_until_closed(wire) < 8
+    assert_hits(impatient, "idle_timeout", 2)
 
 
-def test_keep_alive_within_the_idle_timeout(server):
-    with Wire(server.address) as wire:
+def test_keep_alive_within_the_idle_timeout(impatient):
+    with Wire(impatient.address) as wire:
         for _ in range(4):
             wire.request("GET", "/json")
             assert wire.answer().status == 200
-            time.sleep(0.15)  # less than the limit; together more than it
+            time.sleep(0.3)  # less than the limit; together more than it
 
 
-def test_stalled_upload(server):
-    with Wire(server.address) as wire:
+def test_stalled_upload(impatient):
+    with Wire(impatient.address) as wire:
         wire.send("POST /digest HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nx")
         start_time = time.monotonic()
         assert wire.answer().status == 408
-        assert 0.4 <= time.monotonic() - start_time < 4
-    assert_hits(server, "stall_timeout", 1)
+        assert 0.5 <= time.monotonic() - start_time < 8
+    assert_hits(impatient, "stall_timeout", 1)
 
 
-def test_stalled_download(server):
-    with Wire(server.address, receive_buffer=4096) as wire:
+def test_stalled_download(impatient):
+    with Wire(impatient.address, receive_buffer=4096) as wire:
         wire.request("GET", "/bytes/100000000")
-        assert eventually(lambda: server.metrics()["limit.stall_timeout"] == 1, every=0.1)
+        assert eventually(lambda: impatient.metrics()["limit.stall_timeout"] == 1, every=0.1)
         with pytest.raises(Cut):
             wire.answer()
 
 
-def test_waiting_for_the_handler_is_no_stall(server):
-    with Wire(server.address) as wire:
-        wire.request("GET", "/delay/1200")
+def test_waiting_for_the_handler_is_no_stall(impatient):
+    with Wire(impatient.address) as wire:
+        wire.request("GET", "/delay/2500")
         assert wire.answer().status == 200
-    assert hits(server, "stall_timeout") == 0
+    assert hits(impatient, "stall_timeout") == 0
 
 
 def test_slow_upload(start):
     """More than the least rate is kept, less is cut after the grace period."""
     server = start("--limit", "rate=2000", "--limit", "rate_grace=500")
 
-    def upload(step):
+    def upload(step, count):
         with Wire(server.address) as wire:
             wire.send("POST /digest HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
-            for _ in range(30):
+            for _ in range(count):
                 try:
                     wire.send(b"x" * step)
                 except OSError:
@@ -355,8 +362,8 @@ def test_slow_upload(start):
                     wire.socket.settimeout(10)
             return False
 
-    assert not upload(2000)
-    assert upload(10)
+    assert not upload(2000, 30)
+    assert upload(10, 400)
     assert_hits(server, "rate", 1)
 
 
@@ -371,7 +378,7 @@ def test_linger(start):
             while time.monotonic() - start_time < 10:
                 wire.send(b"x" * 1000)
                 time.sleep(0.01)
-        assert 0.2 <= time.monotonic() - start_time < 3
+        assert 0.2 <= time.monotonic() - start_time < 8
 
 
 # ---- memory ----
@@ -418,19 +425,19 @@ def test_memory(start):
 
 
 def test_engine_answer_timeout(start):
-    server = start("--limit", "engine_answer_timeout=300")
+    server = start("--limit", "engine_answer_timeout=1000")
     with Wire(server.address) as wire:
         start_time = time.monotonic()
         wire.request("GET", "/hang")
         assert wire.answer().status == 504
-        assert 0.25 <= time.monotonic() - start_time < 3
+        assert 0.5 <= time.monotonic() - start_time < 8
         wire.request("GET", "/json")
         assert wire.answer().status == 200
     assert_hits(server, "engine_answer_timeout", 1)
 
 
 def test_engine_idle_timeout(start):
-    server = start("--limit", "engine_idle_timeout=300")
+    server = start("--limit", "engine_idle_timeout=1000")
     with Wire(server.address) as wire:
         wire.request("GET", "/lines/3?ms=5000")
         with pytest.raises(Cut):
@@ -439,7 +446,7 @@ def test_engine_idle_timeout(start):
 
 
 def test_engine_total_timeout(start):
-    server = start("--limit", "engine_total_timeout=400")
+    server = start("--limit", "engine_total_timeout=1000")
     with Wire(server.address) as wire:
         wire.request("GET", "/lines/1000?ms=50")
         with pytest.raises(Cut):
@@ -451,10 +458,10 @@ def test_queue(start):
     """With every engine connection taken requests wait: so many, so long."""
     server = start(
         "--limit", "engine_connections=1", "--limit", "queue_requests=2", "--limit",
-        "queue_timeout=400", "--engines", "1", "--workers", "1",
+        "queue_timeout=1500", "--engines", "1", "--workers", "1",
     )  # fmt: skip
     hanging = Wire(server.address)
-    hanging.request("GET", "/delay/2000")
+    hanging.request("GET", "/delay/4000")
     assert eventually(lambda: server.metrics()["exchanges.open"] == 1)
     waiting = [Wire(server.address) for _ in range(2)]
     for wire in waiting:
@@ -465,7 +472,7 @@ def test_queue(start):
         wire.request("GET", "/json")
         answer = wire.answer()
         assert answer.status == 503 and answer.value("retry-after") is not None
-        assert time.monotonic() - start_time < 0.35, "refused at once, not after waiting"
+        assert time.monotonic() - start_time < 1.2, "refused at once, not after waiting"
     for wire in waiting:
         answer = wire.answer()
         assert answer.status == 503 and answer.value("retry-after") is not None

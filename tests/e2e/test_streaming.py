@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from showcase import read_kib
+from showcase import TooSlow, read_kib, unhurried
 from wire import Cut, Wire
 
 pytestmark = pytest.mark.over_tls
@@ -39,6 +39,7 @@ def test_head_comes_before_the_first_byte_of_the_body(server):
 
 
 @pytest.mark.sanitizer
+@unhurried(5)
 def test_lines_are_visible_one_by_one(server):
     count, pause = 10, 0.05
     with Wire(server.address) as wire:
@@ -50,12 +51,13 @@ def test_lines_are_visible_one_by_one(server):
             times.append(time.monotonic())
         assert wire.read_chunk() == b""
     # Each comes when it is due: none waits for a later one.
-    assert times[-1] - times[0] >= (count - 1) * pause * 0.8
-    early = [after - before for before, after in zip(times, times[1:])]
-    assert sum(gap > pause * 0.4 for gap in early) >= count * 0.6, early
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    if sum(gaps) < (count - 1) * pause * 0.8 or sum(gap > pause * 0.4 for gap in gaps) < count * 0.6:
+        raise TooSlow(gaps)
 
 
 @pytest.mark.sanitizer
+@unhurried(5)
 def test_events_are_visible_one_by_one(server):
     with Wire(server.address) as wire:
         wire.request("GET", "/events/5?ms=60", "accept: text/event-stream")
@@ -64,21 +66,26 @@ def test_events_are_visible_one_by_one(server):
         text = b""
         while b"event 1\n\n" not in text:
             text += wire.read_chunk()
-        assert b"event 2" not in text
+        is_late = b"event 2" in text
         while piece := wire.read_chunk():
             text += piece
-        assert time.monotonic() - start >= 0.15
+        taken = time.monotonic() - start
         assert text.count(b"data: ") == 5
+    if is_late or taken < 0.15:
+        raise TooSlow(taken)
 
 
 @pytest.mark.sanitizer
+@unhurried(5)
 def test_curl_sees_lines_as_they_come(server):
     command = ["curl", "-sSN", "--max-time", "20", *server.trust, server.url + "/lines/4?ms=150"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
         assert curl.stdout.readline() == b"line 1\n"
         first = time.monotonic()
         assert curl.stdout.read() == b"line 2\nline 3\nline 4\n"
-        assert time.monotonic() - first >= 0.3
+        taken = time.monotonic() - first
+    if taken < 0.3:
+        raise TooSlow(taken)
 
 
 # ---- both ways at once ----

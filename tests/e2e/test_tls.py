@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 import websockets
@@ -221,12 +222,12 @@ def test_reload(start, pki, tmp_path, mode, way):
         put("second")
         if way == "signal":
             server.signal(signal.SIGHUP)
-        assert eventually(lambda: subject() == "second", 10)
+        assert eventually(lambda: subject() == "second")
         assert "loaded anew" in server.errors
         assert len(wire.answer().body) == 1000000
     certificate.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
     server.signal(signal.SIGHUP)
-    assert eventually(lambda: "the old certificates stay in use" in server.errors, 10)
+    assert eventually(lambda: "the old certificates stay in use" in server.errors)
     assert str(certificate) in server.errors
     assert subject() == "second"
 
@@ -274,6 +275,81 @@ def test_websocket(secure):
                 assert await ws.recv() == message
 
     asyncio.run(asyncio.wait_for(talk(), 60))
+
+
+class Shaking:
+    """A handshake that stops after the server's first flight, until it is told to go on."""
+
+    def __init__(self, server, context):
+        self.raw = socket.create_connection(server.secure_address, 20)
+        self.received, self.to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.received, self.to_send, server_hostname="localhost")
+        self._step()
+        self._flush()
+        self._receive()
+
+    def _step(self):
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def _flush(self):
+        self.raw.sendall(self.to_send.read())
+
+    def _receive(self):
+        piece = self.raw.recv(65536)
+        if not piece:
+            raise ConnectionResetError("the end of TCP in the midst of a handshake")
+        self.received.write(piece)
+
+    def finish(self):
+        while not self._step():
+            self._flush()
+            self._receive()
+        self._flush()
+
+    def ask(self):
+        self.tls.write(b"GET /json HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        self._flush()
+        answer = b""
+        while True:
+            try:
+                piece = self.tls.read()
+                if not piece:
+                    return answer
+                answer += piece
+            except ssl.SSLWantReadError:
+                self._receive()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_stop_answers_who_was_shaking_hands(start, certificates, version):
+    server = start(
+        "--https", "0", "--certificates", certificates, "--limit", "linger_timeout=20000", mode="in-process"
+    )  # fmt: skip
+    context = ssl.create_default_context(cafile=certificates / "authority.pem")
+    context.minimum_version = context.maximum_version = version
+    client = Shaking(server, context)
+    server.signal(signal.SIGTERM)
+    assert eventually(server.refuses)
+    client.finish()
+    head, _, body = client.ask().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b'{"ok":true}'
+    client.raw.close()
+    assert server.wait() == 0
+
+
+def test_stop_does_not_wait_for_a_handshake_that_stands_still(start, certificates):
+    server = start("--https", "0", "--certificates", certificates, "--limit", "linger_timeout=50", mode="in-process")
+    context = ssl.create_default_context(cafile=certificates / "authority.pem")
+    client = Shaking(server, context)
+    start_time = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - start_time < 9, "the limit of a handshake"
+    client.raw.close()
 
 
 def test_upload_that_is_cut_without_close_notify_is_no_end(start, certificates, tmp_path):

@@ -37,8 +37,8 @@ def is_serving(server):
     return False
 
 
-def assert_recovers(server, within=10):
-    assert eventually(lambda: is_serving(server), within, 0.01)
+def assert_recovers(server):
+    assert eventually(lambda: is_serving(server), every=0.01)
 
 
 # ---- killed at every stage of a response ----
@@ -72,8 +72,8 @@ def test_killed_after_the_head(server, target):
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("blocks", [1, 2, 5, 9])
 def test_killed_in_the_body(server, blocks, chunked):
-    """The answer has ten blocks of 64 KiB; the engine dies after some of them."""
-    total = 10 * 65536
+    """The answer has twenty blocks of 64 KiB; the engine dies after some of them."""
+    total = 20 * 65536
     with Wire(server.address) as wire:
         wire.request("GET", f"/bytes/{total}?pause=100" + ("&chunked=1" if chunked else ""))
         wire.read_head()
@@ -167,7 +167,7 @@ def test_others_are_unaffected(start):
     server = start("--engines", "2", mode="processes")
     wires = [Wire(server.address) for _ in range(40)]
     for wire in wires:
-        wire.request("GET", "/lines/20?ms=50")
+        wire.request("GET", "/lines/40?ms=50")
         assert wire.read_head().status == 200
     victim = server.engines()[0]
     os.kill(victim, signal.SIGKILL)
@@ -177,10 +177,10 @@ def test_others_are_unaffected(start):
         try:
             while chunk := wire.read_chunk():
                 lines.append(chunk)
-            assert len(lines) == 20
+            assert len(lines) == 40
             outcomes.append("whole")
         except Cut:
-            assert len(lines) < 20
+            assert len(lines) < 40
             outcomes.append("cut")
         wire.close()
     assert 0 < outcomes.count("whole") < 40, outcomes
@@ -193,7 +193,7 @@ def test_others_are_unaffected(start):
 def test_restarted(server):
     for _ in range(3):
         (before,) = kill_engines(server)
-        assert eventually(lambda before=before: [pid for pid in server.engines() if pid != before], 10)
+        assert eventually(lambda before=before: [pid for pid in server.engines() if pid != before])
         assert_recovers(server)
 
 
@@ -208,7 +208,7 @@ def test_crash_loop_backs_off(server):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
     assert 2 <= len(seen) <= 12, f"{len(seen)} starts in four seconds"
-    assert_recovers(server, 15)
+    assert_recovers(server)
 
 
 def test_all_dead(start):
@@ -230,7 +230,7 @@ def test_all_dead(start):
     thread.start()
     try:
         # From then on it comes back after seconds only.
-        assert eventually(lambda: len(set(kills)) >= 6, 10)
+        assert eventually(lambda: len(set(kills)) >= 6)
         statuses = []
         deadline = time.monotonic() + 40
         while 503 not in statuses and time.monotonic() < deadline:
@@ -246,7 +246,7 @@ def test_all_dead(start):
     finally:
         stop.set()
         thread.join()
-    assert_recovers(server, 15)
+    assert_recovers(server)
 
 
 # ---- hanging ----
@@ -254,7 +254,7 @@ def test_all_dead(start):
 
 def test_stopped_engine(start):
     """SIGSTOP: 504 at the limit, and the late answer reaches nobody."""
-    server = start("--engines", "1", "--limit", "engine_answer_timeout=400", mode="processes")
+    server = start("--engines", "1", "--limit", "engine_answer_timeout=1500", mode="processes")
     with Wire(server.address) as wire:
         wire.request("GET", "/users/warm")
         assert wire.answer().status == 200
@@ -264,7 +264,7 @@ def test_stopped_engine(start):
             wire.request("GET", "/users/late")
             answer = wire.answer()
             assert answer.status == 504 and b"late" not in answer.body
-            assert 0.3 <= time.monotonic() - start_time < 3
+            assert 1.4 <= time.monotonic() - start_time < 10
         finally:
             os.kill(engine, signal.SIGCONT)
         for number in range(50):
@@ -309,4 +309,4 @@ def test_front_killed(start):
     assert len(engines) == 2
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    assert eventually(lambda: not any(map(is_alive, engines)), 10)
+    assert eventually(lambda: not any(map(is_alive, engines)))

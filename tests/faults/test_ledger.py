@@ -90,14 +90,15 @@ def check_join(outcomes, ledger):
     for number, kind, seen, body in outcomes:
         entries = ledger.get(number, [])
         done = [entry for entry in entries if entry["outcome"] == "done"]
-        assert len(done) <= 1, f"request {number} was done {len(done)} times"
         if seen == 200:
-            assert len(done) == 1, f"{number}: the client has an answer, the ledger {entries}"
+            assert done, f"{number}: the client has an answer, the ledger {entries}"
             if kind in ("echo", "digest"):
                 assert done[0]["request"]["length"] == len(body)
                 assert done[0]["request"]["sha256"] == hashlib.sha256(body).hexdigest()
         if kind in ("echo", "digest"):
             assert len(entries) <= 1, f"{number}: a request with a body was repeated"
+        # An engine may have written its line and died before its answer left: then a GET is repeated once.
+        assert len(done) <= 2, f"request {number} was done {len(done)} times"
 
 
 def test_without_faults(start, mode, tmp_path):
@@ -144,4 +145,4 @@ def test_with_kills(start, tmp_path, seed):
         thread.join()
     assert not failures, failures
     check_join(outcomes, read_ledger(ledger))
-    assert eventually(lambda: server.get("/json")[0] == 200, 15)
+    assert eventually(lambda: server.get("/json")[0] == 200)

@@ -42,7 +42,7 @@ def test_supervisor_killed(server):
 def test_supervisor_killed_and_then_stopped(server):
     os.kill(supervisor_of(server), signal.SIGKILL)
     assert eventually(lambda: not children(server.pid))
-    assert server.stop(timeout=5) == 0
+    assert server.stop() == 0
 
 
 def test_supervisor_ignores_what_stops_the_host(server):

@@ -37,6 +37,9 @@ class Site:
     def count(self, name):
         return self.server.metrics()[name]
 
+    def assert_counts(self, wanted):
+        self.server.assert_numbers(wanted)
+
 
 @contextlib.contextmanager
 def run_site(folder, certificates, *options, mode="in-process", foreign=(), **settings):
@@ -110,11 +113,11 @@ def alive(site):
         thread.start()
     try:
         yield
-        assert eventually(lambda: min(counts.values()) > 3, 20)
+        assert eventually(lambda: min(counts.values()) > 3)
     finally:
         over.set()
         for thread in threads:
             thread.join()
     assert not mistakes
     # The connections of clients that left without a word are closing for some round trips.
-    assert eventually(lambda: server.metrics()["memory.held"] < before + (4 << 20), 20)
+    assert eventually(lambda: server.metrics()["memory.held"] < before + (4 << 20))

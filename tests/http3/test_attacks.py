@@ -185,7 +185,7 @@ def test_amplification(request, which, first):
     site = request.getfixturevalue(which)
     with udp("127.0.0.77") as victim:
         victim.sendto(initial(hello_of(site), first), site.address)
-        got = listen(victim, 2)
+        got = listen(victim, 20, until=len) + listen(victim, 2)
     assert got and sum(map(len, got)) <= 3 * first
 
 
@@ -207,11 +207,15 @@ def test_flood_of_initials(site, alive):
     """From 100 handshakes on that nobody goes on with, a Retry is asked for, and no state is kept."""
     before, hello, retries = held(site), hello_of(site), 0
     sockets = [udp(f"127.0.1.{number + 1}") for number in range(40)]
+    deadline = time.monotonic() + 60
     try:
         for number in range(3000):
             sockets[number % 40].sendto(initial(hello), site.address)
-        for sock in sockets:
-            retries += sum(map(is_retry, listen(sock, 0.02)))
+        # What a busy server has no room for is lost, as in any network.
+        while not FOREIGN and retries <= 1000 and time.monotonic() < deadline:
+            for sock in sockets:
+                sock.sendto(initial(hello), site.address)
+                retries += sum(map(is_retry, listen(sock, 0.02)))
     finally:
         for sock in sockets:
             sock.close()
@@ -296,7 +300,7 @@ def test_tokens_of_a_retry(retry_site, name):
     peer.quic._receive_retry_packet = change
     with peer:
         try:
-            peer.wait(lambda: peer.handshake, 5)
+            peer.wait(lambda: peer.handshake, None if name == "as it is" else 5)
             assert peer.ask("/json").status == 200
         except Reset as reset:
             assert reset.code == INVALID_TOKEN and name != "as it is"
@@ -329,9 +333,8 @@ def test_token_again_and_again(retry_site):
         with retry_site.peer(token=token) as peer:
             assert peer.ask("/json").status == 200
     if not FOREIGN:
-        after = retry_site.server.metrics()
-        assert after["quic.tokens_spent"] - before["quic.tokens_spent"] >= 18
-        assert after["quic.retries"] - before["quic.retries"] >= 18
+        for name in ("quic.tokens_spent", "quic.retries"):
+            assert grows(retry_site, name, before[name] + 18)
 
 
 # ---- h3-05: connection ids ----
@@ -382,12 +385,17 @@ def test_retiring_the_id_in_use(site, alive):
 
 
 def test_retiring_each_id_as_it_comes(site, alive):
-    with confirmed(site) as peer:
-        for number in range(1, 500):
-            peer.inject(varint(0x19) + varint(number))
-            peer.run(0.002)
-            if peer.closed:
-                break
+    """A hundred are given at once, ten more each second."""
+    if FOREIGN:
+        pytest.skip("the foreign server has no such budget")
+    taken = 0
+    with confirmed(site) as peer, pytest.raises(Reset) as reset:
+        for taken in range(1000):
+            peer.wait(lambda: peer.quic._peer_cid_available)
+            peer.quic.change_connection_id()
+            peer.flush()
+    assert reset.value.code == H3_EXCESSIVE_LOAD
+    assert taken > 90
 
 
 # ---- h3-06: paths ----
@@ -653,7 +661,7 @@ def test_streams_that_stall_are_cut(start_site):
             peer.request("/bytes/10000000")
         peer.run(0.3)
         assert held(site) - before < 100 * 600 * 1024
-        assert eventually(lambda: peer.turn(0.05) or held(site) - before < 4 * MB, 20)
+        assert eventually(lambda: peer.turn(0.05) or held(site) - before < 4 * MB)
 
 
 # ---- h3-10: messages that end in a strange way ----
@@ -685,7 +693,7 @@ def test_strange_end(site, alive, name):
     with site.peer() as peer:
         stream = peer.raw(data, fin=True)
         with pytest.raises(Reset) as reset:
-            peer.answer(stream, 5)
+            peer.answer(stream)
         assert reset.value.code == code
         # The errors of a message end that message only.
         if code == H3_MESSAGE_ERROR:
@@ -722,7 +730,7 @@ def test_field_section(site, alive, name, where):
     with site.peer() as peer:
         stream = peer.raw(data, fin=True)
         with pytest.raises(Reset) as reset:
-            peer.answer(stream, 5)
+            peer.answer(stream)
         assert reset.value.code == QPACK_DECOMPRESSION_FAILED
 
 
@@ -737,7 +745,7 @@ def test_encoder_stream(site, alive, instruction):
     with site.peer(h3=False) as peer:
         peer.raw_uni(varint(CONTROL) + frame(SETTINGS))
         peer.raw_uni(varint(ENCODER) + instruction)
-        assert peer.wait_closed(5)[0] == QPACK_ENCODER_STREAM_ERROR
+        assert peer.wait_closed()[0] == QPACK_ENCODER_STREAM_ERROR
 
 
 @pytest.mark.parametrize("count, status", [(100, 200), (101, 431)])
@@ -886,7 +894,7 @@ def test_unknown_versions(site, alive):
         for size in (1199, 1200, 1452):
             data = initial((b"hello", b"attacker"), size, version=0x5A6A7A8A)
             sock.sendto(data, site.address)
-            got = listen(sock, 0.3, until=len)
+            got = listen(sock, 20 if size >= 1200 else 0.3, until=len)
             assert len(got) == (size >= 1200)
             if got:
                 assert is_version_negotiation(got[0]) and len(got[0]) < 200
@@ -1013,7 +1021,7 @@ def test_transport_parameters(site, name):
     change, code = PARAMETERS[name]
     with site.peer(connect=False, parameters=change, h3=code is None) as peer:
         if code:
-            assert peer.wait_closed(5) == (code, False)
+            assert peer.wait_closed() == (code, False)
             return
         if name in ("no windows", "no streams of ours"):
             # HTTP/3 cannot work without; it is the client's loss (RFC 9114 section 6.2).

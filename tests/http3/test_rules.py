@@ -265,7 +265,7 @@ def test_transport(request, name):
     site = request.getfixturevalue("early_site" if "0-RTT" in name else "site")
     act, codes = TRANSPORT[name]
     with act(site) as peer:
-        code, is_http3 = peer.wait_closed(5)
+        code, is_http3 = peer.wait_closed()
     assert code in codes and not is_http3, hex(code)
 
 
@@ -275,7 +275,7 @@ def test_http3(site, name):
     act, codes = HTTP3[name]
     with act(site) as peer:
         stream = peer.streams[0]
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + peer.timeout
         while not peer.closed and stream.reset is None and time.monotonic() < deadline:
             peer.turn()
         if peer.closed:

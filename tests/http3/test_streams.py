@@ -10,7 +10,7 @@ import pytest
 from conftest import FOREIGN, run_site
 from http3_clients import cycle, curl, ngtcp2, quic_go
 from quic_peer import DATA, HEADERS, field_section, frame, get, head
-from showcase import MODES, eventually, read_kib
+from showcase import MODES, TooSlow, eventually, read_kib, unhurried
 
 pytestmark = pytest.mark.skipif(FOREIGN, reason="about the showcase")
 BIG = os.environ.get("ROUTED_BIG") == "1"
@@ -82,12 +82,14 @@ def test_echo_both_ways_at_once(site):
         assert peer.answer(stream).status == 200
 
 
+@unhurried(5)
 def test_lines_are_visible_one_by_one(site):
     with site.peer() as peer:
         stream = peer.request("/lines/3?ms=150")
         got = peer.streams[stream]
         peer.wait(lambda: got.body)
-        assert got.body == b"line 1\n"
+        if got.body != b"line 1\n":
+            raise TooSlow(got.body)
         assert peer.answer(stream).body == b"line 1\nline 2\nline 3\n"
 
 
@@ -112,10 +114,10 @@ def test_hints(site):
 
 
 def test_cancelled_request_is_told(site):
-    before = site.server.ends()["cancelled"]
+    before, hung = site.server.ends()["cancelled"], site.server.ends()["hung"]
     with site.peer() as peer:
         stream = peer.request("/hang")
-        peer.run(0.1)
+        peer.wait(lambda: site.server.ends()["hung"] > hung)
         peer.quic.reset_stream(stream, 0x10C)
         peer.quic.stop_stream(stream, 0x10C) if stream in peer.quic._streams else None
         peer.flush()
@@ -196,7 +198,7 @@ def test_websocket_in_the_log(start_site, tmp_path):
         assert eventually(lambda: log.read_text().endswith("\n"))
     (line,) = map(json.loads, log.read_text().splitlines())
     assert line["status"] == 200 and line["target"] == "/ws/echo"
-    assert site.count("responses.2xx") == 1 and site.count("responses.other") == 0
+    site.assert_counts({"responses.2xx": 1, "responses.other": 0})
 
 
 def test_websocket_that_counts(site):

@@ -6,12 +6,14 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
+
+from showcase import lasting_port
 
 ROOT = pathlib.Path(__file__).parents[2]
 BUILD = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release"))
@@ -148,12 +150,6 @@ def test_the_program_of_the_readme_is_the_example():
     assert len(readme_program().splitlines()) <= 25
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def wait_until_served(process, port):
     """Status and body of its one route once it accepts; fails when the program ends first."""
     while True:
@@ -168,23 +164,14 @@ def wait_until_served(process, port):
         select.select([process.stdout], [], [], 0.02)  # until it says something or ends, or a moment
 
 
-@pytest.mark.parametrize("way", ["shared", "static"])
-def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
-    port = free_port()
-    source = tmp_path / "hello.c"
-    source.write_text(re.sub(r"\b8080\b", str(port), readme_program()))
-    flags = pkg_config(library, "--cflags", "--libs", *(["--static"] if way == "static" else []))
-    if way == "static":
-        shutil.copy(library / "librouted_ffi.a", tmp_path)
-        flags = [flag.replace(f"-L{library}", f"-L{tmp_path}") for flag in flags]
-    run("gcc", "-std=c17", "-Wall", "-Wextra", "-Werror", source, "-o", tmp_path / "hello", *flags)
+def served_by(*command, library, port):
+    """What the program answers; it is stopped then."""
     process = subprocess.Popen(
-        [tmp_path / "hello"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "LD_LIBRARY_PATH": str(library)},
     )
     try:
-        status, body = wait_until_served(process, port)
-        assert (status, body) == (200, b"Hello, reader!\n")
+        return wait_until_served(process, port)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -192,3 +179,22 @@ def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+@pytest.mark.parametrize("way", ["shared", "static"])
+def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
+    port = lasting_port()
+    source = tmp_path / "hello.c"
+    source.write_text(re.sub(r"\b8080\b", str(port), readme_program()))
+    flags = pkg_config(library, "--cflags", "--libs", *(["--static"] if way == "static" else []))
+    if way == "static":
+        shutil.copy(library / "librouted_ffi.a", tmp_path)
+        flags = [flag.replace(f"-L{library}", f"-L{tmp_path}") for flag in flags]
+    run("gcc", "-std=c17", "-Wall", "-Wextra", "-Werror", source, "-o", tmp_path / "hello", *flags)
+    assert served_by(tmp_path / "hello", library=library, port=port) == (200, b"Hello, reader!\n")
+
+
+def test_the_python_host_serves(library):
+    port = free_port()
+    script = ROOT / "examples/python/hello.py"
+    assert served_by(sys.executable, script, port, library=library, port=port) == (200, b"Hello, reader!\n")

@@ -1,10 +1,13 @@
 """The benchmark's own tests: flags and exit codes, figures that are known beforehand, the ratio
 gate, and one short run of the whole."""
 
+import argparse
 import html.parser
 import json
 import os
 import pathlib
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("ROUTED_BUILD_DIR", ROOT / "build/release")) / "bench"
 sys.path.insert(0, str(ROOT / "bench"))
 
-from harness import agreement, fixed, options, page, results, rivals, servers, table, workloads  # noqa: E402
+from harness import agreement, command, counted, fixed, machine, options, page, results, rivals, servers, table, workloads  # noqa: E402
 
 TINY = ["--requests=40", "--concurrency=4", "--warmup=4", "--no-counted"]
 
@@ -42,7 +45,17 @@ def load(*arguments, timeout=60):
         (["--protocol=h3", "--pipeline=2"], "--pipeline goes with"), (["--protocol=spdy"], "--protocol"),
         (["--streams=2"], "--streams goes with"), (["--protocol=h2c", "--pipeline=2"], "--pipeline goes with"),
         (["--protocol=h2", "--max-p95-ratio=2"], "HTTP/1.1 only"),
-        (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
+        (["--table=0"], "--table goes with h3"), (["--table=16777217", "--protocol=h3"], "--table"),
+        (["--concurrency=60001"], "--concurrency"), (["--connections=0"], "--connections"),
+        (["--streams=1025", "--protocol=h2"], "--streams"), (["--pipeline=1025"], "--pipeline"),
+        (["--rate=10000001"], "--rate"), (["--rate=inf"], "--rate"), (["--rate=nan"], "--rate"), (["--duration=86401"], "--duration"),
+        (["--duration=0"], "--duration"), (["--body=1073741825"], "--body"), (["--iterations=1001"], "--iterations"),
+        (["--requests=1e3"], "--requests"), (["--requests="], "--requests"), (["--warmup=-1"], "--warmup"),
+        (["--min-req-per-sec-ratio=0"], "--min-req-per-sec-ratio"), (["--max-p95-ratio=nan"], "--max-p95-ratio"),
+        (["--report="], "cannot be written"), (["--report=/nonexistent/report.html"], "cannot be written"),
+        (["--body=5", "--workload=tiny"], "--body goes with the workload post"), (["--check", "--gate"], "--gate"),
+        (["--check", "--requests=6"], "--check does not go with --requests"), (["--gate", "--case=floor"], "--gate does not go with --case"),
+        (["--protocol"], "--protocol"), (["--case="], "there is no case"), (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
     ],
 )
 def test_usage_errors_of_the_command_are_64(arguments, complaint):
@@ -59,13 +72,21 @@ def test_usage_errors_of_the_command_are_64(arguments, complaint):
         (["--port", "80", "--protocol", "h3", "--websocket", "echo"], "--websocket"), (["--port", "80", "--rate", "0"], "--rate"),
         (["--port", "80", "--connections", "60001"], "--connections"), (["--port", "80", "--path", "x"], "--path"),
         (["--port", "80", "--protocol", "h2c", "--websocket", "echo"], "--websocket"),
-        (["--port", "80", "--resume"], "--resume"), (["--port", "80", "more"], "only options"),
+        (["--port", "80", "--resume"], "--resume"),
+        (["--port", "80", "--table", "0"], "--table goes with h3"), (["--port", "80", "--patience", "0"], "--patience"), (["--port", "80", "more"], "only options"),
     ],
 )
 def test_usage_errors_of_the_load_are_64(arguments, complaint):
     done = load(*arguments)
     assert done.returncode == 64
     assert complaint in done.stderr
+
+
+def test_extreme_values_reach_the_load_as_they_are():
+    """Numbers that are not written with an exponent, which it does not read."""
+    told = bench(*TINY, "--case=routed_ffi_native_direct", "--rate=10000000", "--duration=0.001", "--pipeline=1024", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["options"] | {"rate": 10000000, "duration": 0.001, "pipeline": 1024} == json.loads(told.stdout)["options"]
 
 
 def test_help_names_every_flag_of_the_predecessor():
@@ -223,6 +244,61 @@ def test_nobody_there_is_a_failure():
     assert "not all connections" in done.stderr
 
 
+PATIENCE, PAUSE, PAUSES = 2, 0.3, 10
+
+
+def test_an_answer_that_trickles_in_is_waited_for():
+    def answer(link):
+        for _ in heads(link):
+            link.sendall(b"HTTP/1.1 200 X\r\ncontent-length: 10\r\n\r\n")
+            for _ in range(PAUSES):
+                time.sleep(PAUSE)
+                link.sendall(b"x")
+
+    with Peer(answer) as peer:
+        measured = json.loads(load("--port", peer.port, "--requests", 1, "--connections", 1, "--patience", PATIENCE).stdout)
+    assert measured["requests"] == 1 and measured["errors"]["total"] == 0
+    assert measured["latency"]["max"] > PATIENCE * 1e6
+
+
+def test_a_request_that_trickles_out_is_waited_for():
+    """The server takes a part of the content now and then, and the rest of it in the end."""
+    size, part = 24 << 20, 1 << 20
+
+    def answer(link):
+        left = size - len(link.recv(65536).partition(b"\r\n\r\n")[2])
+        for _ in range(PAUSES):
+            time.sleep(PAUSE)
+            left -= len(link.recv(part, socket.MSG_WAITALL))
+        while left > 0:
+            left -= len(link.recv(65536))
+        respond(link)
+
+    with Peer(answer) as peer:
+        peer.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        done = load("--port", peer.port, "--requests", 1, "--connections", 1, "--body", size, "--patience", PATIENCE)
+    measured = json.loads(done.stdout)
+    assert measured["requests"] == 1 and measured["errors"]["total"] == 0
+    assert measured["latency"]["max"] > PATIENCE * 1e6
+
+
+def test_an_answer_that_stops_is_given_up():
+    over = threading.Event()
+
+    def answer(link):
+        for number, _ in enumerate(heads(link)):
+            if number == 1:
+                link.sendall(b"HTTP/1.1 200 X\r\ncontent-length: 12\r\n\r\nhalf")
+                over.wait(30)
+            respond(link)
+
+    with Peer(answer) as peer:
+        measured = json.loads(load("--port", peer.port, "--requests", 2, "--connections", 1, "--patience", PATIENCE).stdout)
+        over.set()
+    assert measured["requests"] == 1
+    assert measured["errors"] == {**dict.fromkeys(measured["errors"], 0), "total": 1, "timeout": 1}
+
+
 STALL = 0.4
 
 
@@ -255,7 +331,7 @@ def made_up(rate=1000.0, p95=100, errors=0, stolen=0.0, others=0.0, cpu=5.0):
     kinds = dict.fromkeys(("connect", "handshake", "closed", "protocol", "status", "timeout"), 0)
     return {
         "requests": 5000, "elapsed_us": 5_000_000, "requests_per_second": rate, "latency": latency, "connections": 64,
-        "depth": 1, "errors": {"total": errors, **kinds}, "missed": 0, "content_bytes": 5000, "cpu_us": cpu,
+        "depth": 1, "errors": {"total": errors, **kinds}, "missed": 0, "from_table": 0, "content_bytes": 5000, "cpu_us": cpu,
         "cpu_seconds": [0.025, 0.01, 0.03], "peak_memory": 1 << 20, "stolen": stolen, "others": others,
         "curve": [[0, 1], [0.5, 50], [0.99, 200], [1, 900]],
     }
@@ -402,7 +478,8 @@ def test_a_missed_gate_is_1():
      ("h3", "handshakes-resumed", "routed_ffi_native_direct"), ("h2c", "upload-100k", "routed_ffi"), ("h1s", "tiny", "routed_io"),
      ("h1s", "websocket-echo", "routed_ffi_processes"), ("h1", "websocket-broadcast", "routed_ffi"),
      ("h1", "handshakes-resumed", "routed_ffi_native_direct"), ("h1", "events", "routed_io"),
-     ("h1", "download-10m", "routed_io"), ("h1", "routes", "routed_ffi")],
+     ("h1", "download-10m", "routed_io"), ("h1", "routes", "routed_ffi"), ("h2", "fields", "routed_ffi"),
+     ("h1", "fields", "routed_io")],
 )
 def test_protocols_and_workloads(protocol, workload, case):
     done = bench(*TINY, f"--protocol={protocol}", f"--workload={workload}", f"--case={case}", "--json")
@@ -412,6 +489,17 @@ def test_protocols_and_workloads(protocol, workload, case):
     sizes = {"websocket-echo": 100, "websocket-broadcast": 100, "download-10m": 10485760}
     if workload in sizes:
         assert found["contentBytesPerRequest"] == sizes[workload]
+
+
+@pytest.mark.parametrize("size, share", [(None, 0.9), (4096, 0.9), (0, 0)])
+def test_answers_over_http3_use_the_table_that_is_offered(size, share):
+    offer = [] if size is None else [f"--table={size}"]
+    done = bench(*TINY, "--protocol=h3", "--workload=fields", "--case=routed_ffi_in_process", "--json", "--requests=200", *offer)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["options"]["table"] == size
+    assert told["results"][0]["answersFromTable"] >= share * 200
+    assert share or told["results"][0]["answersFromTable"] == 0
 
 
 @pytest.mark.skipif(not rivals.NGINX_HTTP3.exists(), reason="no nginx with HTTP/3 here: ./dev bench takes one")
@@ -427,11 +515,163 @@ def test_a_rival_that_is_not_there_is_left_out(monkeypatch, tmp_path):
         house.open("nginx_http3")
 
 
+def test_what_does_not_start_is_told_and_stopped(monkeypatch, tmp_path):
+    """A rival that ends at once, and one that is busy with something else."""
+    monkeypatch.setattr(servers, "READY_SECONDS", 0.5)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, text in (("nginx", "exit 3"), ("caddy", "while :; do :; done")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    with servers.House(PROGRAMS) as house:
+        with pytest.raises(servers.Unavailable, match="ended with status 3"):
+            house.open("nginx")
+        with pytest.raises(servers.Unavailable, match="does not listen"):
+            house.open("caddy")
+        assert [process.poll() is None for process in house.started] == [False, False]
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here")
+def test_a_port_that_is_taken_is_told(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken, servers.House(PROGRAMS) as house:
+        monkeypatch.setattr(rivals, "free_ports", lambda count: [taken.getsockname()[1]] * count)
+        with pytest.raises(servers.Unavailable, match="ended with status"):
+            house.open("nginx")
+
+
+def test_few_descriptors_are_told_and_the_rest_is_measured():
+    command = [PROGRAMS / "routed-bench", *TINY, "--workload=tiny,connections-512", "--case=floor"]
+    done = subprocess.run(["sh", "-c", 'ulimit -n 256; exec "$0" "$@"', *command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "connections-512 is left out: 512 connections need more than 256 descriptors" in done.stdout
+    assert "tiny: GET of 30 bytes" in done.stdout
+
+
+def interrupted(number, tmp_path, *arguments):
+    """What a run says that gets this signal in its second turn, with the processes that it had started."""
+    command = [PROGRAMS / "routed-bench", "--duration=1", "--iterations=1000", "--no-counted", *arguments]
+    with open(tmp_path / "said", "w+") as said, subprocess.Popen(
+            command, stdout=said, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        assert process.stderr.readline().startswith("[1/1000] ")
+        started = machine.family(process.pid)[1:]
+        process.send_signal(number)
+        process.stderr.read()
+        process.wait(60)
+        said.seek(0)
+        return process.returncode, said.read(), started
+
+
+# Servers that end with their input, and one that ends by a signal.
+SEVERAL = "--case=floor,routed_ffi_processes" + (",nginx" if shutil.which("nginx") else "")
+
+
+def lives(pid):
+    """Where nobody asks for the status of orphans they stay on as zombies."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def have_ended(pids):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and any(map(lives, pids)):
+        time.sleep(0.01)
+    return not any(map(lives, pids))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_tells_what_it_has_and_leaves_nothing(number, tmp_path):
+    status, said, started = interrupted(number, tmp_path, SEVERAL, "--report=report.html")
+    assert status == 128 + number
+    assert "\nfloor " in said and "note: interrupted" in said
+    assert len(started) >= 4 and have_ended(started)
+    assert [path.name for path in tmp_path.iterdir()] == ["said"]
+
+
+def test_a_killed_run_takes_its_servers_with_it(tmp_path):
+    status, _, started = interrupted(signal.SIGKILL, tmp_path, SEVERAL)
+    assert status == -signal.SIGKILL
+    assert len(started) >= 4 and have_ended(started)
+
+
+def test_reports_that_cannot_be_written_do_not_cost_the_figures(tmp_path, capsys):
+    given = argparse.Namespace(report=tmp_path / "no/where.html")
+    told = {"date": "", "machine": machine.describe(), "command": "", "gate": {"messages": []}, "notes": [], "workloads": [],
+            "results": [], "rest": [], "startup": []}
+    assert not command.keep(told, given, tmp_path / "bench")
+    assert (tmp_path / "bench.json").exists() and (tmp_path / "bench.html").exists()
+    assert "where.html is not written" in capsys.readouterr().err
+
+
+def test_a_counter_that_does_not_attach_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(servers, "READY_SECONDS", 1)
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    for counter in (counted.Strace, counted.Perf):
+        if shutil.which(counter.name):
+            counting = counter([gone.pid])
+            assert not counting.is_attached and counting.stop() is None
+
+
 def test_rest_and_start():
-    done = bench("--workload=idle,startup", "--connections=50", "--case=floor,routed_ffi_native_direct", "--json")
+    cases = ["floor", "routed_ffi", "routed_ffi_native_direct"]
+    done = bench("--workload=idle,startup", "--connections=50", f"--case={','.join(cases)}", "--json", timeout=200)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert [found["label"] for found in told["startup"]] == ["floor", "routed_ffi_native_direct"]
+    assert [found["label"] for found in told["startup"]] == cases
     assert all(found["startupMillis"] > 0 for found in told["startup"])
-    assert 0 < told["rest"][1]["heldPerConnection"] < 65536
-    assert page.whole(told).count("<svg") == 2
+    bridge, direct = told["rest"][1:]
+    assert bridge["connections"] == direct["connections"] == 50
+    # What a connection is does not depend on the mode; lines to the engine are there after a burst.
+    assert 0 < direct["heldPerConnection"] < 4096
+    assert bridge["heldPerConnection"] < direct["heldPerConnection"] + 512 < bridge["burstHeldPerConnection"]
+    assert direct["burstHeldPerConnection"] < direct["heldPerConnection"] + 512
+    assert page.whole(told).count("<svg") == 3
+    assert f"{bridge['burstHeldPerConnection']:,.0f}" in "\n".join(table.whole(told))
+
+
+def test_idle_takes_as_many_connections_as_are_given():
+    assert options.read(["--connections=64"]).connections_given and options.read(["--concurrency=64"]).connections_given
+    assert not options.read([]).connections_given
+
+
+def test_the_warm_up_goes_round_one_by_one():
+    seen, guard, together = [], threading.Lock(), []
+
+    def answer(link):
+        for _ in heads(link):
+            with guard:
+                together.append(link)
+                seen.append((link.fileno(), len(together)))
+            time.sleep(0.001)
+            with guard:
+                together.remove(link)
+            respond(link)
+
+    with Peer(answer) as peer:
+        done = load("--port", peer.port, "--connections", 5, "--warmup", 10, "--requests", 5, "--one-by-one")
+    assert json.loads(done.stdout)["requests"] == 5
+    links = [link for link, _ in seen[:10]]
+    assert len(set(links)) == 5 and links[:5] == links[5:]
+    assert {count for _, count in seen[:10]} == {1}
+
+
+def test_connections_stay_until_the_input_ends():
+    ended = threading.Event()
+
+    def answer(link):
+        for _ in heads(link):
+            respond(link)
+        ended.set()
+
+    with Peer(answer) as peer:
+        command = [PROGRAMS / "routed-load", "--port", str(peer.port), "--connections", "1", "--requests", "3", "--hold"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"ready\n"
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["requests"] == 3
+            assert not ended.is_set() and process.poll() is None
+            process.stdin.close()
+            assert process.wait(30) == 0
+        assert ended.wait(30)

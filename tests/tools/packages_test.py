@@ -148,6 +148,13 @@ def test_what_is_missing(tmp_path, entry, present):
     assert missing == ([] if present else [entry])
 
 
+@pytest.mark.parametrize("version, is_enough", [("2:1.19~1", "no"), ("2:1.23~2~bpo12+1", "yes"), ("2:1.24~2", "yes")])
+def test_go_of_the_backports_is_new_enough(version, is_enough):
+    entry = shell('packages_wanted "$@" | grep ^go=', str(ROOT / "tools/packages.txt"), "test")[1].strip()
+    compare = 'dpkg --compare-versions "$1" ge "$(package_floor "$2")" && echo yes || echo no'
+    assert shell(compare, version, entry) == (0, f"{is_enough}\n")
+
+
 def test_every_section_of_the_list_is_known():
     text = (ROOT / "tools/packages.txt").read_text()
     sections = [line[1:-1] for line in text.splitlines() if line.startswith("[")]

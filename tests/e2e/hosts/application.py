@@ -4,7 +4,7 @@ inform(), start(), write() and end()."""
 import asyncio
 from urllib.parse import parse_qs
 
-cancelled = 0
+hung = cancelled = 0
 
 
 async def hello(x):
@@ -55,7 +55,8 @@ async def fail(x):
 
 
 async def hang(x):
-    global cancelled
+    global hung, cancelled
+    hung += 1
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
@@ -64,7 +65,8 @@ async def hang(x):
 
 
 async def gone(x):
-    await answer(x, b"%d\n" % cancelled)
+    """How many hung, and how many clients of these have left."""
+    await answer(x, b"%d %d\n" % (hung, cancelled))
 
 
 async def answer(x, body, status=200):

@@ -50,6 +50,37 @@ static void taking_splits_without_copying(void **state)
     slice_release(&rest);
 }
 
+static void spare_memory_serves_again_when_nobody_keeps_it(void **state)
+{
+    static uint8_t large[SLICE_SPARE_SIZE + 1];
+    (void)state;
+    size_t held = memory_held();
+    struct block *spare = NULL;
+    struct slice nothing = slice_copy_spare(&spare, SPAN_EMPTY);
+    assert_null(nothing.data);
+    assert_null(spare);
+    struct slice first = slice_copy_spare(&spare, SPAN("first"));
+    const uint8_t *start = first.data;
+    slice_release(&first);
+    first = slice_copy_spare(&spare, SPAN("again"));
+    assert_ptr_equal(first.data, start);
+    struct slice second = slice_copy_spare(&spare, SPAN("kept"));
+    assert_ptr_not_equal(second.block, first.block);
+    assert_span(slice_span(first), "again");
+    assert_span(slice_span(second), "kept");
+    slice_release(&first);
+    first = slice_copy_spare(&spare, span_of(large, SLICE_SPARE_SIZE));
+    assert_ptr_equal(first.data, start);
+    slice_release(&first);
+    first = slice_copy_spare(&spare, span_of(large, SLICE_SPARE_SIZE + 1));
+    assert_ptr_not_equal(first.block, spare);
+    assert_int_equal(first.size, SLICE_SPARE_SIZE + 1);
+    slice_release(&first);
+    slice_release(&second);
+    block_release(spare);
+    assert_int_equal(memory_held(), held);
+}
+
 static void literals_and_nothing_are_not_counted(void **state)
 {
     (void)state;
@@ -119,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_live_until_the_last_slice),
         cmocka_unit_test(taking_splits_without_copying),
+        cmocka_unit_test(spare_memory_serves_again_when_nobody_keeps_it),
         cmocka_unit_test(literals_and_nothing_are_not_counted),
         cmocka_unit_test(without_memory_there_is_no_block),
         cmocka_unit_test(slices_of_one_block_on_several_threads),

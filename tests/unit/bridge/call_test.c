@@ -263,10 +263,9 @@ static void test_leaving_client_cancels_at_once(void **state)
         if (stage_of_answer > 1)
             peer_chunk(&s.peers[0], WIRE_RESPONSE_CHUNK, SPAN("part"));
         stage_settle(&s);
-        microseconds start = loop_clock();
         visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
-        stage_until(&s, s.peers[0].is_ended);
-        assert_true(loop_clock() - start < 100000);
+        peer_read(&s.peers[0]); /* no turn in between */
+        assert_true(s.peers[0].is_ended);
         assert_int_equal(stage_metric(&s, BRIDGE_CANCELLED), 1);
         assert_int_equal(stage_metric(&s, BRIDGE_OPEN), 0);
         stage_close(&s);
@@ -509,7 +508,7 @@ static void test_slow_client_is_not_the_engines_fault(void **state)
     struct visit up, down;
     (void)state;
     stage_prepare(&s, 1);
-    s.limits.engine_answer_timeout = s.limits.engine_idle_timeout = 20;
+    s.limits.engine_answer_timeout = s.limits.engine_idle_timeout = 200;
     s.limits.window = 4;
     stage_open(&s);
     visit_start(&up, &s, SPAN("POST"), HTTP_LENGTH_UNKNOWN);
@@ -521,7 +520,7 @@ static void test_slow_client_is_not_the_engines_fault(void **state)
     peer_chunk(&s.peers[1], WIRE_RESPONSE_CHUNK, SPAN("1234"));
     peer_chunk(&s.peers[1], WIRE_RESPONSE_CHUNK, SPAN("5678"));
     stage_until(&s, buffer_size(&down.body) == 4);
-    milliseconds end = loop_now(s.loop) + 100;
+    milliseconds end = loop_now(s.loop) + 2 * s.limits.engine_idle_timeout;
     stage_until(&s, loop_now(s.loop) > end);
     assert_int_equal(up.failure, ROUTED_OK);
     assert_int_equal(down.failure, ROUTED_OK);

@@ -221,10 +221,9 @@ static void test_leaving_client_reaches_the_application(void **state)
             visit_deliver(&v, SPAN("nobody reads this"));
         stage_until(&p.s, p.play.requests == 1);
         stage_settle(&p.s);
-        microseconds start = loop_clock();
         visit_close(&v, ROUTED_ERROR_CLIENT_GONE);
-        stage_until(&p.s, p.play.closes == 1);
-        assert_true(loop_clock() - start < 100000);
+        stage_settle(&p.s); /* nothing is waited for */
+        assert_int_equal(p.play.closes, 1);
         assert_int_equal(p.play.last_error, ROUTED_ERROR_CLIENT_GONE);
         stage_until(&p.s, bridge_runtime_connections(p.runtime) == 0);
         pair_close(&p);

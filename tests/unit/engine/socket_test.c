@@ -3,6 +3,19 @@
 #include "websocket/frame.h"
 #include <pthread.h>
 #include <routed/websocket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The clock that the loop reads, for those who cannot wait. */
+static time_t seconds_ahead;
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+    int result = (int)syscall(SYS_clock_gettime, clock, t);
+    t->tv_sec += seconds_ahead;
+    return result;
+}
 
 static routed_websocket *opened;
 static int closes;
@@ -389,6 +402,35 @@ static void test_dead_client(void **state)
     assert_int_equal(close_code, 1006);
 }
 
+/* What was sent before the close goes first, however slowly the client takes it. */
+static void test_close_behind_much(void **state)
+{
+    struct carrier *c = *state;
+    static char text[90000];
+    memset(text, 'x', sizeof(text));
+    connect_to(c, "/large");
+    assert_int_equal(routed_websocket_send(opened, ROUTED_WEBSOCKET_TEXT, text, sizeof(text)), 0);
+    assert_int_equal(routed_websocket_send(opened, ROUTED_WEBSOCKET_TEXT, text, sizeof(text)), 0);
+    assert_int_equal(routed_websocket_close(opened, 1000, NULL), ROUTED_OK);
+    for (int i = 0; i < 20; i++) {
+        seconds_ahead += 4;
+        exchange_writable(&c->x, 6000);
+        loop_turn(c->loop, 0);
+        assert_int_equal(c->failed, ROUTED_OK);
+    }
+    expect_frame(c, WEBSOCKET_TEXT, text, sizeof(text));
+    expect_frame(c, WEBSOCKET_TEXT, text, sizeof(text));
+    expect_close(c, 1000);
+    for (int i = 0; i < 2; i++) {
+        seconds_ahead += 6;
+        loop_turn(c->loop, 0);
+    }
+    seconds_ahead = 0;
+    assert_int_equal(c->failed, ROUTED_ERROR_TIMEOUT); /* it has all, and does not answer */
+    carrier_close(c, c->failed);
+    assert_int_equal(close_code, 1000);
+}
+
 static void test_stop(void **state)
 {
     struct carrier *c = *state;
@@ -475,6 +517,7 @@ int main(void)
         TEST(test_client_that_does_not_read),
         TEST(test_ping),
         TEST(test_dead_client),
+        TEST(test_close_behind_much),
         TEST(test_stop),
         TEST(test_send_from_another_thread),
     };

@@ -286,6 +286,23 @@ static void the_bytes_of_a_head_are_limited(void **state)
     }
 }
 
+static void as_many_trailers_as_fields(void **state)
+{
+    (void)state;
+    static struct field fields[EXCHANGE_RESPONSE_FIELDS_MAX + 1];
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        fields[i] = parties_field("x", SPAN("1"));
+    for (size_t count = EXCHANGE_RESPONSE_FIELDS_MAX - 1; count <= COUNT_OF(fields); count++) {
+        struct parties p;
+        struct field_list trailers = {fields, count, count};
+        parties_open(&p, "GET", 0);
+        parties_head(&p, 200, NULL, NULL);
+        assert_int_equal(exchange_end(&p.x, &trailers),
+                         count <= EXCHANGE_RESPONSE_FIELDS_MAX ? ROUTED_OK : ROUTED_ERROR_RESPONSE);
+        parties_release(&p);
+    }
+}
+
 static void trailers_are_checked_and_filtered(void **state)
 {
     (void)state;
@@ -352,6 +369,7 @@ int main(void)
         cmocka_unit_test(interim_heads_are_counted),
         cmocka_unit_test(the_number_of_fields_is_limited),
         cmocka_unit_test(the_bytes_of_a_head_are_limited),
+        cmocka_unit_test(as_many_trailers_as_fields),
         cmocka_unit_test(trailers_are_checked_and_filtered),
         cmocka_unit_test(without_memory_nothing_was_sent),
     };

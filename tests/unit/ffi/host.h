@@ -195,8 +195,7 @@ static inline int send_mark(routed_ffi *server, uint64_t id, uint8_t type)
 
 /* ---- clients ---- */
 
-/* `room`: for input in the kernel, 0: as much as it likes. */
-static inline int connect_with(uint16_t port, int room)
+static inline int connect_port(uint16_t port)
 {
     struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -204,15 +203,13 @@ static inline int connect_with(uint16_t port, int room)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (room)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
     return fd;
 }
 
 static inline int connect_client(const routed_ffi *server)
 {
-    return connect_with((uint16_t)routed_ffi_port(server), 0);
+    return connect_port((uint16_t)routed_ffi_port(server));
 }
 
 static inline void write_text(int fd, const char *text)

@@ -520,7 +520,7 @@ static void test_host_that_does_not_answer(void **state)
     (void)state;
     routed_limits limits;
     routed_limits_init(&limits);
-    limits.engine_answer_timeout = 200;
+    limits.engine_answer_timeout = 1000;
     routed_ffi *server = start_with((routed_ffi_options){.limits = &limits});
     int slow = client_asks(server, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nab");
     uint64_t slow_id = expect_request(server);

@@ -277,6 +277,48 @@ static void test_numbers(void **state)
     routed_ffi_free(server);
 }
 
+/* A host that did not look at what routed_ffi_start said must not fall over it. */
+static void test_a_server_that_is_none(void **state)
+{
+    (void)state;
+    char text[8] = "before";
+    int32_t error = ROUTED_OK;
+    routed_ffi_event event;
+    const uint8_t payload[2] = {1, 8};
+    const uint64_t exchange = 1, size = sizeof(payload);
+    assert_int_equal(routed_ffi_port(NULL), 0);
+    assert_int_equal(routed_ffi_descriptor(NULL), -1);
+    assert_int_equal(routed_ffi_poll(NULL, &event, 1, 0), ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_send(NULL, 1, payload, size), ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_send_batch(NULL, &exchange, payload, &size, 1, &error), 0);
+    assert_int_equal(error, ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_grant(NULL, 1, 1), ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_abort(NULL, 1), ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_metrics(NULL, NULL, 0), 0);
+    assert_int_equal(routed_ffi_metrics_json(NULL, text, sizeof(text)), 0);
+    assert_string_equal(text, "");
+    routed_ffi_reload(NULL);
+    routed_ffi_reopen_log(NULL);
+    routed_ffi_stop(NULL, 0);
+    assert_int_equal(routed_ffi_wait(NULL), ROUTED_ERROR_ARGUMENT);
+}
+
+static void test_arguments_that_are_null(void **state)
+{
+    (void)state;
+    routed_ffi *server = start_queue();
+    const uint64_t exchange = 1, size = 2;
+    int32_t error = ROUTED_OK;
+    assert_int_equal(routed_ffi_send(server, 1, NULL, 2), ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_send_batch(server, &exchange, NULL, &size, 1, &error), 0);
+    assert_int_equal(error, ROUTED_ERROR_ARGUMENT);
+    assert_int_equal(routed_ffi_send_batch(server, NULL, NULL, NULL, 1, NULL), 0);
+    assert_int_equal(routed_ffi_send_batch(server, NULL, NULL, NULL, 0, &error), 0);
+    assert_int_equal(error, ROUTED_OK);
+    assert_int_equal(routed_ffi_poll(server, NULL, 1, 0), ROUTED_ERROR_ARGUMENT);
+    routed_ffi_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_the_last_error_is_cut_to_whole_characters),
         cmocka_unit_test(test_start_port_stop_wait),
         cmocka_unit_test(test_the_drain_ends_by_its_deadline_or_by_force),
+        cmocka_unit_test(test_a_server_that_is_none),
+        cmocka_unit_test(test_arguments_that_are_null),
         cmocka_unit_test(test_native_direct),
         cmocka_unit_test(test_log_lines_go_to_the_file),
         cmocka_unit_test(test_numbers),

@@ -15,7 +15,7 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
     (void)state;
     return front_end(&front);
@@ -124,9 +124,9 @@ static void the_answers_of_one_read_leave_in_one_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_idle_connection_is_small, start, stop),
-        cmocka_unit_test_setup_teardown(a_kept_connection_allocates_nothing, start, stop),
-        cmocka_unit_test_setup_teardown(the_answers_of_one_read_leave_in_one_write, start, stop),
+        cmocka_unit_test_setup_teardown(an_idle_connection_is_small, start, finish),
+        cmocka_unit_test_setup_teardown(a_kept_connection_allocates_nothing, start, finish),
+        cmocka_unit_test_setup_teardown(the_answers_of_one_read_leave_in_one_write, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static void an_idle_connection_is_closed(void **state)
     (void)state;
     struct front f;
     front_prepare(&f);
-    f.limits.idle_timeout = 30;
+    f.limits.idle_timeout = 500;
     front_serve(&f);
     int fresh = client_connect(&f);
     int used = client_connect_served(&f);
@@ -228,7 +228,7 @@ static void a_connection_has_its_time(void **state)
     (void)state;
     struct front f;
     front_prepare(&f);
-    f.limits.connection_lifetime = 40;
+    f.limits.connection_lifetime = 500;
     front_serve(&f);
     int idle = client_connect_served(&f);
     assert_int_equal(client_await_end(idle), CLIENT_ENDED);

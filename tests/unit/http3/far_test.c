@@ -49,7 +49,8 @@ static void a_download_takes_the_path(void **state)
 }
 
 /* Not more than ten packets and what the handshake earned at first, then no more than twice as much
- * in each round trip (RFC 9002 section 7.3.1), and not all at one moment (section 7.7). */
+ * in each round trip (RFC 9002 section 7.3.1), and not all at one moment (section 7.7). An eighth
+ * is for round trips that are not cut where flights begin. */
 static bool first_is_done(struct stage *s)
 {
     return s->clients[0].is_done;
@@ -74,7 +75,7 @@ static void a_flight_begins_small_and_is_paced(void **state)
             most = s->bytes[0] - sent > most ? s->bytes[0] - sent : most;
         }
         uint64_t flight = s->bytes[0] - before;
-        assert_in_range(flight, trip ? latest : 10000, 2 * latest + 3000);
+        assert_in_range(flight, trip ? latest : 10000, 2 * latest + latest / 8 + 3000);
         if (trip > 2)
             assert_true(most < flight / 2);
         latest = flight;

@@ -213,28 +213,50 @@ static void bent_parameters_are_refused(void **state)
 
 /* Bytes of the ClientHello that are found are replaced by others of the same number. */
 static struct span wanted, replacement;
+static bool is_replaced;
 
 static void replace(uint8_t *frames, size_t size, bool is_long)
 {
     for (size_t i = 0; is_long && i + wanted.size <= size; i++)
         if (memcmp(frames + i, wanted.data, wanted.size) == 0) {
             memcpy(frames + i, replacement.data, replacement.size);
+            is_replaced = true;
             return;
         }
 }
 
-static void expect_refused_hello(struct span from, struct span to, uint64_t code)
+/* One handshake with other bytes in its ClientHello; false when they were not found. With
+ * `is_before_id` the client's connection id follows them: two bytes alone occur in keys, too. */
+static bool is_hello_refused(struct span from, bool is_before_id, struct span to, uint64_t code)
 {
     struct stage *s = stage_start();
-    wanted = from;
-    replacement = to;
-    client_alter = replace;
     struct client *c = stage_client(s, NULL);
+    uint8_t bytes[8 + NGTCP2_MAX_CIDLEN];
+    ngtcp2_cid id = {0};
+    if (is_before_id)
+        assert_int_equal(ngtcp2_conn_get_scid(c->conn, &id), 1);
+    memcpy(bytes, from.data, from.size);
+    memcpy(bytes + from.size, id.data, id.datalen);
+    wanted = span_of(bytes, from.size + id.datalen);
+    replacement = to;
+    is_replaced = false;
+    client_alter = replace;
     stage_run(s, STAGE_SECOND);
     client_alter = NULL;
-    stage_expect_code(c, code);
-    assert_int_equal(s->opened, 0);
+    if (is_replaced) {
+        stage_expect_code(c, code);
+        assert_int_equal(s->opened, 0);
+    }
     stage_close(s);
+    return is_replaced;
+}
+
+/* Newer versions of ngtcp2 cut a ClientHello into frames at random places. */
+static void expect_refused_hello(struct span from, bool is_before_id, struct span to, uint64_t code)
+{
+    int tries = 0;
+    while (!is_hello_refused(from, is_before_id, to, code))
+        assert_true(++tries < 100);
 }
 
 static void parameters_of_servers_are_refused(void **state)
@@ -244,11 +266,11 @@ static void parameters_of_servers_are_refused(void **state)
     static const uint8_t ids[] = {0x00, 0x02, 0x0d, 0x10, 0x1b};
     for (size_t i = 0; i < sizeof(ids); i++) {
         const uint8_t to[] = {ids[i], 0x08};
-        expect_refused_hello(SPAN("\x0f\x08"), span_of(to, 2), TRANSPORT_PARAMETER_ERROR);
+        expect_refused_hello(SPAN("\x0f\x08"), true, span_of(to, 2), TRANSPORT_PARAMETER_ERROR);
     }
-    expect_refused_hello(SPAN("\x0f\x08"), SPAN("\x0f\x3f"), TRANSPORT_PARAMETER_ERROR);
+    expect_refused_hello(SPAN("\x0f\x08"), true, SPAN("\x0f\x3f"), TRANSPORT_PARAMETER_ERROR);
     /* The extension itself: quic_transport_parameters becomes one that nobody knows. */
-    expect_refused_hello(SPAN("\x00\x39\x00"), SPAN("\x7a\x7a\x00"), CRYPTO_ERROR + 109);
+    expect_refused_hello(SPAN("\x00\x39\x00"), false, SPAN("\x7a\x7a\x00"), CRYPTO_ERROR + 109);
 }
 
 /* The second half of a ClientHello that came before the first has to prove its address, and that is

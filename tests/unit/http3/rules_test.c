@@ -190,7 +190,9 @@ static void test_settings(void **state)
     expect_settings_code("of HTTP/2: frame", SPAN("\4\2\5\1"), 0x109);
     expect_settings_code("half an entry", SPAN("\4\1\1"), 0x106);
     expect_settings_code("unknown", SPAN("\4\2\x21\5"), 0x100);
-    expect_settings_code("connect protocol 2", SPAN("\4\2\x08\2"), 0x109);
+    /* What a client says of the extended CONNECT has no meaning (RFC 8441 section 3), and newer
+     * versions of nghttp3 overlook a value that is not allowed. */
+    expect_settings_code("connect protocol 1", SPAN("\4\2\x08\1"), 0x100);
     expect_settings_code("datagram 2", SPAN("\4\2\x33\2"), 0x109);
 }
 

@@ -3,6 +3,7 @@
 
 #include "io/doorbell.h"
 #include "io/loop.h"
+#include "io/poller.h"
 #include "io/socket.h"
 #include "io/system.h"
 #include "support/unit.h"
@@ -220,11 +221,126 @@ static void many_quiet_handles_leave_room_for_others(void **state)
     end_close(&other);
 }
 
+/* ---- light sleep ---- */
+
+static void sleep_lightly(const struct end *e)
+{
+    for (unsigned i = 0; i < POLLER_LIGHT_AFTER; i++) {
+        unsigned before = e->calls;
+        say(e);
+        bell_ring(&bell);
+        loop_turn(loop, PATIENCE_MS);
+        assert_int_equal(e->calls, before + 1);
+    }
+}
+
+static void events_that_come_one_by_one_need_no_ring(void **state)
+{
+    struct end e;
+    (void)state;
+    end_open(&e, loop_watch_input);
+    loop_turn(loop, 0);
+    sleep_lightly(&e);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned before = e.calls;
+        say(&e);
+        loop_turn(loop, PATIENCE_MS);
+        assert_int_equal(e.calls, before + 1);
+        bell_ring(&bell); /* comes after what it tells of was heard */
+        assert_false(is_readable(bell.fd));
+        loop_turn(loop, 0);
+        assert_int_equal(e.calls, before + 1);
+    }
+    end_close(&e);
+}
+
+static void one_event_less_sleeps_deeply(void **state)
+{
+    struct end e;
+    (void)state;
+    end_open(&e, loop_watch_input);
+    loop_turn(loop, 0);
+    for (unsigned i = 0; i + 1 < POLLER_LIGHT_AFTER; i++) {
+        say(&e);
+        bell_ring(&bell);
+        loop_turn(loop, PATIENCE_MS);
+    }
+    unsigned before = e.calls;
+    say(&e);
+    loop_turn(loop, 0);
+    assert_int_equal(e.calls, before);
+    end_close(&e);
+}
+
+/* Several for one ring: from then on the ring is waited for, and what came before it is heard. */
+static void bunches_are_waited_for(void **state)
+{
+    struct end ends[3];
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        end_open(&ends[i], loop_watch_input);
+    loop_turn(loop, 0);
+    sleep_lightly(&ends[0]);
+    unsigned before = ends[0].calls;
+    for (unsigned i = 0; i < 3; i++)
+        say(&ends[i]);
+    loop_turn(loop, PATIENCE_MS);
+    say(&ends[0]);
+    bell_ring(&bell);
+    loop_turn(loop, PATIENCE_MS);
+    assert_int_equal(ends[0].calls, before + 2);
+    say(&ends[0]);
+    loop_turn(loop, 0);
+    assert_int_equal(ends[0].calls, before + 2);
+    bell_ring(&bell);
+    loop_turn(loop, PATIENCE_MS);
+    assert_int_equal(ends[0].calls, before + 3);
+    for (unsigned i = 0; i < 3; i++)
+        end_close(&ends[i]);
+}
+
+/* What came before the turn that ends the light sleep had looked, but after it had fetched, was
+ * told of by a ring that it has seen. */
+static void the_last_look_of_light_sleep_is_not_the_last(void **state)
+{
+    struct end ends[3];
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        end_open(&ends[i], loop_watch_input);
+    loop_turn(loop, 0);
+    sleep_lightly(&ends[0]);
+    for (unsigned i = 0; i < 3; i++)
+        say(&ends[i]);
+    bell_ring(&bell);
+    loop_turn(loop, PATIENCE_MS);
+    unsigned before = ends[0].calls;
+    say(&ends[0]); /* without a ring */
+    loop_turn(loop, 0);
+    assert_int_equal(ends[0].calls, before + 1);
+    for (unsigned i = 0; i < 3; i++)
+        end_close(&ends[i]);
+}
+
+static void others_wake_from_light_sleep(void **state)
+{
+    struct end quiet, other;
+    (void)state;
+    end_open(&quiet, loop_watch_input);
+    end_open(&other, loop_watch_level);
+    loop_turn(loop, 0);
+    sleep_lightly(&quiet);
+    say(&other);
+    loop_turn(loop, PATIENCE_MS);
+    assert_int_equal(other.events, LOOP_READABLE);
+    end_close(&other);
+    end_close(&quiet);
+}
+
 /* ---- a loop that sleeps while another thread writes and rings ---- */
 
 #define ROUNDS 20000
 
-static struct end busy;
+static struct end busy, bunched[3];
 static atomic_uint answered;
 
 static void *write_and_ring(void *unused)
@@ -262,17 +378,64 @@ static void no_ring_is_lost(void **state)
     end_close(&busy);
 }
 
+/* The same for bunches: one ring for each, so that deep and light sleep take turns. */
+static void *write_in_bunches(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0; i < ROUNDS;) {
+        unsigned bunch = i % 100 < 50 || i + 3 > ROUNDS ? 1 : 1 + i % 3;
+        for (unsigned k = 0; k < bunch; k++)
+            if (write(bunched[k].peer, "x", 1) != 1)
+                return NULL;
+        bell_ring(&bell);
+        i += bunch;
+        while (atomic_load(&answered) < i)
+            ;
+    }
+    return NULL;
+}
+
+static void no_ring_is_lost_between_light_and_deep(void **state)
+{
+    pthread_t writer;
+    char byte;
+    (void)state;
+    atomic_store(&answered, 0);
+    for (unsigned k = 0; k < 3; k++)
+        end_open(&bunched[k], loop_watch_input);
+    assert_int_equal(system_thread_start(&writer, "writer", write_in_bunches, NULL), ROUTED_OK);
+    while (atomic_load(&answered) < ROUNDS) {
+        microseconds before = loop_clock();
+        loop_turn(loop, PATIENCE_MS);
+        assert_true(loop_clock() - before < PATIENCE_MS * 1000);
+        for (unsigned k = 0; k < 3; k++)
+            while (read(bunched[k].handle.fd, &byte, 1) == 1)
+                atomic_fetch_add(&answered, 1);
+    }
+    pthread_join(writer, NULL);
+    for (unsigned k = 0; k < 3; k++)
+        end_close(&bunched[k]);
+}
+
+#define with_loop(test) cmocka_unit_test_setup_teardown(test, open_loop, close_loop)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_bell_rings_only_for_who_awaits_it),
-        cmocka_unit_test(quiet_input_wakes_nobody),
-        cmocka_unit_test(an_end_is_as_quiet_as_input),
-        cmocka_unit_test(other_handles_wake_as_ever),
-        cmocka_unit_test(who_waits_for_room_is_not_quiet),
-        cmocka_unit_test(a_forgotten_quiet_handle_hears_nothing),
-        cmocka_unit_test(many_quiet_handles_leave_room_for_others),
-        cmocka_unit_test(no_ring_is_lost),
+        with_loop(a_bell_rings_only_for_who_awaits_it),
+        with_loop(quiet_input_wakes_nobody),
+        with_loop(an_end_is_as_quiet_as_input),
+        with_loop(other_handles_wake_as_ever),
+        with_loop(who_waits_for_room_is_not_quiet),
+        with_loop(a_forgotten_quiet_handle_hears_nothing),
+        with_loop(many_quiet_handles_leave_room_for_others),
+        with_loop(events_that_come_one_by_one_need_no_ring),
+        with_loop(one_event_less_sleeps_deeply),
+        with_loop(bunches_are_waited_for),
+        with_loop(the_last_look_of_light_sleep_is_not_the_last),
+        with_loop(others_wake_from_light_sleep),
+        with_loop(no_ring_is_lost),
+        with_loop(no_ring_is_lost_between_light_and_deep),
     };
-    return cmocka_run_group_tests(tests, open_loop, close_loop);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static inline routed_server *serve_engine(routed_engine *engine,
 
 static inline int ask(const routed_server *server, const char *request)
 {
-    int client = connect_with(routed_server_port(server), 0);
+    int client = connect_port(routed_server_port(server));
     write_text(client, request);
     return client;
 }

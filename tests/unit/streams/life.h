@@ -82,6 +82,94 @@ static void test_too_slow_an_upload(void **state)
     peer_close(&p);
 }
 
+/* Two uploads are awaited for a minute; every five seconds the second gets that many bytes. */
+static void upload_one_of_two(struct peer *p, size_t bytes)
+{
+    peer_open(p, &origin_reads_then_answers);
+    peer_post(p, peer_id(0));
+    peer_post(p, peer_id(1));
+    peer_turn(p);
+    for (int i = 0; i < 12; i++) {
+        p->now += 5000;
+        peer_data(p, peer_id(1), bytes, false);
+        peer_turn(p);
+    }
+}
+
+/* What comes for another request keeps the connection, and no more. */
+static void test_a_starved_upload(void **state)
+{
+    struct peer p;
+    (void)state;
+    upload_one_of_two(&p, 3000);
+    assert_int_equal(peer_answer(&p, peer_id(0))->status, 408);
+    assert_int_equal(p.origin.closed, 1);
+    assert_int_equal(p.origin.close_error, ROUTED_ERROR_TOO_SLOW);
+    assert_int_equal(p.origin.limited, 1);
+    peer_data(&p, peer_id(1), 1, true);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, peer_id(1))->status, 200);
+    peer_close(&p);
+}
+
+/* Fast enough for both: it may be the second one's turn. */
+static void test_uploads_in_turns(void **state)
+{
+    struct peer p;
+    (void)state;
+    upload_one_of_two(&p, 5100);
+    assert_int_equal(p.origin.closed, 0);
+    peer_data(&p, peer_id(0), 1, true);
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, peer_id(0))->status, 200);
+    peer_close(&p);
+}
+
+/* This process was stopped; what came meanwhile is read little by little. */
+static void test_an_upload_while_we_sleep(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &origin_reads_then_answers);
+    peer_post(&p, peer_id(0));
+    peer_post(&p, peer_id(1));
+    peer_turn(&p);
+    p.now += 60000;
+    peer_data(&p, peer_id(1), 16000, false);
+    peer_turn(&p);
+    peer_data(&p, peer_id(0), 16000, false);
+    peer_data(&p, peer_id(0), 16000, false);
+    for (int i = 0; i < 3; i++) {
+        peer_turn(&p);
+        p.now += 1000;
+        peer_data(&p, peer_id(1), 1000, false);
+    }
+    assert_int_equal(p.origin.closed, 0);
+    peer_close(&p);
+}
+
+/* While the application takes nothing, the client is not to blame. */
+static void test_an_upload_that_is_not_awaited(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &reads_little);
+    peer_post(&p, peer_id(0));
+    peer_turn(&p);
+    peer_data(&p, peer_id(0), 1000, false);
+    for (int i = 0; i < 12; i++) {
+        p.now += 5000;
+        peer_turn(&p);
+    }
+    exchange_grant(p.origin.exchange, 1000);
+    for (int i = 0; i < 3; i++) {
+        peer_turn(&p);
+        p.now += 5000;
+    }
+    assert_int_equal(p.origin.closed, 0);
+    peer_close(&p);
+}
+
 /* The application shuts the session while it answers. */
 static void shut_from_inside(struct peer *p)
 {
@@ -144,6 +232,9 @@ static void abort_with_an_answer_unsent(struct peer *p)
     assert_int_equal(peer_wait(p), SESSION_FINISHED);
 }
 
-#define LIFE_TESTS cmocka_unit_test(test_too_slow_an_upload)
+#define LIFE_TESTS                                                                                 \
+    cmocka_unit_test(test_too_slow_an_upload), cmocka_unit_test(test_a_starved_upload),            \
+        cmocka_unit_test(test_uploads_in_turns), cmocka_unit_test(test_an_upload_while_we_sleep),  \
+        cmocka_unit_test(test_an_upload_that_is_not_awaited)
 
 #endif

@@ -389,6 +389,48 @@ static void test_refused_tunnels(void **state)
     peer_close(&p);
 }
 
+/* ---- the largest head and trailers that an application may send ---- */
+
+static struct field many_fields[EXCHANGE_RESPONSE_FIELDS_MAX];
+
+/* Each has 65 bytes of its own: 65,000 in all. */
+static struct field_list many(void)
+{
+    static char names[EXCHANGE_RESPONSE_FIELDS_MAX][8];
+    static const char value[] = "0123456789abcdefghijklmnopqrstuvwxyz~!@#$%^&*()[]{}?=+-_<>;:|";
+    for (int i = 0; i < EXCHANGE_RESPONSE_FIELDS_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "x%03d", i);
+        many_fields[i] = (struct field){span_from(names[i]), span_from(value), FIELD_OTHER};
+    }
+    return (struct field_list){many_fields, EXCHANGE_RESPONSE_FIELDS_MAX, 0};
+}
+
+static void answer_with_many(struct origin *o, struct exchange *x)
+{
+    struct field_list fields = many();
+    struct http_response head = {.status = 200, .fields = fields};
+    (void)o;
+    assert_int_equal(exchange_respond(x, &head), ROUTED_OK);
+    assert_int_equal(exchange_end(x, &fields), ROUTED_OK);
+}
+
+static const struct origin_script answers_with_many = {.on_end = answer_with_many};
+
+static void test_largest_answer(void **state)
+{
+    struct peer p;
+    (void)state;
+    peer_open(&p, &answers_with_many);
+    peer_get(&p, peer_id(0));
+    peer_turn(&p);
+    assert_int_equal(peer_answer(&p, peer_id(0))->status, 200);
+    assert_int_equal(peer_answer(&p, peer_id(0))->heads, 2);
+    assert_true(peer_answer(&p, peer_id(0))->has_ended);
+    assert_int_equal(p.origin.closed, 1);
+    assert_int_equal(p.origin.close_error, ROUTED_OK);
+    peer_close(&p);
+}
+
 /* ---- an application for tests of the order of frames ---- */
 
 static void send_two_frames(struct origin *o, struct exchange *x)
@@ -407,6 +449,7 @@ static const struct origin_script sends = {.on_end = send_two_frames};
         cmocka_unit_test(test_host_alone_is_enough), cmocka_unit_test(test_framing),               \
         cmocka_unit_test(test_trailers_and_informs), cmocka_unit_test(test_continue),              \
         cmocka_unit_test(test_failures), cmocka_unit_test(test_client_resets),                     \
-        cmocka_unit_test(test_tunnel), cmocka_unit_test(test_refused_tunnels)
+        cmocka_unit_test(test_tunnel), cmocka_unit_test(test_refused_tunnels),                     \
+        cmocka_unit_test(test_largest_answer)
 
 #endif

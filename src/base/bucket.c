@@ -1,13 +1,13 @@
-#include "http2/bucket.h"
+#include "base/bucket.h"
 
 #define UNIT 1000 /* thousandths */
 
-struct http2_bucket http2_bucket_full(const struct http2_rate *rate, milliseconds now)
+struct bucket bucket_full(const struct bucket_rate *rate, milliseconds now)
 {
-    return (struct http2_bucket){(uint64_t)rate->burst * UNIT, now};
+    return (struct bucket){(uint64_t)rate->burst * UNIT, now};
 }
 
-static void fill(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
+static void fill(struct bucket *b, const struct bucket_rate *rate, milliseconds now)
 {
     uint64_t full = (uint64_t)rate->burst * UNIT;
     milliseconds elapsed = now > b->filled_at ? now - b->filled_at : 0;
@@ -18,7 +18,7 @@ static void fill(struct http2_bucket *b, const struct http2_rate *rate, millisec
         b->level += elapsed * rate->per_second;
 }
 
-bool http2_bucket_take(struct http2_bucket *b, const struct http2_rate *rate, milliseconds now)
+bool bucket_take(struct bucket *b, const struct bucket_rate *rate, milliseconds now)
 {
     fill(b, rate, now);
     if (b->level < UNIT)
@@ -27,7 +27,7 @@ bool http2_bucket_take(struct http2_bucket *b, const struct http2_rate *rate, mi
     return true;
 }
 
-bool http2_bucket_is_low(const struct http2_bucket *b, const struct http2_rate *rate)
+bool bucket_is_low(const struct bucket *b, const struct bucket_rate *rate)
 {
     return b->level < (uint64_t)rate->burst * UNIT / 4;
 }
