@@ -106,6 +106,7 @@ def write_files(folder, address):
     (folder / "www/bench").write_text(json.dumps({"ok": True, "label": "h2o"}, separators=(",", ":")))
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
+    (folder / "key.pem").chmod(0o600)
 
 
 def free_ports(address, count):
