@@ -122,6 +122,8 @@ class Run:
                     continue
                 turns[case.name].append(measured)
                 self.turns += 1
+                if measured["missed"]:
+                    self.note(f"{case.name} was too slow for --rate at {workload.name}: not all that was due was sent")
                 say(f"[{iteration + 1}/{self.options.iterations}] {workload.name:18} {case.name:25} "
                     f"{measured['requests_per_second']:>11,.0f}/s  p95 {measured['latency']['p95']:>8,} us  "
                     f"CPU {measured['cpu_us']:>9,.2f} us"

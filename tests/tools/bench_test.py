@@ -87,6 +87,7 @@ def test_extreme_values_reach_the_load_as_they_are():
     """Numbers that are not written with an exponent, which it does not read."""
     told = bench(*TINY, "--case=routed_ffi_native_direct", "--rate=10000000", "--duration=0.001", "--pipeline=1024", "--json")
     assert told.returncode == 0, told.stderr
+    assert "routed_ffi_native_direct was too slow for --rate at tiny" in told.stderr
     assert json.loads(told.stdout)["options"] | {"rate": 10000000, "duration": 0.001, "pipeline": 1024} == json.loads(told.stdout)["options"]
 
 
