@@ -12,6 +12,7 @@ import time
 from harness import agreement, counted, fixed, machine, options as command_line, page, results, servers, table, turn, workloads
 
 FAILED = 1
+LATE_SHARE = 0.05  # of the requests that were due: below it some were late at the end only
 SPARE_DESCRIPTORS = 64  # of the load, beside its connections
 
 
@@ -122,6 +123,8 @@ class Run:
                     continue
                 turns[case.name].append(measured)
                 self.turns += 1
+                if measured["missed"] > LATE_SHARE * (measured["requests"] + measured["missed"]):
+                    self.note(f"{case.name} was too slow for --rate at {workload.name}: not all that was due was sent")
                 say(f"[{iteration + 1}/{self.options.iterations}] {workload.name:18} {case.name:25} "
                     f"{measured['requests_per_second']:>11,.0f}/s  p95 {measured['latency']['p95']:>8,} us  "
                     f"CPU {measured['cpu_us']:>9,.2f} us"

@@ -87,6 +87,7 @@ def test_extreme_values_reach_the_load_as_they_are():
     """Numbers that are not written with an exponent, which it does not read."""
     told = bench(*TINY, "--case=routed_ffi_native_direct", "--rate=10000000", "--duration=0.001", "--pipeline=1024", "--json")
     assert told.returncode == 0, told.stderr
+    assert "routed_ffi_native_direct was too slow for --rate at tiny" in told.stderr
     assert json.loads(told.stdout)["options"] | {"rate": 10000000, "duration": 0.001, "pipeline": 1024} == json.loads(told.stdout)["options"]
 
 
@@ -452,6 +453,7 @@ def test_a_short_run_of_the_whole(tmp_path):
                  f"--report={tmp_path}/report.html", "--min-req-per-sec-ratio=0.001", "--max-p95-ratio=1000")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
+    assert "bench-server:" not in done.stderr  # it has nothing to warn of
     assert told["options"] | {"requests": 40, "concurrency": 4, "warmup": 4, "iterations": 2} == told["options"]
     assert told["options"]["minReqPerSecRatio"] == 0.001
     assert [(found["workload"], found["label"]) for found in told["results"]] == \
