@@ -27,14 +27,17 @@ static bool take_until(struct load_response *r, struct span *input, struct span 
             return true;
         }
     }
-    size_t before = buffer_size(&r->partial);
-    *is_wrong = before + input->size > max || buffer_append_span(&r->partial, *input);
+    /* Behind the end may come much more, of other answers: `max` is for what is before it. */
+    size_t before = buffer_size(&r->partial), room = max - before;
+    struct span more = span_part(*input, 0, input->size < room ? input->size : room);
+    *is_wrong = buffer_append_span(&r->partial, more) != ROUTED_OK;
     if (*is_wrong)
         return false;
     struct span all = buffer_span(&r->partial);
     found = memmem(all.data, all.size, end.data, end.size);
     if (!found) {
-        *input = SPAN_EMPTY;
+        *is_wrong = all.size == max;
+        *input = span_after(*input, more.size);
         return false;
     }
     *out = span_of(all.data, (size_t)(found - all.data) + end.size);

@@ -195,6 +195,6 @@ def test_the_program_of_the_readme_serves(way, prefix, library, tmp_path):
 
 
 def test_the_python_host_serves(library):
-    port = free_port()
+    port = lasting_port()
     script = ROOT / "examples/python/hello.py"
     assert served_by(sys.executable, script, port, library=library, port=port) == (200, b"Hello, reader!\n")

@@ -163,6 +163,34 @@ static void a_head_has_a_largest_size(void **state)
     head_of_size(LOAD_RESPONSE_HEAD_MAX + 1, LOAD_RESPONSE_WRONG);
 }
 
+/* The first bytes of an answer, and then as much at once as a socket gives. */
+static void check_large_read_after(const char *first, const char *rest)
+{
+    static char text[LOAD_RESPONSE_HEAD_MAX * 2];
+    static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na";
+    struct load_response r = {.state = LOAD_RESPONSE_HEAD};
+    size_t size = (size_t)snprintf(text, sizeof(text), "%s", rest);
+    unsigned count = 1;
+    for (; size + sizeof(answer) <= sizeof(text); count++, size += sizeof(answer) - 1)
+        memcpy(text + size, answer, sizeof(answer));
+    assert_true(size > LOAD_RESPONSE_HEAD_MAX);
+    struct seen seen = feed(&r, first, SIZE_MAX);
+    assert_int_equal(seen.done + seen.wrong, 0);
+    seen = feed(&r, text, SIZE_MAX);
+    assert_int_equal(seen.wrong, 0);
+    assert_int_equal(seen.done, count);
+    load_response_release(&r);
+}
+
+static void a_cut_does_not_count_what_is_behind_it(void **state)
+{
+    (void)state;
+    check_large_read_after("HTTP/1.1 200 OK\r\ncont", "ent-length: 0\r\n\r\n");
+    check_large_read_after("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1",
+                           "\r\na\r\n0\r\n\r\n");
+    check_large_read_after("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r", "\n");
+}
+
 static void without_memory_it_is_wrong(void **state)
 {
     (void)state;
@@ -188,6 +216,7 @@ int main(void)
         cmocka_unit_test(connection_close_is_seen),
         cmocka_unit_test(what_is_not_http_is_wrong),
         cmocka_unit_test(a_head_has_a_largest_size),
+        cmocka_unit_test(a_cut_does_not_count_what_is_behind_it),
         cmocka_unit_test(without_memory_it_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
