@@ -2,16 +2,25 @@
 
 import contextlib
 import os
+import subprocess
 import threading
 
 import pytest
 
-from http3_clients import ForeignServer
+from http3_clients import ForeignServer, build_quic_go
 from quic_peer import Peer
 from showcase import Showcase, eventually, serving
 
 FOREIGN = os.environ.get("ROUTED_HTTP3_AGAINST") == "ngtcp2"
 SETTINGS = ["--limit", "connections_per_address=none"]
+
+
+def pytest_sessionstart(session):
+    """A fresh machine may need longer for quic-go's client than a test may take. Where it cannot be
+    built, the tests that want it say so."""
+    if not hasattr(session.config, "workerinput") and not session.config.option.collectonly:
+        with contextlib.suppress(AssertionError, OSError, subprocess.SubprocessError):
+            build_quic_go()
 
 
 class Site:

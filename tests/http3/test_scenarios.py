@@ -102,8 +102,9 @@ def multiplexing(run):
 
 @scenario(GO, NG, options=["--limit", "http3_retry_from=1"], foreign=["--validate-addr"])
 def retry(run):
+    """Each datagram of a ClientHello is answered, and that of Go 1.23 has two."""
     run.fetch(1000)
-    assert run.grows("quic.retries", by=1)
+    assert run.grows("quic.retries")
 
 
 @scenario(GO, NG)
