@@ -27,13 +27,16 @@ static bool take_until(struct load_response *r, struct span *input, struct span 
             return true;
         }
     }
+    /* More than `max` may come: what is behind the end is not of these bytes. */
     size_t before = buffer_size(&r->partial);
-    *is_wrong = before + input->size > max || buffer_append_span(&r->partial, *input);
+    size_t size = input->size < max - before ? input->size : max - before;
+    *is_wrong = buffer_append_span(&r->partial, span_part(*input, 0, size)) != ROUTED_OK;
     if (*is_wrong)
         return false;
     struct span all = buffer_span(&r->partial);
     found = memmem(all.data, all.size, end.data, end.size);
     if (!found) {
+        *is_wrong = size < input->size;
         *input = SPAN_EMPTY;
         return false;
     }

@@ -61,6 +61,23 @@ static void pipelined_answers(void **state)
           3, 3);
 }
 
+/* Behind the rest of a head that was cut comes as much as one read takes. */
+static void a_long_read_behind_a_cut_head(void **state)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    static char text[2 * LOAD_RESPONSE_HEAD_MAX];
+    size_t size = 0;
+    unsigned count = 0;
+    (void)state;
+    for (; size + sizeof(answer) < sizeof(text); size += sizeof(answer) - 1, count++)
+        memcpy(text + size, answer, sizeof(answer));
+    struct load_response r = {.state = LOAD_RESPONSE_HEAD};
+    struct seen seen = feed(&r, text, LOAD_RESPONSE_HEAD_MAX);
+    assert_int_equal(seen.wrong, 0);
+    assert_int_equal(seen.done, count);
+    load_response_release(&r);
+}
+
 static void chunked_content(void **state)
 {
     (void)state;
@@ -180,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counted_content),
         cmocka_unit_test(pipelined_answers),
+        cmocka_unit_test(a_long_read_behind_a_cut_head),
         cmocka_unit_test(chunked_content),
         cmocka_unit_test(interim_answers_are_none),
         cmocka_unit_test(after_101_the_rest_is_left),
