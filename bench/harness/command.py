@@ -58,7 +58,7 @@ class Run:
         return [name for name in servers.NAMES if name in (self.options.cases or servers.NAMES) and name in needed]
 
     def do_all(self):
-        with servers.House(self.programs) as house:
+        with servers.House(self.programs, self.options.address) as house:
             cases = self.open_all(house)
             for workload in self.wanted("load"):
                 self.do_load(workload, cases)
@@ -75,10 +75,14 @@ class Run:
             try:
                 opened.append(house.open(name))
             except servers.Unavailable as reason:
-                # Who asked for a case by name wants it; otherwise what is not installed is left out.
-                self.failed = self.failed or self.options.cases is not None
-                self.note(f"{name} is left out: {reason}")
+                self.leave_out(name, reason)
         return opened
+
+    def leave_out(self, name, reason):
+        """Who asked for a case by name wants it, and what we build must run; otherwise what is not
+        installed is missing, libmicrohttpd among it."""
+        self.failed = self.failed or self.options.cases is not None or name in servers.ALWAYS
+        self.note(f"{name} is left out: {reason}")
 
     def able(self, workload, cases):
         protocol = workloads.protocol_of(workload, self.options)
@@ -142,10 +146,11 @@ class Run:
         """Each case anew: one that has worked has memory left from that."""
         for name in self.case_names():
             try:
-                with servers.House(self.programs) as house:
+                with servers.House(self.programs, self.options.address) as house:
                     able = self.able(workload, [house.open(name)])
                     measured = [turn.rest(self.programs, case, workload, self.options) for case in able]
-            except servers.Unavailable:
+            except servers.Unavailable as reason:
+                self.leave_out(name, reason)
                 continue
             except turn.LoadFailed as reason:
                 self.failed = True
@@ -170,11 +175,12 @@ class Run:
             spent = []
             try:
                 for _ in range(max(3, self.options.iterations)):
-                    with servers.House(self.programs) as house:
+                    with servers.House(self.programs, self.options.address) as house:
                         began = time.monotonic()
                         house.open(name)
                         spent.append((time.monotonic() - began) * 1000)
-            except servers.Unavailable:
+            except servers.Unavailable as reason:
+                self.leave_out(name, reason)
                 continue
             spent.sort()
             say(f"[1/1] {workload.name:18} {name:25} {spent[len(spent) // 2]:>11,.1f} ms")

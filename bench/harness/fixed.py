@@ -29,13 +29,13 @@ def read_limits(text):
     return limits
 
 
-def one_connection(protocol):
-    return ["--path", "/bench", "--protocol", protocol, "--connections", "1", "--warmup", "200",
+def one_connection(protocol, options):
+    return ["--host", options.address, "--path", "/bench", "--protocol", protocol, "--connections", "1", "--warmup", "200",
             "--requests", str(REQUESTS)]
 
 
-def count_allocations(programs, server, protocol):
-    with turn.Load(programs, one_connection(protocol), server.ports[protocol]) as load:
+def count_allocations(programs, server, protocol, options):
+    with turn.Load(programs, one_connection(protocol, options), server.ports[protocol]) as load:
         before = server.count()["allocations"]
         requests = load.go()["requests"]
         return (server.count()["allocations"] - before) / requests
@@ -53,20 +53,20 @@ def count_instructions(programs, room):
     return int(found.group(1)) / INSTRUCTION_REQUESTS
 
 
-def measure(programs, limits):
+def measure(programs, options, limits):
     """[(what, subject, value, limit)], in the order of the file."""
     found = {}
     counter = counted.find_counter()
     if counter is None or not shutil.which("valgrind"):
         raise RuntimeError("the gate needs perf or strace, and valgrind")
     subjects = dict.fromkeys(subject for what, subject, _ in limits if what != "instructions")
-    with servers.House(programs, count_allocations=True) as house:
+    with servers.House(programs, options.address, count_allocations=True) as house:
         opened = {}
         for subject in subjects:
             case, _, protocol = subject.partition("/")
             server = opened.get(case) or opened.setdefault(case, house.open(case))
-            found["allocations", subject] = count_allocations(programs, server, protocol)
-            found["calls", subject] = counted.count(programs, server, one_connection(protocol), server.ports[protocol], counter)
+            found["allocations", subject] = count_allocations(programs, server, protocol, options)
+            found["calls", subject] = counted.count(programs, server, one_connection(protocol, options), server.ports[protocol], counter)
     for what, subject, _ in limits:
         if what == "instructions":
             found[what, subject] = count_instructions(programs, subject)
@@ -77,7 +77,7 @@ def ratios(programs, options):
     """routed_ffi against routed_io at a tiny GET: told always, judged where a bound was given."""
     given = argparse.Namespace(**{**vars(options), "protocol": "h1", "requests": max(options.requests, 2500)})
     tiny, turns = workloads.ALL["tiny"], {"routed_io": [], "routed_ffi": []}
-    with servers.House(programs) as house:
+    with servers.House(programs, options.address) as house:
         opened = [house.open(name) for name in turns]
         for _ in range(max(options.iterations, 3)):
             for server in opened:
@@ -91,7 +91,7 @@ def ratios(programs, options):
 
 
 def check(programs, options):
-    measured = measure(programs, read_limits(LIMITS.read_text()))
+    measured = measure(programs, options, read_limits(LIMITS.read_text()))
     text, rows, gate = ratios(programs, options)
     passed = gate["passed"]
     cells, kept = [], []

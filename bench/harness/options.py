@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import re
+import socket
 import sys
 
 from harness import servers, workloads
@@ -50,6 +51,17 @@ def real(least, most):
 
 
 ratio = real(0.000_001, 1_000_000)
+
+
+def own_address(text):
+    """The first address of a host that servers can listen on here, as numbers."""
+    try:
+        for family, kind, _, _, place in socket.getaddrinfo(text, 0, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as probe:
+                probe.bind(place)
+                return place[0]
+    except OSError as reason:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address of this machine: {reason.strerror}") from None
 
 
 def page_path(text):
@@ -99,7 +111,7 @@ def make_parser():
     load.add_argument("--table", type=whole(0, TABLE_MAX), metavar="BYTES",
                       help="HTTP/3: the QPACK table that the load offers for the fields of answers; 0: none [65536]")
     load.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
-                      help="where the load connects to [%(default)s]")
+                      help="where the servers listen and the load connects to [%(default)s]")
     what = parser.add_argument_group("what is measured")
     what.add_argument("--case", type=names_of("case", servers.NAMES), action="extend", dest="cases",
                       metavar="NAME,...", help=f"all that are installed, or of {', '.join(servers.NAMES)}")
@@ -126,7 +138,7 @@ def make_parser():
 # What the other modes look at; anything else would be given in vain.
 HEEDED = {
     "check": {"check", "json"},
-    "gate": {"gate", "json", "requests", "duration", "connections", "pipeline", "rate", "warmup", "host", "address",
+    "gate": {"gate", "json", "requests", "duration", "connections", "pipeline", "rate", "warmup", "host",
              "iterations", "min_req_per_sec_ratio", "max_p95_ratio"},
 }
 
@@ -143,6 +155,10 @@ def read(arguments):
     parser = make_parser()
     options = parser.parse_args(arguments)
     refuse_what_has_no_effect(parser, options)
+    try:
+        options.address = own_address(options.host)
+    except argparse.ArgumentTypeError as reason:
+        parser.error(f"argument --host: {reason}")
     options.connections_given = options.connections is not None
     options.connections = options.connections or CONNECTIONS
     if not options.workloads:

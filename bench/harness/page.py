@@ -9,16 +9,16 @@ COLOURS = {"floor": "#999999", "routed_io": "#b07aa1"}
 OURS, RIVAL = "#2f6f9f", "#d98c3f"
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c1c1c; --soft: #666; --line: #ddd; --ground: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #a0a0a0; --line: #444; --ground: #161616; } }
+:root { color-scheme: light dark; --ink: #1c1c1c; --soft: #666; --line: #ddd; --ground: #fff; --good: #2a7d3a; --bad: #c0392b; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #a0a0a0; --line: #444; --ground: #161616; --good: #6cc07e; --bad: #ff8a7a; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground);
   max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
-p.soft, figcaption { color: var(--soft); } figure { margin: 1rem 0; } code { font-size: .9em; overflow-wrap: anywhere; }
+p.soft, figcaption { color: var(--soft); } figure { margin: 1rem 0; overflow-x: auto; } code { font-size: .9em; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; white-space: nowrap; }
 th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child { text-align: left; } svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 12px; }
-svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); } .pass { color: #2a7d3a; } .fail { color: #c0392b; font-weight: 600; }
+th:first-child, td:first-child { text-align: left; } svg { max-width: 100%; height: auto; } svg.wide { min-width: 38rem; } svg text { fill: var(--ink); font-size: 12px; }
+svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); } .pass { color: var(--good); } .fail { color: var(--bad); font-weight: 600; }
 """
 
 
@@ -31,13 +31,13 @@ def bars(rows, key, unit, digits=1):
     known = [row for row in rows if row.get(key) is not None]
     most = max((row[key] for row in known), default=0) or 1
     height = 24 * len(known) + 4
-    said = [f'<svg viewBox="0 0 760 {height}" role="img" width="760" height="{height}">']
+    said = [f'<svg viewBox="0 0 640 {height}" role="img" width="640" height="{height}">']
     for place, row in enumerate(known):
-        y, width = 24 * place + 2, 430 * row[key] / most
+        y, width = 24 * place + 2, 330 * row[key] / most
         said.append(
-            f'<text x="200" y="{y + 14}" text-anchor="end">{html.escape(row["label"])}</text>'
-            f'<rect x="210" y="{y}" width="{max(1, width):.1f}" height="18" rx="2" fill="{colour(row["label"])}"/>'
-            f'<text x="{216 + width:.1f}" y="{y + 14}">{row[key]:,.{digits}f} {unit}</text>'
+            f'<text x="160" y="{y + 14}" text-anchor="end">{html.escape(row["label"])}</text>'
+            f'<rect x="168" y="{y}" width="{max(1, width):.1f}" height="18" rx="2" fill="{colour(row["label"])}"/>'
+            f'<text x="{174 + width:.1f}" y="{y + 14}">{row[key]:,.{digits}f} {unit}</text>'
         )
     return "".join(said) + "</svg>"
 
@@ -64,7 +64,7 @@ def curves(rows):
         return ""
     scale = floor(log10(min(values))), max(ceil(log10(max(values))), floor(log10(min(values))) + 1)
     left, top, width, height = 70, 10, 520, 260
-    said = ['<svg viewBox="0 0 820 320" role="img" width="820" height="320">']
+    said = ['<svg class="wide" viewBox="0 0 820 320" role="img" width="820" height="320">']
     for power in range(scale[0], scale[1] + 1):
         y = top + height * (1 - _height(10 ** power, scale))
         word = f"{10 ** power:,} µs" if power < 3 else f"{10 ** (power - 3):,} ms" if power < 6 else f"{10 ** (power - 6):,} s"
@@ -88,11 +88,10 @@ def figure(drawing, caption):
     return f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>"
 
 
-def rows_table(rows):
-    base = table.base_of(rows)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in table.COLUMNS)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(read(row, base))}</td>" for _, read in table.COLUMNS) + "</tr>"
-                   for row in rows)
+def rows_table(kind, rows):
+    headings, cells = table.cells(kind, rows)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in headings)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in cells)
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
@@ -116,8 +115,7 @@ def section(part, report):
         said.append(figure(bars(rows, "requestsPerSecond", "a second", 0),
                            f"{unit}s a second: longer is better, up to what the load on its one core can ask for"))
         said.append(figure(curves(rows), f"latency of a {unit}, both axes logarithmic: lower is better"))
-        said.append(rows_table(rows))
-    return "".join(said)
+    return "".join(said) + rows_table(kind, rows)
 
 
 def whole(report):
@@ -134,7 +132,7 @@ def whole(report):
         '<p class="soft">Servers have one core, the load another. Figures of two runs do not compare; those of one '
         "run do. What the figures do not say is in docs/benchmark.md.</p>"
         + (f"<ul>{gate}</ul>" if gate else "")
+        + (f"<p>Notes</p><ul>{notes}</ul>" if notes else "")
         + "".join(section(part, report) for part in report["workloads"])
-        + (f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "")
         + "</body></html>\n"
     )

@@ -30,9 +30,9 @@ http {{
     {body}
 }}
 """
-NGINX_LISTEN = """listen 127.0.0.1:{h1} backlog=1024; listen 127.0.0.1:{h1s} ssl http2 backlog=1024;
-    listen 127.0.0.1:{h2c} http2 backlog=1024;"""
-NGINX_LISTEN_QUIC = "listen 127.0.0.1:{h3} quic; http3_max_concurrent_streams 256; quic_gso on;"
+NGINX_LISTEN = """listen {host}:{h1} backlog=1024; listen {host}:{h1s} ssl http2 backlog=1024;
+    listen {host}:{h2c} http2 backlog=1024;"""
+NGINX_LISTEN_QUIC = "listen {host}:{h3} quic; http3_max_concurrent_streams 256; quic_gso on;"
 NGINX_ANSWER = """server {{ {listen} root {folder}/www;
     location = /bench {{ default_type application/json; return 200 '{{"ok":true,"label":"nginx"}}'; }} }}"""
 NGINX_FRONT = """upstream engine {{ server unix:{back}; keepalive 1024; keepalive_requests 1000000000; }}
@@ -45,9 +45,9 @@ num-threads: 1
 max-connections: 16000
 {user}http1-request-timeout: 3600
 http2-idle-timeout: 3600
-listen: {{host: 127.0.0.1, port: {h1}}}
+listen: {{host: "{host}", port: {h1}}}
 listen:
-  host: 127.0.0.1
+  host: "{host}"
   port: {h1s}
   ssl: {{certificate-file: {folder}/certificate.pem, key-file: {folder}/key.pem}}
 {quic}hosts:
@@ -59,7 +59,7 @@ listen:
 
 H2O_QUIC = """listen:
   type: quic
-  host: 127.0.0.1
+  host: "{host}"
   port: {h1s}
   ssl: {{certificate-file: {folder}/certificate.pem, key-file: {folder}/key.pem}}
 """
@@ -77,7 +77,7 @@ CADDY_HEAD = """
 }
 """
 CADDY_SITE = """
-    bind 127.0.0.1
+    bind {host}
     {tls}
     respond /bench `{{"ok":true,"label":"caddy"}}` 200
     root * {folder}/www
@@ -89,11 +89,11 @@ def temporary_folder():
     return tempfile.TemporaryDirectory(prefix="routed-bench-", ignore_cleanup_errors=True)
 
 
-def write_files(folder):
+def write_files(folder, address):
     """A certificate, and the files that rivals serve."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{address}",
          "-keyout", folder / "key.pem", "-out", folder / "certificate.pem"],
         check=True, capture_output=True,
     )
@@ -109,11 +109,12 @@ def write_files(folder):
     (folder / "key.pem").chmod(0o600)
 
 
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
+def free_ports(address, count):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    probes = [socket.socket(family) for _ in range(count)]
     try:
         for probe in probes:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((address, 0))
         return [probe.getsockname()[1] for probe in probes]
     finally:
         for probe in probes:
@@ -130,18 +131,23 @@ def _nginx(house, name, body, program="nginx"):
     return house.run([program, "-p", folder, "-e", folder / "error.log", "-c", config])
 
 
-def _nginx_ports():
-    h1, h1s, h2c = free_ports(3)
-    return {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, NGINX_LISTEN.format(h1=h1, h1s=h1s, h2c=h2c)
+def _in_brackets(address):
+    return f"[{address}]" if ":" in address else address
+
+
+def _nginx_ports(house):
+    h1, h1s, h2c = free_ports(house.address, 3)
+    listen = NGINX_LISTEN.format(host=_in_brackets(house.address), h1=h1, h1s=h1s, h2c=h2c)
+    return {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h2c}, listen
 
 
 def start_nginx(house):
-    ports, listen = _nginx_ports()
+    ports, listen = _nginx_ports(house)
     return [_nginx(house, "nginx", NGINX_ANSWER.format(listen=listen, folder=house.folder))], ports
 
 
 def start_nginx_unix_nginx(house):
-    ports, listen = _nginx_ports()
+    ports, listen = _nginx_ports(house)
     back = house.folder / "engine.socket"
     engine = _nginx(house, "nginx-engine", NGINX_ANSWER.format(listen=f"listen unix:{back};", folder=house.folder))
     front = _nginx(house, "nginx-front", NGINX_FRONT.format(listen=listen, back=back))
@@ -149,8 +155,8 @@ def start_nginx_unix_nginx(house):
 
 
 def start_nginx_http3(house):
-    port = free_ports(1)[0]
-    body = NGINX_ANSWER.format(listen=NGINX_LISTEN_QUIC.format(h3=port), folder=house.folder)
+    port = free_ports(house.address, 1)[0]
+    body = NGINX_ANSWER.format(listen=NGINX_LISTEN_QUIC.format(host=_in_brackets(house.address), h3=port), folder=house.folder)
     return [_nginx(house, "nginx-http3", body, NGINX_HTTP3)], {"h3": port}
 
 
@@ -165,23 +171,23 @@ def _h2o_has_http3():
 
 
 def start_h2o(house):
-    h1, h1s = free_ports(2)
+    h1, h1s = free_ports(house.address, 2)
     ports, quic = {"h1": h1, "h1s": h1s, "h2": h1s, "h2c": h1}, ""
     if _h2o_has_http3():
-        ports["h3"], quic = h1s, H2O_QUIC.format(folder=house.folder, h1s=h1s)
+        ports["h3"], quic = h1s, H2O_QUIC.format(host=house.address, folder=house.folder, h1s=h1s)
     config = house.folder / "h2o.conf"
     # As root it would become a user who may not read the folder.
     user = "user: root\n" if os.geteuid() == 0 else ""
-    config.write_text(H2O.format(folder=house.folder, h1=h1, h1s=h1s, user=user, quic=quic))
+    config.write_text(H2O.format(host=house.address, folder=house.folder, h1=h1, h1s=h1s, user=user, quic=quic))
     process = house.run(["h2o", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return [process], ports
 
 
 def start_caddy(house):
-    h1, h1s = free_ports(2)
+    h1, h1s = free_ports(house.address, 2)
     config = house.folder / "Caddyfile"
     tls = f"tls {house.folder}/certificate.pem {house.folder}/key.pem"
-    plain, secure = CADDY_SITE.format(tls="", folder=house.folder), CADDY_SITE.format(tls=tls, folder=house.folder)
+    plain, secure = (CADDY_SITE.format(host=house.address, tls=text, folder=house.folder) for text in ("", tls))
     config.write_text(CADDY_HEAD + f"http://:{h1} {{{plain}}}\n"
                       f"https://:{h1s} {{{secure}}}\n")
     home = pathlib.Path(house.folder, "caddy")
@@ -196,11 +202,11 @@ def start_caddy(house):
 
 def start_ngtcp2(house):
     """The example server of the library that we use too: what HTTP/3 costs with nothing around it."""
-    port = free_ports(1)[0]
+    port = free_ports(house.address, 1)[0]
     certificate, key = house.certificate
     process = house.run(
         ["gtlsserver", "-q", "--no-quic-dump", "--no-http-dump", "--timeout=1h", "--max-streams-bidi=256",
-         "-d", house.folder / "www", "127.0.0.1", str(port), key, certificate],
+         "-d", house.folder / "www", house.address, str(port), key, certificate],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     return [process], {"h3": port}

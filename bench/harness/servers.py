@@ -8,7 +8,6 @@ import select
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import time
 
@@ -18,6 +17,7 @@ READY_SECONDS = 15
 TOOLS = ("openssl", "setpriv", "taskset")  # of the machine; rivals and counters may be missing
 OWN = ("routed_io", "routed_ffi", "routed_ffi_processes", "routed_ffi_in_process", "routed_ffi_native_direct")
 NAMES = ("floor", *OWN, *rivals.NAMES)
+ALWAYS = tuple(name for name in NAMES if name not in ("routed_io", *rivals.NAMES))
 
 
 class Unavailable(Exception):
@@ -80,8 +80,9 @@ def stop(process):
 class House:
     """Starts servers on the servers' core, and stops them all at its end."""
 
-    def __init__(self, programs, count_allocations=False):
+    def __init__(self, programs, address="127.0.0.1", count_allocations=False):
         self.programs = programs
+        self.address = address
         self.count_allocations = count_allocations
         self.stack = contextlib.ExitStack()
         self.folder = None
@@ -90,7 +91,7 @@ class House:
     def __enter__(self):
         self.stack.__enter__()
         self.folder = pathlib.Path(self.stack.enter_context(rivals.temporary_folder()))
-        rivals.write_files(self.folder)
+        rivals.write_files(self.folder, self.address)
         return self
 
     def __exit__(self, *details):
@@ -111,7 +112,7 @@ class House:
         try:
             server = self._start(name)
             if "h1" in server.ports:
-                wait_until_answered(server)
+                wait_until_answered(server, self.address)
             else:
                 self.wait_until_answered_by_quic(server)
         except Unavailable:
@@ -121,15 +122,16 @@ class House:
         return server
 
     def wait_until_answered_by_quic(self, server):
-        """A QUIC client asks again by itself while nobody answers."""
-        command = [self.programs / "routed-load", "--protocol", "h3", "--port", str(server.ports["h3"]),
-                   "--path", "/bench", "--connections", "1", "--requests", "1"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=READY_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise Unavailable("it does not answer") from None
-        if done.returncode:
-            raise Unavailable(done.stderr.strip() or "it does not answer")
+        """A QUIC client whose first datagram finds nobody tries again after a second only: too late for
+        who measures how long the server took. So others follow, each more patient than the last."""
+        deadline, patience = time.monotonic() + READY_SECONDS, 0.02
+        while time.monotonic() < deadline and all(root.poll() is None for root in server.roots):
+            command = [self.programs / "routed-load", "--protocol", "h3", "--host", self.address, "--port", str(server.ports["h3"]), "--path", "/bench",
+                       "--connections", "1", "--requests", "1", "--patience", f"{patience:f}"]
+            if subprocess.run(command, capture_output=True).returncode == 0:
+                return
+            patience *= 1.3
+        raise Unavailable(why_not(server))
 
     def _start(self, name):
         if name in rivals.NAMES:
@@ -142,10 +144,10 @@ class House:
 
     def _start_own(self, name):
         if name == "floor":
-            command = [self.programs / "bench-floor"]
+            command = [self.programs / "bench-floor", self.address]
         else:
             count = ["--count-allocations"] if self.count_allocations else []
-            command = [self.programs / "bench-server", *count, name, *self.certificate]
+            command = [self.programs / "bench-server", *count, self.address, name, *self.certificate]
         process = self.run(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             said = json.loads(read_line(process.stdout, name))
@@ -159,14 +161,9 @@ class House:
         return Server(name, [process], ports, None if name == "floor" else process)
 
 
-def ask(port, secure=False):
+def ask(address, port):
     """One GET /bench; the whole answer."""
-    with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as plain:
-        link = plain
-        if secure:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            link = context.wrap_socket(plain, server_hostname="localhost")
+    with contextlib.closing(socket.create_connection((address, port), timeout=5)) as link:
         link.sendall(b"GET /bench HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         said = b""
         while b'"ok":true' not in said:
@@ -177,19 +174,21 @@ def ask(port, secure=False):
         return said
 
 
-def wait_until_answered(server):
+def wait_until_answered(server, address):
     """Until the answer is the one that is expected: a proxy may be up before what is behind it."""
     deadline = time.monotonic() + READY_SECONDS
     said = b""
     while time.monotonic() < deadline and all(root.poll() is None for root in server.roots):
         try:
-            said = ask(server.ports["h1"])
+            said = ask(address, server.ports["h1"])
         except (ConnectionError, TimeoutError):
             pass
         if b'"ok":true' in said:
             return
         time.sleep(0.001)
+    raise Unavailable(f"it answers {said[:100]!r}" if said else why_not(server))
+
+
+def why_not(server):
     ended = [root.returncode for root in server.roots if root.poll() is not None]
-    if ended:
-        raise Unavailable(f"it ended with status {ended[0]}")
-    raise Unavailable(f"it answers {said[:100]!r}" if said else "it does not listen")
+    return f"it ended with status {ended[0]}" if ended else "it does not listen"

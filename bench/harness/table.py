@@ -42,23 +42,19 @@ def base_of(rows):
     return rows[0]["cpuMicrosPerRequest"] if rows else None
 
 
-def of_load(title, rows):
+REST_HEADINGS = ("transport", "connections", "bytes each", "held by the library", "after a burst", "held by the library")
+
+
+def cells(kind, rows):
+    """Headings and lines of a workload of this kind."""
+    if kind == "idle":
+        return REST_HEADINGS, [[row["label"], _number(row["connections"]), _number(row["bytesPerConnection"]),
+                                _number(row.get("heldPerConnection")), _number(row["burstBytesPerConnection"]),
+                                _number(row.get("burstHeldPerConnection"))] for row in rows]
+    if kind == "startup":
+        return ("transport", "ms"), [[row["label"], _number(row["startupMillis"], 1)] for row in rows]
     base = base_of(rows)
-    cells = [[read(row, base) for _, read in COLUMNS] for row in rows]
-    return [title, *lines([name for name, _ in COLUMNS], cells), ""]
-
-
-def of_rest(title, rows):
-    cells = [[row["label"], _number(row["connections"]), _number(row["bytesPerConnection"]),
-              _number(row.get("heldPerConnection")), _number(row["burstBytesPerConnection"]),
-              _number(row.get("burstHeldPerConnection"))] for row in rows]
-    headings = ["transport", "connections", "bytes each", "held by the library", "after a burst", "held by the library"]
-    return [title, *lines(headings, cells), ""]
-
-
-def of_startup(title, rows):
-    cells = [[row["label"], _number(row["startupMillis"], 1)] for row in rows]
-    return [title, *lines(["transport", "ms"], cells), ""]
+    return [name for name, _ in COLUMNS], [[read(row, base) for _, read in COLUMNS] for row in rows]
 
 
 def whole(report):
@@ -66,6 +62,6 @@ def whole(report):
     for part in report["workloads"]:
         rows = [row for row in report["results"] + report["rest"] + report["startup"] if row["workload"] == part["name"]]
         if rows:
-            of_kind = {"load": of_load, "idle": of_rest, "startup": of_startup}[part["kind"]]
-            said += of_kind(f"{part['name']}: {part['title']} ({rows[0].get('protocol') or 'h1'})", rows)
+            title = f"{part['name']}: {part['title']} ({rows[0].get('protocol') or 'h1'})"
+            said += [title, *lines(*cells(part["kind"], rows)), ""]
     return said + report["gate"]["messages"] + [f"note: {note}" for note in report["notes"]]

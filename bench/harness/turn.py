@@ -80,7 +80,7 @@ def rest(programs, server, workload, options):
     count = workloads.connections_of(workload, options)
     protocol = workloads.protocol_of(workload, options)
     before = _settled(server)
-    arguments = ["--path", "/bench", "--protocol", protocol, "--connections", str(count), "--one-by-one",
+    arguments = ["--host", options.address, "--path", "/bench", "--protocol", protocol, "--connections", str(count), "--one-by-one",
                  "--warmup", str(count), "--requests", str(count)]
     with Load(programs, arguments, server.ports[protocol]) as load:
         resting = _settled(server)

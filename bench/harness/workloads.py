@@ -86,7 +86,7 @@ def arguments(workload, options):
     """For routed-load, without the port."""
     body = options.body if workload.name == "post" and options.body is not None else workload.body
     depth = options.streams if options.protocol in WITH_STREAMS else options.pipeline
-    given = ["--host", options.host, "--path", workload.path, "--protocol", protocol_of(workload, options),
+    given = ["--host", options.address, "--path", workload.path, "--protocol", protocol_of(workload, options),
              "--connections", str(connections_of(workload, options)),
              "--warmup", str(max(1, round(options.warmup * min(1, workload.share)))), *workload.extra]
     if body is not None:

@@ -173,6 +173,12 @@ static bool has_hope(struct load_fleet *f, microseconds now)
     return now - f->progress <= f->options->patience;
 }
 
+static int longest_turn(const struct load_fleet *f)
+{
+    microseconds patience = f->options->patience / 1000 + 1;
+    return patience < TURN_MAX ? (int)patience : TURN_MAX;
+}
+
 bool load_fleet_connect(struct load_fleet *f)
 {
     f->progress = loop_clock();
@@ -180,7 +186,7 @@ bool load_fleet_connect(struct load_fleet *f)
         return true;
     while (f->ready < f->count && !f->is_broken && has_hope(f, loop_clock())) {
         pump(f);
-        loop_turn(f->loop, TURN_MAX);
+        loop_turn(f->loop, longest_turn(f));
     }
     return f->ready == f->count;
 }
@@ -191,11 +197,11 @@ static int sleep_for(const struct load_fleet *f)
 {
     microseconds now = loop_clock(), next = load_pacer_next(&f->pacer, now);
     if (f->pacer.interval <= 0 || list_is_empty(&f->idle) || next == CLOCK_NEVER)
-        return TURN_MAX;
+        return longest_turn(f);
     if (next < now + 2000)
         return 0;
     microseconds wait = (next - now) / 1000 - 1;
-    return wait < TURN_MAX ? (int)wait : TURN_MAX;
+    return wait < (microseconds)longest_turn(f) ? (int)wait : longest_turn(f);
 }
 
 void load_fleet_rest(struct load_fleet *f)

@@ -27,17 +27,17 @@ static bool take_until(struct load_response *r, struct span *input, struct span 
             return true;
         }
     }
-    /* More than `max` may come: what is behind the end is not of these bytes. */
-    size_t before = buffer_size(&r->partial);
-    size_t size = input->size < max - before ? input->size : max - before;
-    *is_wrong = buffer_append_span(&r->partial, span_part(*input, 0, size)) != ROUTED_OK;
+    /* Behind the end may come much more, of other answers: `max` is for what is before it. */
+    size_t before = buffer_size(&r->partial), room = max - before;
+    struct span more = span_part(*input, 0, input->size < room ? input->size : room);
+    *is_wrong = buffer_append_span(&r->partial, more) != ROUTED_OK;
     if (*is_wrong)
         return false;
     struct span all = buffer_span(&r->partial);
     found = memmem(all.data, all.size, end.data, end.size);
     if (!found) {
-        *is_wrong = size < input->size;
-        *input = SPAN_EMPTY;
+        *is_wrong = all.size == max;
+        *input = span_after(*input, more.size);
         return false;
     }
     *out = span_of(all.data, (size_t)(found - all.data) + end.size);

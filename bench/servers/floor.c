@@ -1,8 +1,10 @@
-/* floor.c: the least that answering can cost: one epoll loop that reads, counts ends of heads
- * without looking at what they say, and writes one fixed answer for each. No server; a mark for
- * servers to be measured against. */
+/* floor.c: bench-floor [ADDRESS]: the least that answering can cost: one epoll loop that reads,
+ * counts ends of heads without looking at what they say, and writes one fixed answer for each. No
+ * server; a mark for servers to be measured against. */
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,17 +24,24 @@
 static char answers[(sizeof(ANSWER) - 1) * ANSWERS_MAX];
 static char input[READ_SIZE];
 
-static int listen_on_loopback(void)
+static int listen_on(const char *host)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found;
+    struct sockaddr_storage address;
     socklen_t size = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) != 0 ||
-        listen(listener, 1024) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+    char port[8];
+    if (getaddrinfo(host, "0", &hints, &found) != 0)
         return -1;
-    printf("{\"port\":%u}\n", (unsigned)ntohs(address.sin_port));
+    int listener = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool listens = listener >= 0 && bind(listener, found->ai_addr, found->ai_addrlen) == 0 &&
+                   listen(listener, 1024) == 0;
+    freeaddrinfo(found);
+    if (!listens || getsockname(listener, (struct sockaddr *)&address, &size) != 0 ||
+        getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof(port),
+                    NI_NUMERICSERV) != 0)
+        return -1;
+    printf("{\"port\":%s}\n", port);
     fflush(stdout);
     return listener;
 }
@@ -82,12 +91,13 @@ static void answer(int fd)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct epoll_event events[EVENTS_MAX];
     for (size_t i = 0; i < ANSWERS_MAX; i++)
         memcpy(answers + i * (sizeof(ANSWER) - 1), ANSWER, sizeof(ANSWER) - 1);
-    int listener = listen_on_loopback(), epoll = epoll_create1(EPOLL_CLOEXEC);
+    int listener = listen_on(argc > 1 ? argv[1] : "127.0.0.1"),
+        epoll = epoll_create1(EPOLL_CLOEXEC);
     /* Whoever started this ends it by closing its standard input. */
     if (listener < 0 || epoll < 0 || watch(epoll, listener, EPOLLIN) != 0 ||
         watch(epoll, STDIN_FILENO, EPOLLIN) != 0) {

@@ -1,5 +1,5 @@
-/* main.c: bench-server CASE [CERTIFICATE KEY]: serves the application of the benchmark in one of
- * our ways, with one thread or process for each part of it.
+/* main.c: bench-server ADDRESS CASE [CERTIFICATE KEY]: serves the application of the benchmark in
+ * one of our ways, with one thread or process for each part of it.
  *
  * Says where on standard output, as JSON; on standard input "count" asks for numbers, again as
  * JSON, and the end of the input ends it. */
@@ -86,14 +86,15 @@ static void lift_limits(routed_limits *limits)
     limits->engine_idle_connections = 1024;
 }
 
-static int serve(routed_engine *engine, int mode, const char *certificate, const char *key)
+static int serve(routed_engine *engine, int mode, const char *host, const char *certificate,
+                 const char *key)
 {
     routed_limits limits;
     routed_serve_options options;
     routed_server *server;
     lift_limits(&limits);
     routed_serve_options_init(&options);
-    options.host = "127.0.0.1";
+    options.host = host;
     options.port = 0;
     options.mode = mode;
     options.workers = options.engines = 1;
@@ -115,10 +116,11 @@ static int serve(routed_engine *engine, int mode, const char *certificate, const
     return STATUS_STOPPED;
 }
 
-static int serve_plain(routed_engine *engine, const char *certificate, const char *key)
+static int serve_plain(routed_engine *engine, const char *host, const char *certificate,
+                       const char *key)
 {
 #ifdef SERVERS_MICROHTTPD
-    struct servers_microhttpd *m = servers_microhttpd_start(engine, certificate, key);
+    struct servers_microhttpd *m = servers_microhttpd_start(engine, host, certificate, key);
     if (!m)
         return STATUS_CANNOT_START;
     tell_ports(servers_microhttpd_port(m), servers_microhttpd_secure_port(m));
@@ -127,6 +129,7 @@ static int serve_plain(routed_engine *engine, const char *certificate, const cha
     return STATUS_STOPPED;
 #else
     (void)engine;
+    (void)host;
     (void)certificate;
     (void)key;
     fputs("bench-server: built without libmicrohttpd\n", stderr);
@@ -134,17 +137,17 @@ static int serve_plain(routed_engine *engine, const char *certificate, const cha
 #endif
 }
 
-static int serve_case(const char *name, const char *certificate, const char *key)
+static int serve_case(const char *host, const char *name, const char *certificate, const char *key)
 {
     routed_engine *engine = servers_application_new(name);
     int status = STATUS_USAGE;
     if (!engine)
         return STATUS_CANNOT_START;
     if (strcmp(name, "routed_io") == 0)
-        status = serve_plain(engine, certificate, key);
+        status = serve_plain(engine, host, certificate, key);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         if (strcmp(name, cases[i].name) == 0)
-            status = serve(engine, cases[i].mode, certificate, key);
+            status = serve(engine, cases[i].mode, host, certificate, key);
     routed_engine_free(engine);
     return status;
 }
@@ -162,9 +165,10 @@ int main(int argc, char **argv)
         fputs("bench-server: this build cannot count allocations\n", stderr);
         return STATUS_CANNOT_START;
     }
-    if (argc == 2 || argc == 4)
-        status = serve_case(argv[1], argc == 4 ? argv[2] : NULL, argc == 4 ? argv[3] : NULL);
+    if (argc == 3 || argc == 5)
+        status =
+            serve_case(argv[1], argv[2], argc == 5 ? argv[3] : NULL, argc == 5 ? argv[4] : NULL);
     if (status == STATUS_USAGE)
-        fputs("usage: bench-server [--count-allocations] CASE [CERTIFICATE KEY]\n", stderr);
+        fputs("usage: bench-server [--count-allocations] ADDRESS CASE [CERTIFICATE KEY]\n", stderr);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "io/file.h"
 #include "io/loop.h"
+#include "io/socket.h"
 #include "io/system.h"
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -22,6 +23,7 @@
 /* One listener with its thread. All exchanges of it are on that thread, whose loop does not turn
  * for them: nothing that this server serves waits. */
 struct side {
+    struct socket_address address;
     struct MHD_Daemon *daemon;
     pthread_t thread;
     bool has_thread;
@@ -322,15 +324,16 @@ static void *run_side(void *argument)
 static bool start_side(struct side *side, routed_engine *engine, const struct MHD_OptionItem *more,
                        unsigned flags)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    const struct sockaddr *address = (const struct sockaddr *)(const void *)side->address.storage;
+    if (address->sa_family == AF_INET6)
+        flags |= MHD_USE_IPv6;
     side->engine = engine;
     side->loop = loop_new();
     if (!side->loop)
         return false;
     side->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_TURBO | flags, 0, NULL, NULL, on_request, side,
-        MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_URI_LOG_CALLBACK, on_target, side,
+        MHD_OPTION_SOCK_ADDR, address, MHD_OPTION_URI_LOG_CALLBACK, on_target, side,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, side, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)CONNECTION_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_MAX,
         MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024U, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
@@ -373,14 +376,16 @@ static bool start_secure(struct servers_microhttpd *m, routed_engine *engine,
     return start_side(&m->secure, engine, options, MHD_USE_TLS);
 }
 
-struct servers_microhttpd *servers_microhttpd_start(routed_engine *engine, const char *certificate,
-                                                    const char *key)
+struct servers_microhttpd *servers_microhttpd_start(routed_engine *engine, const char *host,
+                                                    const char *certificate, const char *key)
 {
     static const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     struct servers_microhttpd *m = memory_new_zeroed(sizeof(*m));
     if (!m)
         return NULL;
-    if (engine_freeze(engine) == ROUTED_OK && start_side(&m->clear, engine, none, 0) &&
+    if (engine_freeze(engine) == ROUTED_OK && socket_resolve(host, 0, &m->clear.address, 1) == 1 &&
+        socket_resolve(host, 0, &m->secure.address, 1) == 1 &&
+        start_side(&m->clear, engine, none, 0) &&
         (!certificate || start_secure(m, engine, certificate, key)))
         return m;
     fputs("bench-server: libmicrohttpd does not start\n", stderr);

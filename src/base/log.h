@@ -25,6 +25,6 @@ struct log {
 
 /* Control bytes become "?" and lines are cut at 1 KiB. A NULL log is silent. */
 void log_write(const struct log *log, enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((cold, format(printf, 3, 4)));
 
 #endif

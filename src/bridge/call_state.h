@@ -47,10 +47,10 @@ static inline size_t bridge_call_queued(const struct bridge_call *call)
 
 /* ---- call.c ---- */
 
-void bridge_call_fail(struct bridge_call *call, int error);
+__attribute__((cold)) void bridge_call_fail(struct bridge_call *call, int error);
 /* A failure that is the engine's, for the log and in the numbers. */
-void bridge_call_blame(struct bridge_call *call, enum bridge_metric which, int error,
-                       const char *text);
+__attribute__((cold)) void bridge_call_blame(struct bridge_call *call, enum bridge_metric which,
+                                             int error, const char *text);
 /* The response is passed on whole. */
 void bridge_call_conclude(struct bridge_call *call);
 

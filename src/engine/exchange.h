@@ -159,12 +159,12 @@ static inline bool engine_exchange_is_here(const routed_exchange *x)
 void engine_chain_run(routed_exchange *x);
 void engine_chain_run_after_hooks(routed_exchange *x);
 /* A handler or callback returned `code`: answers, or cuts. */
-void engine_chain_fail(routed_exchange *x, int code);
+__attribute__((cold)) void engine_chain_fail(routed_exchange *x, int code);
 void engine_chain_refuse_body(routed_exchange *x); /* 413 */
 /* Answers with the status and its phrase. */
 int engine_chain_answer_error(routed_exchange *x, int status);
 /* Ends the exchange without an answer, or in the midst of it. */
-void engine_chain_cut(routed_exchange *x, int code);
+__attribute__((cold)) void engine_chain_cut(routed_exchange *x, int code);
 
 /* ---- head.c: the response head; own thread ---- */
 

@@ -9,9 +9,8 @@
 #include <routed/websocket.h>
 
 #define SOCKET_WINDOW         65536 /* bytes on their way or held */
-#define SOCKET_CLOSE_PATIENCE 5000  /* milliseconds for the peer to take what is queued, or answer \
-                                     */
-#define SOCKET_REFILL 1000          /* milliseconds for a ration of pings */
+#define SOCKET_CLOSE_PATIENCE 5000  /* milliseconds for the peer to go on taking, or to answer */
+#define SOCKET_REFILL         1000  /* milliseconds for a ration of pings */
 
 struct routed_websocket {
     routed_exchange *x;

@@ -173,7 +173,7 @@ int exchange_send(struct exchange *x, struct slice body);
 int exchange_end(struct exchange *x, const struct field_list *trailers);
 
 /* Ends the exchange with the answer of the error table, or with a cut if the head is out. */
-void exchange_fail(struct exchange *x, int error);
+__attribute__((cold)) void exchange_fail(struct exchange *x, int error);
 
 /* Lets the carrier deliver that many more bytes of the request body. */
 void exchange_grant(struct exchange *x, size_t bytes);

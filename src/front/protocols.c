@@ -46,13 +46,20 @@ static struct http1_session_options http1_options(struct front_worker *w, struct
         .date = w->date};
 }
 
+/* HTTP/3 tells clients of it in a number of 62 bits (RFC 9114 section 7.2.4.1). */
+static size_t bounded_section(uint64_t limit)
+{
+    const uint64_t most = (UINT64_C(1) << 62) - 1;
+    return bounded(limit < most ? limit : most);
+}
+
 static struct http_head_limits head_limits(const routed_limits *limits, uint64_t fields_count_hard)
 {
     return (struct http_head_limits){.target_max = bounded(limits->request_line),
                                      .field_max = bounded(limits->field_line),
                                      .fields_count_max = bounded(limits->fields_count),
                                      .fields_count_hard = bounded(fields_count_hard),
-                                     .fields_bytes_max = bounded(limits->fields_bytes),
+                                     .fields_bytes_max = bounded_section(limits->fields_bytes),
                                      .content_max = (int64_t)bounded(limits->content)};
 }
 

@@ -2,8 +2,7 @@
 
 #include "base/memory.h"
 #include "front/forward.h"
-#include "front/patience.h"
-#include "front/request.h"
+#include "front/quic_connection.h"
 #include "front/sockets.h"
 
 #define SECOND        UINT64_C(1000000000)
@@ -22,128 +21,15 @@ struct front_quic {
     struct front_sockets sockets;
 };
 
-struct front_quic_connection {
-    struct front_client client;
-    struct front_quic *quic;
-    struct http3_connection *connection;
-    struct http3_address peer; /* whose text the client has */
-};
-
-static void tell_time(struct front_quic *q)
+void front_quic_tell_time(struct front_quic *q)
 {
     q->now = loop_now_precise(q->worker->loop);
     front_worker_tell_time(q->worker);
 }
 
-static void want_turn(struct front_quic *q)
+void front_quic_want_turn(struct front_quic *q)
 {
     loop_task_defer(q->worker->loop, &q->task);
-}
-
-/* ---- addresses ---- */
-
-static bool is_same(const struct http3_address *a, const struct http3_address *b)
-{
-    return a->size == b->size && memcmp(a->storage, b->storage, a->size) == 0;
-}
-
-/* ---- a connection as a client ---- */
-
-static struct front_quic_connection *connection_of(const struct front_client *client)
-{
-    return LIST_ITEM((void *)(uintptr_t)client, struct front_quic_connection, client);
-}
-
-static bool covers(const struct front_client *client, struct span authority)
-{
-    return http3_connection_covers(connection_of(client)->connection, authority);
-}
-
-static nanoseconds round_trip(const struct front_client *client)
-{
-    return http3_connection_round_trip(connection_of(client)->connection);
-}
-
-static bool is_quiet(const struct front_client *client)
-{
-    (void)client;
-    return true;
-}
-
-static void rest(struct front_client *client)
-{
-    if (client->session) /* there was memory for it */
-        client->session->ops->rest(client->session);
-}
-
-static void wake(struct front_client *client)
-{
-    struct front_quic_connection *c = connection_of(client);
-    http3_connection_wake(c->connection);
-    want_turn(c->quic);
-}
-
-/* The endpoint is told once, for all of them. */
-static void shut(struct front_client *client)
-{
-    (void)client;
-}
-
-/* It leaves the worker when its endpoint runs; until then nobody chooses it a second time. */
-static void close_client(struct front_client *client, int error)
-{
-    struct front_quic_connection *c = connection_of(client);
-    loop_timer_clear(client->worker->loop, &client->timer);
-    list_remove(&client->idle_link);
-    http3_connection_close(c->connection, error);
-    want_turn(c->quic);
-}
-
-static const struct front_client_kind kind = {.covers = covers,
-                                              .round_trip = round_trip,
-                                              .is_quiet = is_quiet,
-                                              .rest = rest,
-                                              .shut = shut,
-                                              .wake = wake,
-                                              .close = close_client};
-
-static void on_timer(struct loop_timer *t)
-{
-    struct front_client *client = LIST_ITEM(t, struct front_client, timer);
-    int error = ROUTED_OK;
-    tell_time(connection_of(client)->quic);
-    if (front_patience_check(client, &error) != FRONT_GO_ON) {
-        close_client(client, error);
-        return;
-    }
-    wake(client); /* the timer is set again in on_turn, when it is known what is waited for now */
-}
-
-/* ---- what the sessions call ---- */
-
-/* The path may have changed since the last request. */
-static void follow(struct front_quic_connection *c)
-{
-    const struct http3_address *peer = http3_connection_peer(c->connection);
-    if (is_same(peer, &c->peer))
-        return;
-    c->peer = *peer;
-    struct socket_address address = front_sockets_address(peer);
-    front_client_move(&c->client, &address);
-}
-
-static void on_exchange(void *host, struct exchange *x)
-{
-    struct front_quic_connection *c = connection_of(host);
-    c->client.session = http3_connection_session(c->connection);
-    c->client.tls = http3_connection_tls(c->connection);
-    follow(c);
-    front_request_begin(host, x);
-}
-
-static void on_ready(void *host)
-{
-    wake(host);
 }
 
 /* ---- what the endpoint calls ---- */
@@ -151,11 +37,6 @@ static void on_ready(void *host)
 static size_t on_send(void *host, const struct http3_batch *batch)
 {
     return front_sockets_send(&((struct front_quic *)host)->sockets, batch);
-}
-
-static uint64_t on_round_trip(void *host)
-{
-    return round_trip(host);
 }
 
 /* ---- handshakes of an address ---- */
@@ -197,51 +78,7 @@ static void on_handshake_failed(void *host, const struct http3_address *peer, co
 static int on_connection(void *host, struct http3_connection *connection, struct session_host *out)
 {
     struct front_quic *q = host;
-    struct front_worker *w = q->worker;
-    const struct http3_address *peer = http3_connection_peer(connection);
-    struct socket_address address = front_sockets_address(peer);
-    uint64_t key = key_of(q, peer);
-    if (!front_worker_has_room(w) || !front_worker_admit(w, key))
-        return ROUTED_ERROR_LIMIT;
-    struct front_quic_connection *c = memory_new_zeroed(sizeof(*c));
-    if (!c) {
-        front_worker_client_gone(w, key);
-        return ROUTED_ERROR_MEMORY;
-    }
-    c->quic = q;
-    c->connection = connection;
-    c->peer = *peer;
-    c->client.kind = &kind;
-    c->client.worker = w;
-    c->client.may_move = true;
-    c->client.idle_limit = offsetof(routed_limits, http3_idle_timeout);
-    front_client_enter(&c->client, &address, key, on_timer);
-    *out = (struct session_host){.on_exchange = on_exchange,
-                                 .on_exchange_end = front_request_end,
-                                 .on_ready = on_ready,
-                                 .on_refused = front_request_refused,
-                                 .on_limit = front_request_limited,
-                                 .round_trip = on_round_trip,
-                                 .host = &c->client};
-    return ROUTED_OK;
-}
-
-static void on_turn(void *host, void *connection)
-{
-    struct front_client *client = connection;
-    (void)host;
-    client->session = http3_connection_session(connection_of(client)->connection);
-    /* Who takes answers too slowly is the session's business: SESSION_WINDOW. */
-    front_patience_note(client, client->session->wait, true);
-    front_patience_set(client, CLOCK_NEVER);
-}
-
-static void on_closed(void *host, void *connection)
-{
-    struct front_client *client = connection;
-    (void)host;
-    front_client_leave(client);
-    memory_free(connection_of(client));
+    return front_quic_connection_open(q, q->worker, connection, out);
 }
 
 /* ---- between workers ---- */
@@ -251,9 +88,9 @@ static void on_forwarded(struct front_forwards *f, const struct http3_datagram *
     struct front_quic *q = LIST_ITEM(f, struct front_quic, forwards);
     if (!q->endpoint)
         return;
-    tell_time(q);
+    front_quic_tell_time(q);
     http3_endpoint_take(q->endpoint, datagram);
-    want_turn(q);
+    front_quic_want_turn(q);
 }
 
 static void on_forward(void *host, unsigned worker, const struct http3_datagram *datagram)
@@ -302,18 +139,18 @@ static void note_numbers(struct front_quic *q)
 static void on_task(struct loop_task *t)
 {
     struct front_quic *q = LIST_ITEM(t, struct front_quic, task);
-    tell_time(q);
+    front_quic_tell_time(q);
     bool has_more = front_sockets_receive(&q->sockets, on_datagram, q);
     has_more |= http3_endpoint_run(q->endpoint);
     note_numbers(q);
     loop_alarm_set(q->worker->loop, &q->alarm, http3_endpoint_deadline(q->endpoint));
     if (has_more)
-        want_turn(q);
+        front_quic_want_turn(q);
 }
 
 static void on_alarm(struct loop_alarm *a)
 {
-    want_turn(LIST_ITEM(a, struct front_quic, alarm));
+    front_quic_want_turn(LIST_ITEM(a, struct front_quic, alarm));
 }
 
 static void on_sockets(struct front_sockets *s, bool has_room)
@@ -321,7 +158,7 @@ static void on_sockets(struct front_sockets *s, bool has_room)
     struct front_quic *q = LIST_ITEM(s, struct front_quic, sockets);
     if (has_room)
         http3_endpoint_writable(q->endpoint);
-    want_turn(q);
+    front_quic_want_turn(q);
 }
 
 /* ---- life ---- */
@@ -351,8 +188,8 @@ static int open_endpoint(struct front_quic *q)
                  .on_handshake_over = on_handshake_over,
                  .on_handshake_failed = on_handshake_failed,
                  .on_connection = on_connection,
-                 .on_turn = on_turn,
-                 .on_closed = on_closed,
+                 .on_turn = front_quic_connection_note,
+                 .on_closed = front_quic_connection_close,
                  .host = q},
         .qlog = front_qlog_of(w),
         .loop = w->loop,
@@ -381,7 +218,7 @@ int front_quic_open(struct front_quic **out, struct front_worker *w)
     q->forwards.on_datagram = on_forwarded;
     loop_task_init(&q->task, on_task);
     loop_alarm_init(&q->alarm, on_alarm);
-    tell_time(q);
+    front_quic_tell_time(q);
     q->sockets.loop = w->loop;
     q->sockets.on_ready = on_sockets;
     int error = front_sockets_init(&q->sockets);
@@ -407,16 +244,16 @@ void front_quic_drop_sockets(struct front_quic *q)
 
 void front_quic_shut(struct front_quic *q)
 {
-    tell_time(q);
+    front_quic_tell_time(q);
     http3_endpoint_shut(q->endpoint);
-    want_turn(q);
+    front_quic_want_turn(q);
 }
 
 void front_quic_close(struct front_quic *q)
 {
     if (!q->endpoint)
         return;
-    tell_time(q);
+    front_quic_tell_time(q);
     http3_endpoint_free(q->endpoint, ROUTED_ERROR_STOPPING);
     q->endpoint = NULL;
     metric_subtract(&q->worker->metrics, FRONT_QUIC_CONNECTIONS, q->connections);

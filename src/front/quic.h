@@ -16,6 +16,11 @@ int front_quic_open(struct front_quic **out, struct front_worker *w);
 int front_quic_add_socket(struct front_quic *q, struct datagram_socket *s);
 void front_quic_drop_sockets(struct front_quic *q);
 
+/* For front/quic_connection.h: the time, before a connection is called; a turn of the endpoint,
+ * soon. */
+void front_quic_tell_time(struct front_quic *q);
+void front_quic_want_turn(struct front_quic *q);
+
 /* On the worker's thread: new connections are refused, the others end after their last answer. */
 void front_quic_shut(struct front_quic *q);
 /* Ends what is left, with ROUTED_ERROR_STOPPING, and closes the sockets. Twice is harmless. */

@@ -90,7 +90,7 @@ int wire_decoder_enter_tunnel(struct wire_decoder *d)
 }
 
 /* Always false, so that a check can end with it. */
-static bool fail(struct wire_decoder *d, const char *text)
+__attribute__((cold)) static bool fail(struct wire_decoder *d, const char *text)
 {
     d->phase = WIRE_PHASE_FAILED;
     d->error = ROUTED_ERROR_BRIDGE_FRAME;

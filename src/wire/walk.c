@@ -35,7 +35,7 @@ static void ground_lay(struct ground *g, const struct wire_walk *w,
 }
 
 /* Always false, so that a check can end with it. */
-static bool fail(struct wire_walk *w, const char *text)
+__attribute__((cold)) static bool fail(struct wire_walk *w, const char *text)
 {
     w->wrong = text;
     return false;

@@ -55,7 +55,8 @@ def load(*arguments, timeout=60):
         (["--report="], "cannot be written"), (["--report=/nonexistent/report.html"], "cannot be written"),
         (["--body=5", "--workload=tiny"], "--body goes with the workload post"), (["--check", "--gate"], "--gate"),
         (["--check", "--requests=6"], "--check does not go with --requests"), (["--gate", "--case=floor"], "--gate does not go with --case"),
-        (["--protocol"], "--protocol"), (["--case="], "there is no case"), (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
+        (["--host="], "no address of this machine"), (["--host=nonsense.invalid"], "no address of this machine"),
+        (["--host=192.0.2.1"], "no address of this machine"), (["--protocol"], "--protocol"), (["--case="], "there is no case"), (["--case=floor", "--max-p95-ratio=2"], "routed_io and routed_ffi"), (["--rate=-5"], "--rate"),
     ],
 )
 def test_usage_errors_of_the_command_are_64(arguments, complaint):
@@ -466,6 +467,39 @@ def test_a_short_run_of_the_whole(tmp_path):
     assert "\n".join(table.whole(told)).count("routed_ffi_native_direct") == 2
 
 
+def has_loopback_of_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("protocol", ["h1", "h2", "h3"])
+@pytest.mark.parametrize("host", ["127.0.0.9", "localhost"] + (["::1"] if has_loopback_of_ipv6() else []))
+def test_servers_listen_where_they_are_told(host, protocol):
+    done = bench(*TINY, f"--host={host}", f"--protocol={protocol}", "--json",
+                 "--case=routed_ffi" if protocol != "h1" else "--case=floor,routed_io,routed_ffi_processes")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["options"]["host"] == host
+    assert all(found["requests"] == 40 and found["errors"] == 0 for found in told["results"])
+
+
+def test_a_case_of_ours_that_does_not_start_is_a_failure(tmp_path):
+    for program in ("routed-bench", "routed-load", "bench-floor"):
+        (tmp_path / program).symlink_to((PROGRAMS / program).resolve())
+    (tmp_path / "bench-server").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bench-server").chmod(0o755)
+    run = command.Run(tmp_path, options.read([*TINY, "--workload=tiny,startup"]))
+    run.case_names = lambda: ["floor", "routed_io"]
+    run.do_all()
+    assert not run.failed and [found["label"] for found in run.rows + run.startup] == ["floor", "floor"]
+    run.case_names = lambda: ["floor", "routed_ffi"]
+    run.do_all()
+    assert run.failed and any(note.startswith("routed_ffi is left out") for note in run.notes)
+
+
 def test_a_missed_gate_is_1():
     done = bench(*TINY, "--case=routed_io,routed_ffi", "--min-req-per-sec-ratio=1000")
     assert done.returncode == 1
@@ -533,7 +567,7 @@ def test_what_does_not_start_is_told_and_stopped(monkeypatch, tmp_path):
 @pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here")
 def test_a_port_that_is_taken_is_told(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as taken, servers.House(PROGRAMS) as house:
-        monkeypatch.setattr(rivals, "free_ports", lambda count: [taken.getsockname()[1]] * count)
+        monkeypatch.setattr(rivals, "free_ports", lambda address, count: [taken.getsockname()[1]] * count)
         with pytest.raises(servers.Unavailable, match="ended with status"):
             house.open("nginx")
 

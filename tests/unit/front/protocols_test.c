@@ -51,11 +51,20 @@ static void no_limit_on_the_overhead_allows_all(void **state)
     assert_true(http2_budget_is_overhead(&b, limits, UINT32_MAX));
 }
 
+static void no_limit_on_fields_can_be_told(void **state)
+{
+    (void)state;
+    assert_true(worker_with(ROUTED_NO_LIMIT)->http3.limits.head.fields_bytes_max < UINT64_C(1)
+                                                                                       << 62);
+    assert_int_equal(worker_with(70000)->http3.limits.head.fields_bytes_max, 70000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_limit_on_the_rate_cuts_nobody),
         cmocka_unit_test(no_limit_on_the_overhead_allows_all),
+        cmocka_unit_test(no_limit_on_fields_can_be_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -377,12 +377,12 @@ static void test_an_answer_of_less_urgency(void **state)
     (void)state;
     for (uint32_t step = 1; step <= 2500; step += 2499) {
         const struct peer_line urgent = PEER_LINE("priority", "u=0"),
-                               late = PEER_LINE("priority", "u=7");
+                               patient = PEER_LINE("priority", "u=7");
         struct peer p;
         peer_open(&p, &sends_much);
         peer_setting(&p, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20);
         peer_request(&p, 1, "GET", "/", &urgent, 1, true);
-        peer_request(&p, 3, "GET", "/", &late, 1, true);
+        peer_request(&p, 3, "GET", "/", &patient, 1, true);
         peer_turn(&p);
         for (int i = 0; i < 15; i++) {
             p.now += 2000;

@@ -61,23 +61,6 @@ static void pipelined_answers(void **state)
           3, 3);
 }
 
-/* Behind the rest of a head that was cut comes as much as one read takes. */
-static void a_long_read_behind_a_cut_head(void **state)
-{
-    static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    static char text[2 * LOAD_RESPONSE_HEAD_MAX];
-    size_t size = 0;
-    unsigned count = 0;
-    (void)state;
-    for (; size + sizeof(answer) < sizeof(text); size += sizeof(answer) - 1, count++)
-        memcpy(text + size, answer, sizeof(answer));
-    struct load_response r = {.state = LOAD_RESPONSE_HEAD};
-    struct seen seen = feed(&r, text, LOAD_RESPONSE_HEAD_MAX);
-    assert_int_equal(seen.wrong, 0);
-    assert_int_equal(seen.done, count);
-    load_response_release(&r);
-}
-
 static void chunked_content(void **state)
 {
     (void)state;
@@ -180,6 +163,34 @@ static void a_head_has_a_largest_size(void **state)
     head_of_size(LOAD_RESPONSE_HEAD_MAX + 1, LOAD_RESPONSE_WRONG);
 }
 
+/* The first bytes of an answer, and then as much at once as a socket gives. */
+static void check_large_read_after(const char *first, const char *rest)
+{
+    static char text[LOAD_RESPONSE_HEAD_MAX * 2];
+    static const char answer[] = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na";
+    struct load_response r = {.state = LOAD_RESPONSE_HEAD};
+    size_t size = (size_t)snprintf(text, sizeof(text), "%s", rest);
+    unsigned count = 1;
+    for (; size + sizeof(answer) <= sizeof(text); count++, size += sizeof(answer) - 1)
+        memcpy(text + size, answer, sizeof(answer));
+    assert_true(size > LOAD_RESPONSE_HEAD_MAX);
+    struct seen seen = feed(&r, first, SIZE_MAX);
+    assert_int_equal(seen.done + seen.wrong, 0);
+    seen = feed(&r, text, SIZE_MAX);
+    assert_int_equal(seen.wrong, 0);
+    assert_int_equal(seen.done, count);
+    load_response_release(&r);
+}
+
+static void a_cut_does_not_count_what_is_behind_it(void **state)
+{
+    (void)state;
+    check_large_read_after("HTTP/1.1 200 OK\r\ncont", "ent-length: 0\r\n\r\n");
+    check_large_read_after("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1",
+                           "\r\na\r\n0\r\n\r\n");
+    check_large_read_after("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r", "\n");
+}
+
 static void without_memory_it_is_wrong(void **state)
 {
     (void)state;
@@ -197,7 +208,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counted_content),
         cmocka_unit_test(pipelined_answers),
-        cmocka_unit_test(a_long_read_behind_a_cut_head),
         cmocka_unit_test(chunked_content),
         cmocka_unit_test(interim_answers_are_none),
         cmocka_unit_test(after_101_the_rest_is_left),
@@ -206,6 +216,7 @@ int main(void)
         cmocka_unit_test(connection_close_is_seen),
         cmocka_unit_test(what_is_not_http_is_wrong),
         cmocka_unit_test(a_head_has_a_largest_size),
+        cmocka_unit_test(a_cut_does_not_count_what_is_behind_it),
         cmocka_unit_test(without_memory_it_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,7 +396,7 @@ static struct field many_fields[EXCHANGE_RESPONSE_FIELDS_MAX];
 /* Each has 65 bytes of its own: 65,000 in all. */
 static struct field_list many(void)
 {
-    static char names[EXCHANGE_RESPONSE_FIELDS_MAX][8];
+    static char names[EXCHANGE_RESPONSE_FIELDS_MAX][16];
     static const char value[] = "0123456789abcdefghijklmnopqrstuvwxyz~!@#$%^&*()[]{}?=+-_<>;:|";
     for (int i = 0; i < EXCHANGE_RESPONSE_FIELDS_MAX; i++) {
         snprintf(names[i], sizeof(names[i]), "x%03d", i);
