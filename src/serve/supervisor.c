@@ -139,7 +139,7 @@ static void on_channel_of_process(struct loop_handle *h, unsigned events)
     (void)events;
     int byte = process_hear(&slot->process);
     if (byte < 0)
-        loop_pause(s->loop, &slot->channel); /* its exit is told by the other descriptor */
+        loop_forget(s->loop, &slot->channel); /* its exit is told by the other descriptor */
     if (byte != SUPERVISOR_READY || slot->was_ready)
         return;
     slot->was_ready = true;

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 /* ---- what the log says, in this process ---- */
@@ -65,19 +66,26 @@ static int set_up(void **state)
     return seen == MAP_FAILED;
 }
 
-/* Orphans stay zombies where nobody collects them. */
-static bool is_running(int pid)
+/* As /proc has it: 'S' when it waits for something; 0 when it is gone. */
+static char state_of(int pid)
 {
     char path[32];
     char text[512] = "";
     snprintf(path, sizeof(path), "/proc/%d/stat", pid);
     FILE *f = fopen(path, "r");
     if (!f)
-        return false;
+        return 0;
     text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
     fclose(f);
     const char *name_end = strrchr(text, ')');
-    return name_end && name_end[2] != 'Z' && name_end[2] != 'X';
+    return name_end && name_end[1] ? name_end[2] : 0;
+}
+
+/* Orphans stay zombies where nobody collects them. */
+static bool is_running(int pid)
+{
+    char now = state_of(pid);
+    return now && now != 'Z' && now != 'X';
 }
 
 static bool is_soon_gone(int pid)
@@ -192,6 +200,44 @@ static void test_a_killed_engine_comes_back(void **state)
     assert_int_not_equal(second, 0);
     assert_int_not_equal(second, first);
     assert_int_equal(atomic_load(&seen->started), 2);
+    expect_hello(server);
+    routed_server_free(server);
+    routed_engine_free(engine);
+}
+
+/* Closes the socket to the supervisor, as an application does that closes all it does not know. */
+static int close_channel(routed_exchange *x, void *user)
+{
+    (void)user;
+    for (int fd = 3; fd < 1024; fd++) {
+        struct ucred made_by;
+        socklen_t size = sizeof(made_by);
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &made_by, &size) == 0 &&
+            made_by.pid == getppid())
+            close(fd);
+    }
+    return routed_response_text(x, "closed");
+}
+
+static void test_an_engine_that_closes_its_channel_keeps_nobody_busy(void **state)
+{
+    (void)state;
+    routed_engine *engine = new_engine();
+    assert_int_equal(routed_engine_route(engine, "GET", "/close", close_channel, NULL, NULL),
+                     ROUTED_OK);
+    routed_serve_options options = process_options(1);
+    routed_server *server = serve_engine(engine, &options);
+    int client = ask(server, GET("/close"));
+    expect_answer(client, "HTTP/1.1 200 ", "closed");
+    close(client);
+    int first = process_of(server);
+    uint64_t deadline = now_ms() + PATIENCE;
+    while (state_of(supervisor()) != 'S' && now_ms() < deadline)
+        sched_yield();
+    assert_int_equal(state_of(supervisor()), 'S');
+    assert_int_equal(kill(first, SIGKILL), 0);
+    while (atomic_load(&seen->started) < 2 && now_ms() < deadline)
+        sched_yield();
     expect_hello(server);
     routed_server_free(server);
     routed_engine_free(engine);
@@ -315,6 +361,7 @@ int main(void)
         TEST(test_engine_started_that_fails_fails_the_start),
         TEST(test_an_engine_that_dies_at_once_fails_the_start),
         TEST(test_a_killed_engine_comes_back),
+        TEST(test_an_engine_that_closes_its_channel_keeps_nobody_busy),
         TEST(test_without_a_supervisor_requests_get_503),
         TEST(test_a_host_that_collects_every_child),
         TEST(test_an_engine_that_cannot_be_stopped_is_killed),
