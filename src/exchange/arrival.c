@@ -1,5 +1,15 @@
 #include "exchange/arrival.h"
 
+#define LOOK_MS 1000
+
+bool exchange_arrivals_are_due(struct exchange_arrivals *all, milliseconds now)
+{
+    if (now < all->look_at)
+        return false;
+    all->look_at = now + LOOK_MS;
+    return true;
+}
+
 static void start(struct exchange_arrival *a, const struct exchange *x,
                   const struct exchange_arrivals *all, milliseconds now)
 {

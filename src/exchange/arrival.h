@@ -20,13 +20,17 @@ struct exchange_arrival {
     uint64_t received_by_all;
 };
 
-/* What the connection knows. */
+/* Of the connection. */
 struct exchange_arrivals {
-    uint64_t received; /* content of all requests, ever */
-    size_t awaited;    /* requests that wait for content now */
-    uint32_t rate;     /* 0: none is late */
+    uint32_t rate; /* 0: none is late */
     milliseconds grace;
+    uint64_t received; /* content of all requests, ever */
+    size_t awaited;    /* requests that wait for content now, as of a look */
+    milliseconds look_at;
 };
+
+/* Is it time for a look at the requests that wait? Then the next one is due in a second. */
+bool exchange_arrivals_are_due(struct exchange_arrivals *all, milliseconds now);
 
 /* A look at a request that waits for content: has too little come? Only the second look in turn
  * that finds so says it, for a process that was stopped has not read yet what came meanwhile. */

@@ -218,7 +218,7 @@ static int on_data_chunk(nghttp2_session *machine, uint8_t flags, int32_t id, co
     struct http2_stream *t = stream_of(s, id);
     (void)flags;
     http2_budget_received(&s->budget, size);
-    s->content_in += size;
+    s->arrivals.received += size;
     nghttp2_session_consume_connection(machine, size);
     if (!t)
         return 0;

@@ -318,6 +318,8 @@ struct session *http2_session_new(const struct http2_session_options *options,
         return NULL;
     session_init(&s->session, &ops, host, SESSION_HEAD);
     s->options = options;
+    s->arrivals.rate = options->limits.send_rate;
+    s->arrivals.grace = options->limits.send_grace;
     s->loop = loop;
     s->heads.limits = &options->limits.head;
     s->windows = (struct exchange_windows){.session = &s->session,

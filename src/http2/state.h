@@ -88,10 +88,9 @@ struct http2_session {
     struct http_heads heads;         /* of requests */
     struct exchange_windows windows; /* of uploads */
     size_t idle_memory;              /* of nghttp2 at the beginning */
-    uint64_t content_in;             /* of all requests, ever */
-    uint64_t content_out;            /* of all answers */
-    milliseconds look_at;            /* at what comes for those who wait */
-    nghttp2_nv *lines;               /* room for the lines of one response head */
+    struct exchange_arrivals arrivals;
+    uint64_t content_out; /* of all answers */
+    nghttp2_nv *lines;    /* room for the lines of one response head */
     size_t lines_capacity;
     struct block *input; /* what is being fed is part of it; or NULL */
     size_t input_size;   /* bytes being fed */

@@ -245,8 +245,6 @@ void http2_streams_cut_slow(struct http2_session *s)
 
 /* ---- slow uploads ---- */
 
-#define LOOK_MS 1000
-
 static size_t count_awaited(const struct http2_session *s)
 {
     size_t count = 0;
@@ -255,11 +253,10 @@ static size_t count_awaited(const struct http2_session *s)
     return count;
 }
 
-static void look_at_arrival(struct http2_session *s, struct http2_stream *t,
-                            const struct exchange_arrivals *all)
+static void look_at_arrival(struct http2_session *s, struct http2_stream *t)
 {
     if (!http2_state_is_awaited(t) ||
-        !exchange_arrival_is_late(&t->arrival, &t->exchange, all, *s->options->now))
+        !exchange_arrival_is_late(&t->arrival, &t->exchange, &s->arrivals, *s->options->now))
         return;
     session_hit(&s->session, offsetof(routed_limits, rate));
     exchange_outlet_fail(&t->exchange, ROUTED_ERROR_TOO_SLOW);
@@ -267,16 +264,12 @@ static void look_at_arrival(struct http2_session *s, struct http2_stream *t,
 
 void http2_streams_cut_starved(struct http2_session *s)
 {
-    milliseconds now = *s->options->now;
-    if (s->session.wait != SESSION_BODY || now < s->look_at)
+    if (s->session.wait != SESSION_BODY ||
+        !exchange_arrivals_are_due(&s->arrivals, *s->options->now))
         return;
-    s->look_at = now + LOOK_MS;
-    struct exchange_arrivals all = {.received = s->content_in,
-                                    .awaited = count_awaited(s),
-                                    .rate = s->options->limits.send_rate,
-                                    .grace = s->options->limits.send_grace};
+    s->arrivals.awaited = count_awaited(s);
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
-        look_at_arrival(s, LIST_ITEM(l, struct http2_stream, link), &all);
+        look_at_arrival(s, LIST_ITEM(l, struct http2_stream, link));
     http2_streams_settle(s);
 }
 

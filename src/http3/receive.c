@@ -50,7 +50,7 @@ void http3_receive_deliver_held(struct http3_session *s, struct http3_stream *t)
 static void receive_content(struct http3_session *s, struct http3_stream *t, struct span bytes)
 {
     size_t taken = 0;
-    s->content_in += bytes.size;
+    s->arrivals.received += bytes.size;
     int error = exchange_inlet_receive(&t->inlet, &t->exchange, s->options->limits.head.content_max,
                                        NULL, bytes, &taken);
     grant_taken(s, t, taken);
@@ -60,13 +60,10 @@ static void receive_content(struct http3_session *s, struct http3_stream *t, str
 
 /* ---- slow uploads ---- */
 
-#define LOOK_MS 1000
-
-static void look_at_arrival(struct http3_session *s, struct http3_stream *t,
-                            const struct exchange_arrivals *all)
+static void look_at_arrival(struct http3_session *s, struct http3_stream *t)
 {
     if (t->wait != HTTP3_WAIT_BODY ||
-        !exchange_arrival_is_late(&t->arrival, &t->exchange, all, *s->options->now))
+        !exchange_arrival_is_late(&t->arrival, &t->exchange, &s->arrivals, *s->options->now))
         return;
     session_hit(&s->session, offsetof(routed_limits, rate));
     exchange_outlet_fail(&t->exchange, ROUTED_ERROR_TOO_SLOW);
@@ -74,16 +71,12 @@ static void look_at_arrival(struct http3_session *s, struct http3_stream *t,
 
 void http3_receive_cut_starved(struct http3_session *s)
 {
-    milliseconds now = *s->options->now;
-    if (s->is_over || !s->waits[HTTP3_WAIT_BODY] || now < s->look_at)
+    if (s->is_over || !s->waits[HTTP3_WAIT_BODY] ||
+        !exchange_arrivals_are_due(&s->arrivals, *s->options->now))
         return;
-    s->look_at = now + LOOK_MS;
-    struct exchange_arrivals all = {.received = s->content_in,
-                                    .awaited = s->waits[HTTP3_WAIT_BODY],
-                                    .rate = s->options->limits.send_rate,
-                                    .grace = s->options->limits.send_grace};
+    s->arrivals.awaited = s->waits[HTTP3_WAIT_BODY];
     for (struct list_link *l = s->live.next; l != &s->live; l = l->next)
-        look_at_arrival(s, LIST_ITEM(l, struct http3_stream, link), &all);
+        look_at_arrival(s, LIST_ITEM(l, struct http3_stream, link));
 }
 
 /* ---- frames ---- */

@@ -197,6 +197,8 @@ static void init(struct http3_session *s, const struct http3_session_options *op
 {
     const struct http3_limits *limits = &options->limits;
     s->options = options;
+    s->arrivals.rate = options->limits.send_rate;
+    s->arrivals.grace = options->limits.send_grace;
     list_init(&s->live);
     list_init(&s->finishing);
     list_init(&s->due);

@@ -177,11 +177,10 @@ struct http3_session {
     int64_t control_stream; /* of ours */
     uint64_t control_unacknowledged;
     uint64_t streams_closed; /* request streams, ever */
-    uint64_t content_in;     /* of all requests, ever */
-    milliseconds look_at;    /* at what comes for those who wait */
-    uint64_t acknowledged;   /* response content, ever */
-    size_t unacknowledged;   /* response content that nghttp3 has, of all streams */
-    int64_t latest_stream;   /* what next said last */
+    struct exchange_arrivals arrivals;
+    uint64_t acknowledged; /* response content, ever */
+    size_t unacknowledged; /* response content that nghttp3 has, of all streams */
+    int64_t latest_stream; /* what next said last */
     size_t latest_size;
     milliseconds noticed_at;
     uint64_t failure_code; /* for CONNECTION_CLOSE */
