@@ -15,25 +15,23 @@ class SecureAddress(tuple):
         return made
 
 
-class SecureSocket:
-    """An end without close_notify is a reset here; what has no method here is the socket's own."""
+class SecureEnd:
+    """A client's end of TLS over a socket, which shakes hands step by step."""
 
-    def __init__(self, raw, authority):
-        context = ssl.create_default_context(cafile=authority)
-        context.check_hostname = False  # no name is sent, so that any host may be asked for
+    def __init__(self, raw, context, name=None):
         self.raw = raw
         self.received, self.to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.received, self.to_send)
+        self.tls = context.wrap_bio(self.received, self.to_send, server_hostname=name)
         self.lock = threading.Lock()
-        while not self._is_shaken():
+
+    def finish(self):
+        """The handshake, or the rest of it."""
+        while not self._step():
             self._flush()
             self._receive()
         self._flush()
 
-    def __getattr__(self, name):
-        return getattr(self.raw, name)
-
-    def _is_shaken(self):
+    def _step(self):
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -49,6 +47,19 @@ class SecureSocket:
             raise ConnectionResetError("the end of TCP before that of TLS")
         with self.lock:
             self.received.write(piece)
+
+
+class SecureSocket(SecureEnd):
+    """An end without close_notify is a reset here; what has no method here is the socket's own."""
+
+    def __init__(self, raw, authority):
+        context = ssl.create_default_context(cafile=authority)
+        context.check_hostname = False  # no name is sent, so that any host may be asked for
+        super().__init__(raw, context)
+        self.finish()
+
+    def __getattr__(self, name):
+        return getattr(self.raw, name)
 
     def recv(self, size):
         while True:

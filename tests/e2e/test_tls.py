@@ -14,6 +14,7 @@ import pytest
 import websockets
 
 from pki import issue, make_authority, openssl, put_pair
+from secure import SecureEnd
 from showcase import BINARY, Showcase, eventually, serving
 from wire import Cut, Wire
 
@@ -277,38 +278,14 @@ def test_websocket(secure):
     asyncio.run(asyncio.wait_for(talk(), 60))
 
 
-class Shaking:
+class Shaking(SecureEnd):
     """A handshake that stops after the server's first flight, until it is told to go on."""
 
     def __init__(self, server, context):
-        self.raw = socket.create_connection(server.secure_address, 20)
-        self.received, self.to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.received, self.to_send, server_hostname="localhost")
+        super().__init__(socket.create_connection(server.secure_address, 20), context, "localhost")
         self._step()
         self._flush()
         self._receive()
-
-    def _step(self):
-        try:
-            self.tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        return True
-
-    def _flush(self):
-        self.raw.sendall(self.to_send.read())
-
-    def _receive(self):
-        piece = self.raw.recv(65536)
-        if not piece:
-            raise ConnectionResetError("the end of TCP in the midst of a handshake")
-        self.received.write(piece)
-
-    def finish(self):
-        while not self._step():
-            self._flush()
-            self._receive()
-        self._flush()
 
     def ask(self):
         self.tls.write(b"GET /json HTTP/1.1\r\nhost: localhost\r\n\r\n")
