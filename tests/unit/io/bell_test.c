@@ -223,15 +223,20 @@ static void many_quiet_handles_leave_room_for_others(void **state)
 
 /* ---- light sleep ---- */
 
-static void sleep_lightly(const struct end *e)
+static void hear_one_by_one(const struct end *e, unsigned times)
 {
-    for (unsigned i = 0; i < POLLER_LIGHT_AFTER; i++) {
+    for (unsigned i = 0; i < times; i++) {
         unsigned before = e->calls;
         say(e);
         bell_ring(&bell);
         loop_turn(loop, PATIENCE_MS);
         assert_int_equal(e->calls, before + 1);
     }
+}
+
+static void sleep_lightly(const struct end *e)
+{
+    hear_one_by_one(e, POLLER_LIGHT_AFTER);
 }
 
 static void events_that_come_one_by_one_need_no_ring(void **state)
@@ -260,11 +265,7 @@ static void one_event_less_sleeps_deeply(void **state)
     (void)state;
     end_open(&e, loop_watch_input);
     loop_turn(loop, 0);
-    for (unsigned i = 0; i + 1 < POLLER_LIGHT_AFTER; i++) {
-        say(&e);
-        bell_ring(&bell);
-        loop_turn(loop, PATIENCE_MS);
-    }
+    hear_one_by_one(&e, POLLER_LIGHT_AFTER - 1);
     unsigned before = e.calls;
     say(&e);
     loop_turn(loop, 0);

@@ -317,6 +317,23 @@ static void on_line(void *user, int level, const char *line)
     snprintf(logged[logged_count++], sizeof(logged[0]), "%s", line);
 }
 
+/* `text`: NULL, none. */
+static void expect_warning(const struct tls_certificate_files *files, const char *text)
+{
+    struct log log = {.function = on_line};
+    struct tls_context *context;
+    logged_count = 0;
+    assert_int_equal(tls_context_new(&context,
+                                     &(struct tls_context_options){.certificates = files,
+                                                                   .certificate_count = 1},
+                                     &log, &why),
+                     ROUTED_OK);
+    tls_context_release(context);
+    assert_int_equal(logged_count, text ? 1 : 0);
+    if (text)
+        assert_non_null(strstr(logged[0], text));
+}
+
 static void test_warnings(void **state)
 {
     static const struct {
@@ -330,26 +347,15 @@ static void test_warnings(void **state)
         {{.common_name = "no host"}, "w.pem: the certificate names no host"},
         {{.common_name = "old.example"}, NULL},
     };
-    struct log log = {.function = on_line};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct pki_pair p;
-        struct tls_context *context;
         pki_make(&p, &cases[i].wish);
         pki_save(&p, "w");
         pki_release(&p);
-        logged_count = 0;
         struct tls_certificate_files files = {.certificate = pki_path("w.pem"),
                                               .key = pki_path("w-key.pem")};
-        assert_int_equal(tls_context_new(&context,
-                                         &(struct tls_context_options){.certificates = &files,
-                                                                       .certificate_count = 1},
-                                         &log, &why),
-                         ROUTED_OK);
-        tls_context_release(context);
-        assert_int_equal(logged_count, cases[i].text ? 1 : 0);
-        if (cases[i].text)
-            assert_non_null(strstr(logged[0], cases[i].text));
+        expect_warning(&files, cases[i].text);
     }
 }
 
@@ -364,28 +370,17 @@ static void test_keys_that_everybody_may_read(void **state)
                  {0604, false, true},
                  {0644, false, true},
                  {0644, true, false}};
-    struct log log = {.function = on_line};
     struct pki_pair p;
     (void)state;
     pki_make(&p, &(struct pki_wish){.common_name = "w", .names = {"a.example"}});
     pki_save(&p, "w");
     pki_release(&p);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct tls_context *context;
         struct tls_certificate_files files = {.certificate = pki_path("w.pem"),
                                               .key = pki_path("w-key.pem"),
                                               .password = cases[i].has_password ? "x" : NULL};
-        logged_count = 0;
         assert_int_equal(chmod(files.key, cases[i].mode), 0);
-        assert_int_equal(tls_context_new(&context,
-                                         &(struct tls_context_options){.certificates = &files,
-                                                                       .certificate_count = 1},
-                                         &log, &why),
-                         ROUTED_OK);
-        tls_context_release(context);
-        assert_int_equal(logged_count, cases[i].is_told);
-        if (cases[i].is_told)
-            assert_non_null(strstr(logged[0], "w-key.pem: every user may read the key"));
+        expect_warning(&files, cases[i].is_told ? "w-key.pem: every user may read the key" : NULL);
     }
 }
 
