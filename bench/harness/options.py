@@ -26,28 +26,25 @@ RATE_MAX, DURATION_MAX = 10_000_000, 86_400
 COUNT_MAX = 1_000_000_000_000
 
 
-def whole(least, most):
-    """A whole number between these."""
+def bounded(kind, form, named, least, most):
+    """Reads numbers of that form between these."""
 
     def read(text):
-        number = int(text) if re.fullmatch(r"[0-9]{1,15}", text) else -1
+        number = kind(text) if re.fullmatch(form, text) else -1
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least:,} to {most:,}")
+            raise argparse.ArgumentTypeError(f"{text!r} is no {named} from {least:,} to {most:,}")
         return number
 
     return read
+
+
+def whole(least, most):
+    return bounded(int, r"[0-9]{1,15}", "whole number", least, most)
 
 
 def real(least, most):
-    """A number between these, with a point or without."""
-
-    def read(text):
-        number = float(text) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{0,9})?|\.[0-9]{1,9}", text) else -1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:,}")
-        return number
-
-    return read
+    """With a point or without."""
+    return bounded(float, r"[0-9]{1,15}(\.[0-9]{0,9})?|\.[0-9]{1,9}", "number", least, most)
 
 
 ratio = real(0.000_001, 1_000_000)

@@ -6,6 +6,7 @@ import html.parser
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -600,19 +601,20 @@ def interrupted(number, tmp_path, *arguments):
 SEVERAL = "--case=floor,routed_ffi_processes" + (",nginx" if shutil.which("nginx") else "")
 
 
-def lives(pid):
-    """Where nobody asks for the status of orphans they stay on as zombies."""
+def has_ended(pid):
+    """It may be a zombie: where nobody asks for the status of orphans they stay on."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], 30)[0])
+    finally:
+        os.close(process)
 
 
 def have_ended(pids):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and any(map(lives, pids)):
-        time.sleep(0.01)
-    return not any(map(lives, pids))
+    return all(map(has_ended, pids))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -679,7 +681,7 @@ def test_the_warm_up_goes_round_one_by_one():
             with guard:
                 together.append(link)
                 seen.append((link.fileno(), len(together)))
-            time.sleep(0.001)
+            time.sleep(0.001)  # in which others would come, and be seen
             with guard:
                 together.remove(link)
             respond(link)
