@@ -260,7 +260,7 @@ static void test_without_a_supervisor_requests_get_503(void **state)
     routed_serve_options options = process_options(2);
     const routed_limits limits = {.size = sizeof(limits), .queue_timeout = 100};
     options.limits = &limits;
-    unsigned threads = count_entries("/proc/self/task");
+    unsigned threads = count_threads();
     routed_server *server = serve_engine(engine, &options);
     expect_hello(server);
     /* An engine has it, and it is not repeated elsewhere, since that could run it twice. */
@@ -281,7 +281,7 @@ static void test_without_a_supervisor_requests_get_503(void **state)
     routed_server_stop(server, ROUTED_NO_LIMIT);
     assert_int_equal(routed_server_wait(server), ROUTED_OK);
     routed_server_free(server);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_int_equal(count_threads(), threads);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     routed_engine_free(engine);
 }

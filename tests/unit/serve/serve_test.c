@@ -116,7 +116,7 @@ static void start_serve_stop(int mode, int bridge)
     routed_serve_options options = options_of(mode);
     options.bridge = bridge;
     unsigned descriptors = count_entries("/proc/self/fd");
-    unsigned threads = count_entries("/proc/self/task");
+    unsigned threads = count_threads();
     routed_server *server = serve_engine(engine, &options);
     int client = ask(server, GET("/"));
     expect_answer(client, "HTTP/1.1 200 ", mode == ROUTED_MODE_NATIVE_DIRECT ? "direct" : "hello");
@@ -124,7 +124,7 @@ static void start_serve_stop(int mode, int bridge)
     routed_server_stop(server, ROUTED_NO_LIMIT);
     assert_int_equal(routed_server_wait(server), ROUTED_OK);
     assert_int_equal(routed_server_wait(server), ROUTED_OK);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_int_equal(count_threads(), threads);
     routed_server_free(server);
     assert_int_equal(count_entries("/proc/self/fd"), descriptors);
     routed_engine_free(engine);
@@ -144,13 +144,13 @@ static void test_failed_starts_leave_nothing(void **state)
     (void)state;
     routed_engine *engine = new_engine();
     unsigned descriptors = count_entries("/proc/self/fd");
-    unsigned threads = count_entries("/proc/self/task");
+    unsigned threads = count_threads();
     for (size_t i = 0; i < MODES; i++) {
         routed_serve_options options = options_of(modes[i]);
         options.host = "nowhere.invalid";
         expect_refusal(engine, &options, ROUTED_ERROR_ADDRESS_UNKNOWN, "nowhere.invalid");
         assert_int_equal(count_entries("/proc/self/fd"), descriptors);
-        assert_int_equal(count_entries("/proc/self/task"), threads);
+        assert_int_equal(count_threads(), threads);
     }
     routed_engine_free(engine);
 }

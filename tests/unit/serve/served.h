@@ -96,7 +96,38 @@ static inline int process_of(const routed_server *server)
     return number ? atoi(number + 8) : 0;
 }
 
-/* Entries of /proc/self/fd, /proc/self/task and the like. */
+/* Of a thread that was joined the kernel may still be tidying up: it is on its way out, by the
+ * flags of its stat (proc(5)). */
+static inline bool is_thread_here(const char *number)
+{
+    char path[64];
+    char text[512] = "";
+    unsigned flags = 0;
+    snprintf(path, sizeof(path), "/proc/self/task/%.20s/stat", number);
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return false;
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    const char *name_end = strrchr(text, ')');
+    const unsigned is_exiting = 0x4;
+    return name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+           !(flags & is_exiting);
+}
+
+static inline unsigned count_threads(void)
+{
+    unsigned count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    assert_non_null(folder);
+    for (const struct dirent *e = readdir(folder); e; e = readdir(folder))
+        count += e->d_name[0] != '.' && is_thread_here(e->d_name);
+    closedir(folder);
+    assert_true(count > 0);
+    return count;
+}
+
+/* Entries of /proc/self/fd and the like. */
 static inline unsigned count_entries(const char *path)
 {
     unsigned count = 0;
