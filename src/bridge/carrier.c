@@ -5,8 +5,6 @@
 #include "bridge/refusal.h"
 #include "wire/bytes.h"
 
-#define SWITCHING_PROTOCOLS 101
-
 static struct bridge_carrier *of_exchange(struct exchange *x)
 {
     return x->carrier_state;
@@ -85,7 +83,7 @@ static int respond_upgrade(struct bridge_carrier *c, const struct http_response 
 static int carrier_respond(struct exchange *x, const struct http_response *head, int64_t length)
 {
     struct bridge_carrier *c = of_exchange(x);
-    if (head->status == SWITCHING_PROTOCOLS)
+    if (head->status == HTTP_SWITCHING_PROTOCOLS)
         return respond_upgrade(c, head);
     struct buffer *output = bridge_channel_output(&c->channel);
     size_t before = buffer_size(output);

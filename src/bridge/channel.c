@@ -12,10 +12,8 @@
 #define GROWN_CHUNK_MAX 16384
 /* What a message may cost beside its content: one-byte chunks are legal, a flood of empty ones is
  * an attack on the reader's time. */
-#define FRAMING_MAX         (1 << 20)
-#define FRAMING_RATIO       16
-
-#define SWITCHING_PROTOCOLS 101
+#define FRAMING_MAX   (1 << 20)
+#define FRAMING_RATIO 16
 
 void bridge_channel_host_release(struct bridge_channel_host *host)
 {
@@ -107,7 +105,7 @@ static void tell(struct bridge_channel *c, const struct wire_event *event)
     case WIRE_EVENT_HEAD:
         c->marked_in = c->stream.bytes_in;
         c->marked_content = c->content_in;
-        c->is_upgrading = event->head.status == SWITCHING_PROTOCOLS;
+        c->is_upgrading = event->head.status == HTTP_SWITCHING_PROTOCOLS;
         c->events->on_head(c, &event->head);
         break;
     case WIRE_EVENT_END:

@@ -1,25 +1,20 @@
 #include "bridge/call_state.h"
 #include <routed/error.h>
 
-#define SWITCHING_PROTOCOLS 101
-
-static void refuse_response(struct bridge_call *call)
+__attribute__((cold)) static void fail(struct bridge_call *call, int error)
 {
-    bridge_call_blame(call, BRIDGE_RESPONSES_INVALID, ROUTED_ERROR_RESPONSE,
-                      "a response that must not be passed on");
+    if (error == ROUTED_ERROR_MEMORY)
+        bridge_call_fail(call, error);
+    else
+        bridge_call_blame(call, BRIDGE_RESPONSES_INVALID, ROUTED_ERROR_RESPONSE,
+                          "a response that must not be passed on");
 }
 
 static void respond(struct bridge_call *call, const struct http_response *response)
 {
     int error = exchange_respond(call->x, response);
-    if (error == ROUTED_ERROR_MEMORY) {
-        bridge_call_fail(call, error);
-        return;
-    }
-    if (error) {
-        refuse_response(call);
-        return;
-    }
+    if (error)
+        fail(call, error);
 }
 
 static void inform(struct bridge_call *call, const struct wire_head *head)
@@ -28,16 +23,14 @@ static void inform(struct bridge_call *call, const struct wire_head *head)
     int error = wire_response_read(head, &call->x->arena, &response);
     if (!error)
         error = exchange_inform(call->x, &response);
-    if (error == ROUTED_ERROR_MEMORY)
-        bridge_call_fail(call, error);
-    else if (error)
-        refuse_response(call);
+    if (error)
+        fail(call, error);
 }
 
 void bridge_reply_head(void *holder, const struct wire_head *head)
 {
     struct bridge_call *call = holder;
-    if (head->status < 200 && head->status != SWITCHING_PROTOCOLS) {
+    if (http_status_is_interim(head->status)) {
         inform(call, head);
         return;
     }
@@ -47,11 +40,10 @@ void bridge_reply_head(void *holder, const struct wire_head *head)
     if (!error)
         error =
             wire_response_state_length(head, call->x->request.method, &call->x->arena, &call->held);
-    if (error == ROUTED_ERROR_MEMORY)
-        bridge_call_fail(call, error);
-    else if (error)
-        refuse_response(call);
-    else if (head->status != SWITCHING_PROTOCOLS && !bridge_refusal_begin(&call->refusal, head))
+    if (error)
+        fail(call, error);
+    else if (head->status != HTTP_SWITCHING_PROTOCOLS &&
+             !bridge_refusal_begin(&call->refusal, head))
         respond(call, &call->held);
     if (call->line)
         bridge_patience_set(call);
@@ -71,12 +63,8 @@ void bridge_reply_upgrade(void *holder)
 static void pass_on(struct bridge_call *call, struct slice body)
 {
     int error = exchange_send(call->x, body);
-    if (!error)
-        return;
-    if (error == ROUTED_ERROR_MEMORY)
-        bridge_call_fail(call, error);
-    else
-        refuse_response(call);
+    if (error)
+        fail(call, error);
 }
 
 /* Content of a response that looks like a refusal. True when it is clear that it is none. */
@@ -116,7 +104,7 @@ void bridge_reply_end(void *holder)
 {
     struct bridge_call *call = holder;
     if (exchange_end(call->x, NULL))
-        refuse_response(call);
+        fail(call, ROUTED_ERROR_RESPONSE);
     else
         bridge_call_conclude(call);
 }

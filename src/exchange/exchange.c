@@ -180,7 +180,7 @@ int exchange_inform(struct exchange *x, const struct http_response *head)
     if (is_over(x))
         return ROUTED_ERROR_CLOSED;
     if (x->response_phase != EXCHANGE_HEAD || head->status < 100 || head->status > 199 ||
-        head->status == 101)
+        head->status == HTTP_SWITCHING_PROTOCOLS)
         return ROUTED_ERROR_STATE;
     if (x->informs == EXCHANGE_INFORMS_MAX)
         return ROUTED_ERROR_LIMIT;
@@ -197,7 +197,7 @@ int exchange_inform(struct exchange *x, const struct http_response *head)
 
 static bool status_is_allowed(const struct exchange *x, uint16_t status)
 {
-    if (status == 101)
+    if (status == HTTP_SWITCHING_PROTOCOLS)
         return x->request.upgrade != HTTP_UPGRADE_NONE;
     return status >= 200 && status <= 999;
 }
@@ -225,7 +225,7 @@ int exchange_respond(struct exchange *x, const struct http_response *head)
     if (!has_content && head->status != 304 && check.length > 0)
         return ROUTED_ERROR_RESPONSE;
     x->suppress_content = !has_content || span_equals(x->request.method, SPAN("HEAD"));
-    if (head->status == 101) {
+    if (head->status == HTTP_SWITCHING_PROTOCOLS) {
         enter_tunnel(x);
         x->suppress_content = false;
         check.length = HTTP_LENGTH_UNKNOWN;

@@ -155,7 +155,7 @@ static int pass_head(struct ffi_call *call, const struct wire_head *head)
     int error = wire_response_read(head, &x->arena, &response);
     if (error)
         return error;
-    if (response.status < 200 && response.status != 101) {
+    if (http_status_is_interim(response.status)) {
         if (loop_timer_is_set(&call->patience)) /* a sign of life */
             await_answer(call);
         return exchange_inform(x, &response);
@@ -165,7 +165,7 @@ static int pass_head(struct ffi_call *call, const struct wire_head *head)
     if (error)
         return error;
     error = exchange_respond(x, &response);
-    if (!error && response.status == 101)
+    if (!error && response.status == HTTP_SWITCHING_PROTOCOLS)
         exchange_grant(x, call->context->window);
     return error;
 }

@@ -65,6 +65,13 @@ struct span http_reason(uint16_t status);
 
 /* RFC 9110 section 6.4.1: 1xx, 204 and 304 have no content, nor has an answer to HEAD. */
 bool http_status_has_content(uint16_t status);
+/* RFC 9110 section 15.2.2: final where it is sent, for what follows is not HTTP. */
+#define HTTP_SWITCHING_PROTOCOLS 101
+/* One that another response to the same request follows (RFC 9110 section 15.2). */
+static inline bool http_status_is_interim(uint32_t status)
+{
+    return status < 200 && status != HTTP_SWITCHING_PROTOCOLS;
+}
 bool http_method_is_safe(struct span method);       /* RFC 9110 section 9.2.1 */
 bool http_method_is_idempotent(struct span method); /* RFC 9110 section 9.2.2 */
 

@@ -3,9 +3,8 @@
 #include "wire/bytes.h"
 #include <routed/error.h>
 
-#define TYPE_COUNT          15
-#define GATHER_STEP         2048
-#define SWITCHING_PROTOCOLS 101
+#define TYPE_COUNT  15
+#define GATHER_STEP 2048
 
 /* Where inside a frame the decoder is. */
 enum step {
@@ -249,7 +248,7 @@ static void head_conclude(struct wire_decoder *d)
     bool is_single = wire_type_is_single(d->walk.head.type);
     d->step = STEP_PREFIX;
     d->after_interim = false;
-    if (is_response && d->walk.head.status == SWITCHING_PROTOCOLS) {
+    if (is_response && d->walk.head.status == HTTP_SWITCHING_PROTOCOLS) {
         d->phase = is_single ? WIRE_PHASE_TUNNEL : WIRE_PHASE_UPGRADE;
     } else if (is_response && d->walk.head.status < 200) {
         d->after_interim = true;

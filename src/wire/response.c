@@ -3,8 +3,6 @@
 #include "wire/fields.h"
 #include <routed/error.h>
 
-#define SWITCHING_PROTOCOLS 101
-
 static bool is_response_head(enum wire_type type)
 {
     return type == WIRE_RESPONSE_SINGLE || type == WIRE_RESPONSE_START ||
@@ -19,7 +17,7 @@ static bool names_upgrade(enum field_name name)
 static void write_fields(struct wire_fields_writer *w, const struct http_response *r,
                          int64_t content_length)
 {
-    bool is_upgrade = r->status == SWITCHING_PROTOCOLS;
+    bool is_upgrade = r->status == HTTP_SWITCHING_PROTOCOLS;
     bool has_length = false;
     if (is_upgrade)
         wire_fields_write_upgrade(w);
@@ -59,7 +57,7 @@ int wire_response_read(const struct wire_head *h, struct arena *a, struct http_r
     reader.at += 2;
     if (wire_fields_read(&reader, a, &r->fields))
         return ROUTED_ERROR_MEMORY;
-    if (r->status != SWITCHING_PROTOCOLS)
+    if (r->status != HTTP_SWITCHING_PROTOCOLS)
         return ROUTED_OK;
     size_t kept = 0;
     for (size_t i = 0; i < r->fields.count; i++)

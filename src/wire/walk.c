@@ -2,9 +2,8 @@
 
 #include "wire/bytes.h"
 
-#define REQUEST_STRINGS     6
-#define NAME_IS_LITERAL     0xffff
-#define SWITCHING_PROTOCOLS 101
+#define REQUEST_STRINGS 6
+#define NAME_IS_LITERAL 0xffff
 
 enum stage {
     STAGE_STATUS,
@@ -93,10 +92,9 @@ static uint32_t name_size(struct wire_walk *w, const struct ground *g, uint32_t 
 
 static bool status_read(struct wire_walk *w, uint32_t status)
 {
-    bool is_interim = status < 200 && status != SWITCHING_PROTOCOLS;
     if (status < 100 || status > 999)
         return fail(w, "status out of range");
-    if (is_interim && wire_type_is_single(w->head.type))
+    if (http_status_is_interim(status) && wire_type_is_single(w->head.type))
         return fail(w, "interim response in a single frame");
     w->head.status = (uint16_t)status;
     w->stage = STAGE_COUNT;
@@ -117,7 +115,7 @@ static bool body_size_read(struct wire_walk *w, uint32_t body_size)
     uint32_t rest = w->frame_size - w->walked - 4;
     if (body_size != rest)
         return fail(w, body_size < rest ? "trailing bytes in frame" : "truncated frame");
-    if (body_size && w->head.status == SWITCHING_PROTOCOLS)
+    if (body_size && w->head.status == HTTP_SWITCHING_PROTOCOLS)
         return fail(w, "content in an upgrade response");
     w->head.body_size = body_size;
     w->stage = STAGE_DONE;
